@@ -1,0 +1,120 @@
+"""Bytes to documents and back: the only JSON border between operator and sidecar.
+
+Decoding raises `DecodeError` and nothing else, whatever the bytes are; it names the path at fault and refuses
+schema versions that this side does not know.
+"""
+
+import hashlib
+from typing import Final, TypeVar
+
+import msgspec
+
+from cliproxy_api.report import Hello, Report
+from cliproxy_api.snapshot import SCHEMA_VERSION, Running, Snapshot, SnapshotPush
+from cliproxy_api.state import FleetState, StatePush
+
+T = TypeVar("T")
+
+MAX_REPORT_LINE_BYTES: Final = 256 * 1024
+"""One report line; `Traffic` of 1,000 providers stays well below."""
+
+
+class DecodeError(ValueError):
+    """The peer's bytes are not what they should be; the message names the path."""
+
+
+# `order="sorted"` makes equal values equal bytes, whatever order dicts were filled in.
+_ENCODER: Final = msgspec.json.Encoder(order="sorted")
+_SNAPSHOT_PUSH: Final = msgspec.json.Decoder(SnapshotPush)
+_STATE_PUSH: Final = msgspec.json.Decoder(StatePush)
+_RUNNING: Final = msgspec.json.Decoder(Running)
+_REPORT: Final = msgspec.json.Decoder(Report)
+
+
+def seal(snapshot: Snapshot) -> Snapshot:
+    """Return the snapshot with its digest set; the digest depends on the content only."""
+    bare = msgspec.structs.replace(snapshot, digest="")
+    return msgspec.structs.replace(bare, digest=hashlib.sha256(_ENCODER.encode(bare)).hexdigest()[:16])
+
+
+def encode(document: SnapshotPush | StatePush | Snapshot | FleetState | Running) -> bytes:
+    """Return the document as JSON; equal documents give equal bytes."""
+    return _ENCODER.encode(document)
+
+
+def encode_report(report: Report) -> bytes:
+    """Return the report as one line, newline included."""
+    return _ENCODER.encode(report) + b"\n"
+
+
+def decode_snapshot_push(data: bytes) -> SnapshotPush:
+    """Read a pushed snapshot.
+
+    Raises:
+        DecodeError: malformed, of an unknown schema version, with a digest that is not its content's, or
+            naming a secret that did not come with it. The sender's fault.
+
+    """
+    push = _decode(_SNAPSHOT_PUSH, data)
+    _check_version(push.snapshot.schema_version)
+    if seal(push.snapshot).digest != push.snapshot.digest:
+        raise DecodeError("$.snapshot.digest: does not name this content")
+    for provider in push.snapshot.providers:
+        for credential in provider.credentials:
+            if credential.secret not in push.secrets:
+                raise DecodeError(f"$.secrets: lacks {credential.secret!r} of provider {provider.id!r}")
+    return push
+
+
+def decode_state_push(data: bytes) -> StatePush:
+    """Read a pushed fleet state.
+
+    Raises:
+        DecodeError: malformed or of an unknown schema version. The sender's fault.
+
+    """
+    push = _decode(_STATE_PUSH, data)
+    _check_version(push.state.schema_version)
+    if push.sent_at_utc.tzinfo is None:
+        raise DecodeError("$.sent_at_utc: has no time zone")
+    for number, cooldown in enumerate(push.state.cooldowns):
+        if cooldown.since_utc.tzinfo is None or cooldown.until_utc.tzinfo is None:
+            raise DecodeError(f"$.state.cooldowns[{number}]: an instant has no time zone")
+    return push
+
+
+def decode_running(data: bytes) -> Running:
+    """Read a sidecar's answer to a push.
+
+    Raises:
+        DecodeError: malformed. The sidecar's fault.
+
+    """
+    return _decode(_RUNNING, data)
+
+
+def decode_report(line: bytes) -> Report:
+    """Read one line of a report stream.
+
+    Raises:
+        DecodeError: malformed, too long or of an unknown schema version. The sidecar's fault.
+
+    """
+    if len(line) > MAX_REPORT_LINE_BYTES:
+        raise DecodeError(f"a report line of {len(line)} bytes; at most {MAX_REPORT_LINE_BYTES} are read")
+    report: Report = _decode(_REPORT, line)
+    if isinstance(report, Hello):
+        _check_version(report.schema_version)
+    return report
+
+
+def _decode(decoder: "msgspec.json.Decoder[T]", data: bytes) -> T:
+    try:
+        return decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise DecodeError(str(error)) from None
+
+
+def _check_version(version: int) -> None:
+    if version != SCHEMA_VERSION:
+        raise DecodeError(f"$.schema_version: {version} is unknown here; {SCHEMA_VERSION} is understood")

@@ -1,0 +1,106 @@
+"""What a sidecar tells the operator: one JSON line each on `GET /v0/control/reports`.
+
+The stream is level-based: it begins with `Hello` and everything that is still true (own cooldowns, traffic,
+last probes), so nothing is lost by a broken link. Times are told as seconds from now; clocks need not agree.
+"""
+
+import msgspec
+
+from cliproxy_api.scope import Scope
+from cliproxy_api.snapshot import SCHEMA_VERSION, Running
+from cliproxy_api.state import Evidence
+from cliproxy_api.vocabulary import OutcomeClass
+
+
+class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello", tag_field="kind"):
+    """First line of a stream: who speaks and what it runs."""
+
+    schema_version: int = SCHEMA_VERSION
+    sidecar: str
+    """The pod's name."""
+    namespace: str
+    version: str
+    running: Running
+
+
+class Applied(msgspec.Struct, frozen=True, kw_only=True, tag="applied", tag_field="kind"):
+    """What runs has changed, or a push was refused."""
+
+    running: Running
+
+
+class Tripped(msgspec.Struct, frozen=True, kw_only=True, tag="tripped", tag_field="kind", omit_defaults=True):
+    """A cooldown began, or was made longer, by this sidecar's own finding."""
+
+    scope: Scope
+    outcome_class: OutcomeClass | None
+    """None: asked for by a person."""
+    reason: str
+    remaining_s: float
+    level: int = 0
+    fleet: bool = True
+    """False: the policy keeps it to this sidecar (`scope: Sidecar`); for status only."""
+    evidence: Evidence = Evidence()
+
+
+class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed", tag_field="kind"):
+    """Failures that count towards a threshold, since the last such line for the scope and class."""
+
+    scope: Scope
+    outcome_class: OutcomeClass
+    count: int
+    evidence: Evidence = Evidence()
+
+
+class TrialSettled(msgspec.Struct, frozen=True, kw_only=True, tag="trial", tag_field="kind"):
+    """A half-open trial passed. One that failed is told as `Tripped` with the next level."""
+
+    scope: Scope
+    level: int
+    """The level of the cooldown the trial belongs to; another level is a late answer and does not count."""
+
+
+class Recovered(msgspec.Struct, frozen=True, kw_only=True, tag="recovered", tag_field="kind"):
+    """A person asked this sidecar to end all cooldowns of a provider."""
+
+    provider: str
+    by: str
+
+
+class Probed(msgspec.Struct, frozen=True, kw_only=True, tag="probed", tag_field="kind", omit_defaults=True):
+    """One active probe has ended."""
+
+    provider: str
+    ok: bool
+    healthy: bool
+    """The verdict after thresholds."""
+    latency_ms: int
+    error: str = ""
+    """Why it failed, one line."""
+
+
+class ProviderTraffic(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One provider's last 60 seconds at one sidecar."""
+
+    requests: int = 0
+    errors: int = 0
+    tokens: int = 0
+    latency_sum_ms: int = 0
+    latency_buckets: dict[int, int] = {}
+    """Upper bound in ms -> attempts at or below it and above the bound before; -1 is "more than the last"."""
+    remaining_requests: int | None = None
+    """The provider's own word from its last answer, if it gave one."""
+    remaining_tokens: int | None = None
+
+
+class Traffic(msgspec.Struct, frozen=True, kw_only=True, tag="traffic", tag_field="kind"):
+    """Sliding-minute figures by provider id; sent only when they changed, and at the start of a stream."""
+
+    providers: dict[str, ProviderTraffic]
+
+
+class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag="heartbeat", tag_field="kind"):
+    """Nothing new, still here."""
+
+
+Report = Hello | Applied | Tripped | Failed | TrialSettled | Recovered | Probed | Traffic | Heartbeat

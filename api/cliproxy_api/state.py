@@ -1,0 +1,65 @@
+"""The small second document that sidecars get: cooldowns, health and duties, shared by the fleet.
+
+It is the same for every sidecar of a namespace, so it is encoded once however many there are. Instants are
+the operator's clock; a sidecar reads them relative to `StatePush.sent_at_utc`, so clock skew does not matter.
+"""
+
+from datetime import datetime
+
+import msgspec
+
+from cliproxy_api.scope import Scope
+from cliproxy_api.snapshot import SCHEMA_VERSION, Position
+from cliproxy_api.vocabulary import CooldownPhase, OutcomeClass
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What made us think so; never a key, never a prompt."""
+
+    status: int | None = None
+    code: str | None = None
+    """The provider's error code or type, at most 128 characters."""
+    header: str | None = None
+    """The header or body field that gave the hint, as "name: value", at most 128 characters."""
+    sidecar: str | None = None
+
+
+class FleetCooldown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One scope that sits out, or is on its way back."""
+
+    scope: Scope
+    phase: CooldownPhase
+    outcome_class: OutcomeClass | None = None
+    """None: asked for by a person."""
+    reason: str = ""
+    """One line for people."""
+    since_utc: datetime
+    until_utc: datetime
+    """Cooling: when it ends. Half-open: when the permit moves on. Ramp: when the next step begins."""
+    level: int = 0
+    """How often it has tripped again without having closed."""
+    share_percent: int = 0
+    """Ramp: how much of its normal share passes."""
+    trial_sidecar: str | None = None
+    """Half-open: the one sidecar that may send a trial call."""
+    evidence: Evidence = Evidence()
+
+
+class FleetState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the fleet has decided."""
+
+    schema_version: int = SCHEMA_VERSION
+    cooldowns: tuple[FleetCooldown, ...] = ()
+    """Sorted by scope. A scope that was here and is gone is closed."""
+    unhealthy: tuple[str, ...] = ()
+    """Ids of providers whose probes fail, sorted."""
+    probes: dict[str, str] = {}
+    """Which sidecar probes which provider: provider id -> sidecar."""
+
+
+class StatePush(msgspec.Struct, frozen=True, kw_only=True):
+    """Body of `PUT /v0/control/state`."""
+
+    position: Position
+    sent_at_utc: datetime
+    state: FleetState

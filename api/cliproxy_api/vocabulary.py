@@ -143,3 +143,132 @@ class LogLevel(StrEnum):
     INFO = "info"
     WARNING = "warning"
     ERROR = "error"
+
+
+class LogFormat(StrEnum):
+    """How a log line is written."""
+
+    JSON = "json"
+    TEXT = "text"
+
+
+class ConditionStatus(StrEnum):
+    """Whether a condition holds."""
+
+    TRUE = "True"
+    FALSE = "False"
+    UNKNOWN = "Unknown"
+
+
+class SelectorOperator(StrEnum):
+    """How a label selector's requirement judges a label."""
+
+    IN = "In"
+    NOT_IN = "NotIn"
+    EXISTS = "Exists"
+    DOES_NOT_EXIST = "DoesNotExist"
+
+
+class NamespacesFrom(StrEnum):
+    """Whose sidecars may use a provider."""
+
+    SAME = "Same"
+    ALL = "All"
+    SELECTOR = "Selector"
+
+
+class ProviderPhase(StrEnum):
+    """A provider's state in one word, for people."""
+
+    HEALTHY = "Healthy"
+    DEGRADED = "Degraded"
+    COOLING_DOWN = "CoolingDown"
+    UNHEALTHY = "Unhealthy"
+    DISABLED = "Disabled"
+    MISCONFIGURED = "Misconfigured"
+    UNKNOWN = "Unknown"
+
+
+class PriceUnit(StrEnum):
+    """How many tokens a price is for."""
+
+    THOUSAND = "1k"
+    MILLION = "1M"
+
+
+class QuotaUnit(StrEnum):
+    """What a quota counts."""
+
+    TOKENS = "tokens"
+    REQUESTS = "requests"
+    USD = "usd"
+
+
+class QuotaReset(StrEnum):
+    """When a quota begins anew, in UTC."""
+
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+
+
+class ProbeMethod(StrEnum):
+    """HTTP method of an active probe."""
+
+    GET = "GET"
+    HEAD = "HEAD"
+
+
+class Severity(StrEnum):
+    """How bad it is when an alert fires."""
+
+    INFO = "info"
+    WARNING = "warning"
+    CRITICAL = "critical"
+
+
+class AlertState(StrEnum):
+    """Where an alert stands for one provider."""
+
+    INACTIVE = "Inactive"
+    PENDING = "Pending"
+    FIRING = "Firing"
+
+
+class Delivery(StrEnum):
+    """How a notification ended."""
+
+    DELIVERED = "Delivered"
+    FAILED = "Failed"
+
+
+class Affinity(StrEnum):
+    """What keeps related requests at one provider."""
+
+    NONE = "None"
+    SESSION = "Session"
+    PREFIX = "Prefix"
+
+
+class FailoverMode(StrEnum):
+    """How a backup outside the declared providers is used."""
+
+    NONE = "none"
+    ACTIVE_PASSIVE = "active_passive"
+    ACTIVE_ACTIVE = "active_active"
+
+
+class OnExceeded(StrEnum):
+    """What happens to a consumer who is over budget."""
+
+    WARN = "Warn"
+    DOWNGRADE = "Downgrade"
+    BLOCK = "Block"
+
+
+class Condensation(StrEnum):
+    """What to do with a request that exceeds a model's context window."""
+
+    NONE = "None"
+    LARGER_MODEL = "LargerModel"
+    DROP_OLDEST = "DropOldest"

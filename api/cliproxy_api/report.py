@@ -52,6 +52,17 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed", tag_field=
     evidence: Evidence = Evidence()
 
 
+class TrialStarted(msgspec.Struct, frozen=True, kw_only=True, tag="trial_started", tag_field="kind"):
+    """This sidecar uses the fleet's half-open permit: it stays here until the trial is settled.
+
+    Without this line the permit moves on to another sidecar as if it were unused.
+    """
+
+    scope: Scope
+    level: int
+    """The level of the cooldown that the permit belongs to."""
+
+
 class TrialSettled(msgspec.Struct, frozen=True, kw_only=True, tag="trial", tag_field="kind"):
     """A half-open trial passed. One that failed is told as `Tripped` with the next level."""
 
@@ -103,4 +114,15 @@ class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag="heartbeat", tag_
     """Nothing new, still here."""
 
 
-Report = Hello | Applied | Tripped | Failed | TrialSettled | Recovered | Probed | Traffic | Heartbeat
+Report = (
+    Hello
+    | Applied
+    | Tripped
+    | Failed
+    | TrialStarted
+    | TrialSettled
+    | Recovered
+    | Probed
+    | Traffic
+    | Heartbeat
+)

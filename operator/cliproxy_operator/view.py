@@ -1,0 +1,101 @@
+"""What the status builders see of the fleet: frozen values that `collect` makes at one instant.
+
+Nothing here decides; `fleet` gives cooldowns and health, the links give sidecars and traffic.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from cliproxy_api.report import ProviderTraffic
+from cliproxy_api.snapshot import Provider
+from cliproxy_api.state import FleetCooldown
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SidecarId:
+    """One sidecar: a pod. Pods' names are unique within a namespace only."""
+
+    namespace: str
+    pod: str
+
+    def __str__(self) -> str:
+        """Return "namespace/pod", for logs."""
+        return f"{self.namespace}/{self.pod}"
+
+
+@dataclass(frozen=True, slots=True)
+class Lagging:
+    """A sidecar that does not run the configuration wanted for it."""
+
+    sidecar: SidecarId
+    reason: str
+    """`conditions.Reason`: SnapshotRefused, NotConnected, Pending, NotReady or ProfileNotFound."""
+    message: str
+    since_utc: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SidecarsView:
+    """The sidecars that one object concerns: for a provider, those whose snapshot holds or should hold it."""
+
+    total: int = 0
+    ready: int = 0
+    """Pods that Kubernetes calls ready."""
+    synced: int = 0
+    """Sidecars whose `Running.digest` is the digest wanted for them."""
+    ready_synced: int = 0
+    """Sidecars that are both; `Ready` asks for all ready ones."""
+    lagging: tuple[Lagging, ...] = ()
+    """Those that are not synced, longest first; at most 10."""
+
+
+@dataclass(frozen=True, slots=True)
+class HealthView:
+    """What active probes have told about one provider."""
+
+    healthy: bool | None = None
+    """The verdict after thresholds; None: no probe has ended, or none is sent."""
+    last_check_utc: datetime | None = None
+    last_success_utc: datetime | None = None
+    consecutive_failures: int = 0
+    error_count: int = 0
+    """Failed probes of the last 24 hours."""
+    uptime_percent: float | None = None
+    """Share of the last 24 hours' probes that passed; None: there was none."""
+    error: str = ""
+    """Why the last probe failed, one line; empty if it passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderView:
+    """What the fleet knows about one provider now."""
+
+    provider: Provider | None = None
+    """As compiled; None: not in any snapshot (disabled or misconfigured)."""
+    cooldowns: tuple[FleetCooldown, ...] = ()
+    """Shared by the fleet, sorted by scope."""
+    local_cooldowns: tuple[FleetCooldown, ...] = ()
+    """Kept to one sidecar each by a policy with `scope: Sidecar`; `evidence.sidecar` names it."""
+    health: HealthView = HealthView()
+    traffic: ProviderTraffic | None = None
+    """All sidecars' last minute together; None: nobody has reported."""
+    sidecars: SidecarsView = SidecarsView()
+    reported: bool = False
+    """Whether any sidecar that runs the provider is connected: before, health is Unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyView:
+    """What a policy does at present."""
+
+    providers: tuple[str, ...] = ()
+    """Names of the providers that it is in force for, sorted."""
+    active_cooldowns: int = 0
+    trips_last_day: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileView:
+    """The sidecars that follow a profile."""
+
+    sidecars: SidecarsView = SidecarsView()

@@ -1,0 +1,47 @@
+"""The operator's rights on the local control plane: the chart's own rules, bound to a group instead of an account.
+
+So whatever the chart forgets to grant, `make run` and the cluster tests miss as well.
+"""
+
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+OPERATORS_GROUP: Final = "cliproxy:operators"
+RULES: Final = Path(__file__).resolve().parents[2] / "charts" / "cliproxy-operator" / "rbac"
+_API: Final = "rbac.authorization.k8s.io"
+
+
+def manifests(*, lease_namespace: str, group: str = OPERATORS_GROUP) -> list[dict[str, Any]]:
+    """Return roles and bindings that let `group` run the operator for the whole cluster."""
+    return [
+        _role("ClusterRole", "cliproxy-operator", _rules("namespaced") + _rules("cluster")),
+        _binding("ClusterRole", "cliproxy-operator", group),
+        _role("Role", "cliproxy-operator-leases", _rules("leases"), lease_namespace),
+        _binding("Role", "cliproxy-operator-leases", group, lease_namespace),
+    ]
+
+
+def _rules(name: str) -> list[dict[str, Any]]:
+    rules: list[dict[str, Any]] = yaml.safe_load((RULES / f"{name}.yaml").read_text("utf-8"))
+    return rules
+
+
+def _role(kind: str, name: str, rules: list[dict[str, Any]], namespace: str | None = None) -> dict[str, Any]:
+    return {
+        "apiVersion": f"{_API}/v1",
+        "kind": kind,
+        "metadata": {"name": name} | ({"namespace": namespace} if namespace else {}),
+        "rules": rules,
+    }
+
+
+def _binding(kind: str, role: str, group: str, namespace: str | None = None) -> dict[str, Any]:
+    return {
+        "apiVersion": f"{_API}/v1",
+        "kind": f"{kind}Binding",
+        "metadata": {"name": role} | ({"namespace": namespace} if namespace else {}),
+        "roleRef": {"apiGroup": _API, "kind": kind, "name": role},
+        "subjects": [{"apiGroup": _API, "kind": "Group", "name": group}],
+    }

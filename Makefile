@@ -1,0 +1,65 @@
+# Two commands matter: `make run` plays the main job, `make test` proves it. The rest is what they are made of.
+# Works from a fresh clone with nothing but Python >= 3.11: dev/bootstrap.py makes .venv from the lock.
+
+PYTHON ?= python3
+VENV   := .venv/bin
+PYTEST := $(VENV)/python -m pytest
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check unit integration cluster faults golden bench-latency bench-steady lock crds format clean venv control-plane
+
+help: ## show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
+
+run: venv ## play the main job on a real kube-apiserver, then stay up (ONCE=1: play it and exit)
+	@$(VENV)/python -m cliproxy_dev.demo $(if $(ONCE),--once)
+
+test: check control-plane ## lint, types, contracts, then every test, the real API server's included
+	@$(PYTEST) -q --cov --cov-report=term:skip-covered
+
+check: venv ## what to run before every commit: lint, format, types, contracts, the tests that need no server
+	@$(VENV)/ruff check .
+	@$(VENV)/ruff format --check .
+	@$(VENV)/mypy
+	@$(VENV)/lint-imports
+	@$(PYTEST) -q tests/unit tests/property tests/golden tests/fuzz
+
+unit: venv ## the tests that take milliseconds
+	@$(PYTEST) -q tests/unit tests/golden
+
+integration: venv ## the real sidecar over loopback against scripted providers
+	@$(PYTEST) -q tests/integration
+
+cluster: control-plane ## the tests on a real etcd and kube-apiserver
+	@$(PYTEST) -q tests/cluster -m "not slow"
+
+faults: control-plane ## the fault cases that wait out real time-outs (about two minutes)
+	@$(PYTEST) -q tests/cluster -m slow
+
+golden: venv ## rewrite the golden files; review the diff
+	@GOLDEN_REWRITE=1 $(PYTEST) -q tests/golden
+
+bench-latency: control-plane ## milliseconds from a 429, and from kubectl apply, to both sidecars
+	@$(VENV)/python bench/propagation.py
+
+bench-steady: control-plane ## API writes counted over 60 s of steady state, with and without traffic
+	@$(VENV)/python bench/steady_writes.py
+
+crds: venv ## refresh the chart's copy of the CRDs from crds/
+	@$(VENV)/python -m cliproxy_dev.crds chart
+
+format: venv ## ruff's fixes and formatting
+	@$(VENV)/ruff check --fix .
+	@$(VENV)/ruff format .
+
+lock: ## resolve requirements/*.txt anew, a week old at least (needs uv)
+	@$(PYTHON) dev/lock.py
+
+venv:
+	@$(PYTHON) dev/bootstrap.py
+
+control-plane: venv
+	@$(VENV)/python -m cliproxy_dev.controlplane prepare
+
+clean: ## remove .venv and what runs left in .run (the download and build cache stays)
+	@rm -rf .venv .run .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

@@ -1,0 +1,78 @@
+"""The CRDs of `crds/` for a given server: one source, with what old servers refuse left out.
+
+Applying them is `cliproxy_dev.kube`'s and kubectl's. From the command line:
+`python -m cliproxy_dev.crds render --minor 20 > crds-1.20.yaml`.
+"""
+
+import argparse
+import copy
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+SOURCE: Final = Path(__file__).resolve().parents[2] / "crds"
+CEL_SINCE_MINOR: Final = 25
+"""From here on `x-kubernetes-validations` is on by default; kubectl refuses it against older servers."""
+SELECTABLE_SINCE_MINOR: Final = 30
+"""From here on servers know `selectableFields`."""
+
+
+def load_sources(folder: Path = SOURCE) -> list[dict[str, Any]]:
+    """Return the CRDs as they are written, sorted by file name.
+
+    Raises:
+        FileNotFoundError: the folder holds none; the checkout is incomplete.
+
+    """
+    files = sorted(folder.glob("*.yaml"))
+    if not files:
+        raise FileNotFoundError(f"no CRDs in {folder}; run from a full checkout")
+    return [yaml.safe_load(file.read_text(encoding="utf-8")) for file in files]
+
+
+def for_server(*, minor: int, folder: Path = SOURCE) -> list[dict[str, Any]]:
+    """Return the CRDs as a Kubernetes 1.`minor` server takes them."""
+    return [fit(crd, minor=minor) for crd in load_sources(folder)]
+
+
+def fit(crd: dict[str, Any], *, minor: int) -> dict[str, Any]:
+    """Return a copy of one CRD without what a Kubernetes 1.`minor` server does not know."""
+    fitted = copy.deepcopy(crd)
+    for version in fitted["spec"]["versions"]:
+        if minor < SELECTABLE_SINCE_MINOR:
+            version.pop("selectableFields", None)
+        if minor < CEL_SINCE_MINOR:
+            _drop_cel(version["schema"]["openAPIV3Schema"])
+    return fitted
+
+
+def render(*, minor: int, folder: Path = SOURCE) -> str:
+    """Return the CRDs for a server as one YAML stream."""
+    return yaml.safe_dump_all(for_server(minor=minor, folder=folder), sort_keys=False, width=108)
+
+
+def _drop_cel(schema: dict[str, Any]) -> None:
+    schema.pop("x-kubernetes-validations", None)
+    below = [*schema.get("properties", {}).values(), schema.get("items"), schema.get("additionalProperties")]
+    for one in below:
+        if isinstance(one, dict):
+            _drop_cel(one)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m cliproxy_dev.crds", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    command = commands.add_parser("render", help="write the CRDs for a server to standard output")
+    command.add_argument(
+        "--minor", type=int, required=True, help="the server's minor version: 20 for v1.20.2"
+    )
+    chosen = parser.parse_args(arguments)
+    sys.stdout.write(render(minor=chosen.minor))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

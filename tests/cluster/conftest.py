@@ -1,0 +1,52 @@
+"""Fixtures of the tests on a real API server: one control plane per session, one namespace per test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cliproxy_dev.controlplane.start import ControlPlane
+from support.cluster import LoopThread, create_namespace, install_crds, remove_namespace
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark everything in this folder, so that `-m "not cluster"` leaves it out."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.cluster)
+
+
+@pytest.fixture(scope="session")
+def fixture_loop() -> Iterator[LoopThread]:
+    thread = LoopThread()
+    yield thread
+    thread.close()
+
+
+@pytest.fixture(scope="session")
+def control_plane(
+    fixture_loop: LoopThread, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ControlPlane]:
+    """Run etcd and kube-apiserver for the whole session; fails with what to do when they cannot be had."""
+    plane = ControlPlane(tmp_path_factory.mktemp("control-plane"))
+    fixture_loop.call(plane.start())
+    yield plane
+    fixture_loop.call(plane.stop())
+
+
+@pytest.fixture(scope="session")
+def crds(control_plane: ControlPlane, fixture_loop: LoopThread) -> list[str]:
+    """Install our CRDs, once; the value is their names."""
+    return fixture_loop.call(install_crds(control_plane))
+
+
+@pytest.fixture
+def namespace(control_plane: ControlPlane, fixture_loop: LoopThread) -> Iterator[str]:
+    """A fresh namespace, removed with everything in it afterwards."""
+    name = fixture_loop.call(create_namespace(control_plane))
+    yield name
+    fixture_loop.call(remove_namespace(control_plane, name))

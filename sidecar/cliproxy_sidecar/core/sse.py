@@ -1,0 +1,113 @@
+"""Server-sent events from bytes, incrementally, with nothing lost.
+
+Each event keeps the exact bytes it was read from, so that a relay passes them on byte for byte: all `raw` in
+order, then `finish()`'s, are the input. What an event means is left to `stream` and `usage`.
+Source: WHATWG HTML, section 9.2.6 "Interpreting an event stream" (read 2026-11).
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+MAX_EVENT_BYTES: Final = 8 * 1024 * 1024
+"""One event. Inline images and audio come as base64 in one; a stream without line ends stops here."""
+
+_LINE_END: Final = rb"(?:\r\n|\n|\r(?!\n))"
+_EVENT_END: Final = re.compile(_LINE_END + _LINE_END)
+_LINES: Final = re.compile(rb"\r\n|\n|\r")
+_BOM: Final = b"\xef\xbb\xbf"
+_LONGEST_END: Final = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event, or a block that is none (comments, keep-alives): then `event` is None and `data` empty."""
+
+    event: str | None
+    data: bytes
+    """All data lines, joined by a line feed."""
+    raw: bytes
+    """Exactly what was received, blank line included."""
+
+
+class SSETooLarge(ValueError):
+    """An event beyond the bound: the provider's fault.
+
+    Nothing is lost: `events` came before it, `rest` is what has been received of it and after it.
+    """
+
+    def __init__(self, events: list[Event], rest: bytes, max_event_bytes: int) -> None:
+        super().__init__(f"an event of more than {max_event_bytes} bytes")
+        self.events = events
+        self.rest = rest
+
+
+class SSEParser:
+    """Bytes of one stream in, events out. The same events come out however the bytes are cut.
+
+    Lines end in LF, CRLF or CR. An event that ends in a lone CR at the end of the bytes so far is held until
+    the next byte shows whether a LF belongs to it; no provider is known to end lines so.
+    """
+
+    __slots__ = ("_buffer", "_first", "_max_event_bytes", "_scanned")
+
+    def __init__(self, *, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
+        self._buffer = b""
+        self._scanned = 0
+        self._first = True
+        self._max_event_bytes = max_event_bytes
+
+    def feed(self, data: bytes) -> list[Event]:
+        """Return the events that these bytes complete.
+
+        Raises:
+            SSETooLarge: an event beyond the bound. The parser is of no further use.
+
+        """
+        buffer = self._buffer + data if self._buffer else data
+        events: list[Event] = []
+        start, scan = 0, self._scanned
+        while (match := _EVENT_END.search(buffer, scan)) is not None:
+            end = match.end()
+            if end == len(buffer) and buffer.endswith(b"\r"):
+                break
+            if end - start > self._max_event_bytes:
+                raise SSETooLarge(events, buffer[start:], self._max_event_bytes)
+            events.append(self._event(buffer[start:end]))
+            start = scan = end
+        rest = buffer[start:] if start else buffer
+        if len(rest) > self._max_event_bytes:
+            raise SSETooLarge(events, rest, self._max_event_bytes)
+        self._buffer = rest
+        self._scanned = max(len(rest) - _LONGEST_END, 0)
+        return events
+
+    def finish(self) -> Event | None:
+        """Return what stands unfinished at the end of the stream, None if nothing does.
+
+        Its data is given as if a blank line had followed: some servers end without one.
+        """
+        rest, self._buffer, self._scanned = self._buffer, b"", 0
+        return self._event(rest) if rest else None
+
+    def _event(self, raw: bytes) -> Event:
+        block = raw
+        if self._first:
+            self._first = False
+            block = block.removeprefix(_BOM)
+        if block.startswith(b"data: ") and block.find(b"\n") == len(block) - 2 and b"\r" not in block:
+            return Event(None, block[6:-2], raw)
+        return _parse(block, raw)
+
+
+def _parse(block: bytes, raw: bytes) -> Event:
+    name: str | None = None
+    data: list[bytes] = []
+    for line in _LINES.split(block):
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"data":
+            data.append(value)
+        elif field == b"event":
+            name = value.decode("utf-8", "replace") or None
+    return Event(name, b"\n".join(data), raw)

@@ -1,0 +1,132 @@
+"""Whether an event of a provider's stream is already content, or may still be taken back.
+
+Failover is possible until the first content has gone downstream, so what only announces an answer is held.
+What is not understood is content: holding it would break formats that are newer than this code. Splitting
+bytes into events is `sse`'s, classifying an error event `outcome`'s.
+"""
+
+from enum import Enum, auto
+from typing import Final
+
+import msgspec
+
+from cliproxy_sidecar.core.dialect import Dialect
+from cliproxy_sidecar.core.errorbody import JSON_FAULTS
+from cliproxy_sidecar.core.sse import Event
+
+
+class ContentKind(Enum):
+    """What an event means to a relay that may still change its mind."""
+
+    PREAMBLE = auto()
+    """Announces an answer, or keeps the line open; may be held and dropped."""
+    CONTENT = auto()
+    ERROR = auto()
+    DONE = auto()
+    """The provider's own word that the stream is complete."""
+
+
+_ANTHROPIC: Final = {
+    "message_start": ContentKind.PREAMBLE,
+    "ping": ContentKind.PREAMBLE,
+    "error": ContentKind.ERROR,
+    "message_stop": ContentKind.DONE,
+}
+_EMPTY: Final = frozenset({b"null", b'""', b"[]", b"{}"})
+
+
+class _Choice(msgspec.Struct):
+    delta: dict[str, msgspec.Raw] | msgspec.UnsetType | None = msgspec.UNSET
+    text: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    finish_reason: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Chunk(msgspec.Struct):
+    choices: list[_Choice] | msgspec.UnsetType | None = msgspec.UNSET
+    usage: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    object: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    type: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Typed(msgspec.Struct):
+    type: str | None = None
+
+
+_CHUNK: Final = msgspec.json.Decoder(_Chunk)
+_CHUNKS: Final = msgspec.json.Decoder(list[_Chunk])
+_TYPED: Final = msgspec.json.Decoder(_Typed)
+
+
+def content_kind(dialect: Dialect, event: Event) -> ContentKind:
+    """Return what the event of a stream in this dialect is; never raises.
+
+    Sources: OpenAI API reference, chat completion chunks; Anthropic API documentation, streaming messages
+    (both read 2026-11). Some OpenAI-like servers put an error object into a data line instead of an event.
+    """
+    if not event.data:
+        return ContentKind.ERROR if event.event == "error" else ContentKind.PREAMBLE
+    if dialect is Dialect.ANTHROPIC:
+        return _ANTHROPIC.get(_anthropic_type(event) or "", ContentKind.CONTENT)
+    if event.event == "error":
+        return ContentKind.ERROR
+    if event.data == b"[DONE]":
+        return ContentKind.DONE
+    try:
+        chunk = _CHUNK.decode(event.data)
+    except JSON_FAULTS:
+        return _listed(event.data)
+    return _openai_kind(chunk)
+
+
+def _anthropic_type(event: Event) -> str | None:
+    if event.event is not None:
+        return event.event
+    try:
+        return _TYPED.decode(event.data).type
+    except JSON_FAULTS:
+        return None
+
+
+def _listed(data: bytes) -> ContentKind:
+    """Gemini wraps an error in an array."""
+    try:
+        chunks = _CHUNKS.decode(data)
+    except JSON_FAULTS:
+        return ContentKind.CONTENT
+    return ContentKind.ERROR if any(_is_error(chunk) for chunk in chunks) else ContentKind.CONTENT
+
+
+def _openai_kind(chunk: _Chunk) -> ContentKind:
+    if _is_error(chunk):
+        return ContentKind.ERROR
+    if not isinstance(chunk.choices, list):
+        return ContentKind.CONTENT
+    if not chunk.choices:
+        # The last chunk holds only the usage; Azure's first holds only the prompt's filter results.
+        return ContentKind.PREAMBLE if _is_empty(chunk.usage) else ContentKind.CONTENT
+    announces = all(_is_preamble(choice) for choice in chunk.choices)
+    return ContentKind.PREAMBLE if announces else ContentKind.CONTENT
+
+
+def _is_error(chunk: _Chunk) -> bool:
+    if not _is_empty(chunk.error):
+        return True
+    return b'"error"' in (_bytes(chunk.object), _bytes(chunk.type))
+
+
+def _is_preamble(choice: _Choice) -> bool:
+    """Whether the choice only announces a role: nothing said, nothing ended, nothing unknown."""
+    if not _is_empty(choice.finish_reason):
+        return False
+    if isinstance(choice.delta, dict):
+        return all(name == "role" or bytes(value) in _EMPTY for name, value in choice.delta.items())
+    return choice.text is not msgspec.UNSET and _is_empty(choice.text)
+
+
+def _is_empty(value: msgspec.Raw | msgspec.UnsetType) -> bool:
+    return _bytes(value) in _EMPTY
+
+
+def _bytes(value: msgspec.Raw | msgspec.UnsetType) -> bytes:
+    return bytes(value) if isinstance(value, msgspec.Raw) else b"null"

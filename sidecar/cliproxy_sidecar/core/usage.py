@@ -1,0 +1,175 @@
+"""Token usage of one answer, read from its bytes as they pass, in bounded memory.
+
+Providers count overlapping things; here every token stands in exactly one bucket (design section 11). Pricing
+is left to others. Nothing raises: the bytes come from the provider, and a wrong figure is no reason to break
+an answer.
+"""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from cliproxy_sidecar.core.dialect import Dialect
+from cliproxy_sidecar.core.errorbody import JSON_FAULTS
+from cliproxy_sidecar.core.sse import Event
+
+TAIL_BYTES: Final = 64 * 1024
+"""How much of a body's end is kept: usage stands last in every format known, embeddings too."""
+MAX_TOKENS: Final = 2**40
+"""More than any answer has; greater figures are not counted."""
+BYTES_PER_TOKEN: Final = 4
+"""For estimates: English prose; providers' own rule of thumb."""
+
+_USAGE_KEY: Final = re.compile(rb'(?<!\\)"usage"\s*:\s*(?=\{)')
+_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}]', re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Disjoint token counts of one answer."""
+
+    input: int = 0
+    """Fresh input: neither read from nor written to a prompt cache."""
+    cached_input: int = 0
+    cache_write: int = 0
+    output: int = 0
+    """Output without reasoning, where the provider tells them apart."""
+    reasoning: int = 0
+    estimated: bool = False
+    """The provider did not say; derived from sizes."""
+
+    @property
+    def total(self) -> int:
+        """All tokens of the answer."""
+        return self.input + self.cached_input + self.cache_write + self.output + self.reasoning
+
+
+class _Body(msgspec.Struct):
+    usage: dict[str, Any] | None = None
+
+
+class _Started(msgspec.Struct):
+    usage: dict[str, Any] | None = None
+    message: _Body | None = None
+
+
+_BODY: Final = msgspec.json.Decoder(_Body)
+_STARTED: Final = msgspec.json.Decoder(_Started)
+_OBJECT: Final = msgspec.json.Decoder(dict[str, Any])
+
+
+@dataclass(slots=True)
+class UsageMeter:
+    """Reads one answer. Feed the events of a stream, or the bytes of a body; then ask for the result."""
+
+    dialect: Dialect
+    _fields: dict[str, Any] = field(default_factory=dict)
+    _tail: bytearray = field(default_factory=bytearray)
+    _body_bytes: int = 0
+    _content_events: int = 0
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of a body that is not a stream."""
+        self._body_bytes += len(data)
+        self._tail += data
+        if len(self._tail) > 2 * TAIL_BYTES:
+            del self._tail[:-TAIL_BYTES]
+
+    def feed_event(self, event: Event) -> None:
+        """Take the next event of a stream."""
+        self._content_events += 1
+        data = event.data
+        if b'"usage"' not in data or b'"usage":null' in data:
+            return
+        try:
+            found = _STARTED.decode(data)
+        except JSON_FAULTS:
+            return
+        # Anthropic begins with one usage and goes on with cumulative ones: later figures replace earlier.
+        for usage in (found.message.usage if found.message else None, found.usage):
+            if usage:
+                self._fields.update((name, value) for name, value in usage.items() if value is not None)
+
+    def result(self, *, request_bytes: int = 0) -> Usage:
+        """Return what has been counted so far; an estimate if the provider has not said.
+
+        An estimate takes one token per event of a stream, or a quarter of the bytes of a body, and a quarter
+        of `request_bytes` for the input. Nothing received and nothing sent is nothing used.
+        """
+        fields = self._fields or self._body_usage()
+        usage = _anthropic(fields) if self.dialect is Dialect.ANTHROPIC else _openai(fields)
+        if usage is not None:
+            return usage
+        output = self._content_events or self._body_bytes // BYTES_PER_TOKEN
+        return Usage(input=request_bytes // BYTES_PER_TOKEN, output=output, estimated=True)
+
+    def _body_usage(self) -> dict[str, Any]:
+        tail = bytes(self._tail)
+        if len(tail) == self._body_bytes:
+            try:
+                return _BODY.decode(tail).usage or {}
+            except JSON_FAULTS:
+                pass
+        return _scan(tail)
+
+
+def _scan(tail: bytes) -> dict[str, Any]:
+    """Find the last readable usage object in the end of a body."""
+    for match in reversed(list(_USAGE_KEY.finditer(tail))):
+        depth = 0
+        for token in _STRING.finditer(tail, match.end()):
+            depth += {b"{": 1, b"}": -1}.get(token[0], 0)
+            if depth == 0:
+                try:
+                    return _OBJECT.decode(tail[match.end() : token.end()])
+                except JSON_FAULTS:
+                    break
+    return {}
+
+
+def _anthropic(fields: dict[str, Any]) -> Usage | None:
+    """Anthropic's buckets are disjoint already; thinking is not told apart from output."""
+    if not fields:
+        return None
+    return Usage(
+        input=_count(fields.get("input_tokens")),
+        cached_input=_count(fields.get("cache_read_input_tokens")),
+        cache_write=_count(fields.get("cache_creation_input_tokens")),
+        output=_count(fields.get("output_tokens")),
+    )
+
+
+def _openai(fields: dict[str, Any]) -> Usage | None:
+    """OpenAI's prompt includes the cached part, its completion the reasoning.
+
+    Some count reasoning beside the completion: then the total shows it (Gemini's and xAI's OpenAI-compatible
+    answers). DeepSeek names the cached part `prompt_cache_hit_tokens`. Read 2026-11.
+    """
+    if not fields:
+        return None
+    prompt = _count(fields.get("prompt_tokens"))
+    completion = _count(fields.get("completion_tokens"))
+    total = _count(fields.get("total_tokens"))
+    cached = _count(_inner(fields, "prompt_tokens_details", "cached_tokens"))
+    cached = min(cached or _count(fields.get("prompt_cache_hit_tokens")), prompt)
+    reasoning = _count(_inner(fields, "completion_tokens_details", "reasoning_tokens"))
+    beside = max(total - prompt - completion, 0)
+    if beside:
+        reasoning, output = max(reasoning, beside), completion
+    else:
+        reasoning = min(reasoning, completion)
+        output = completion - reasoning
+    return Usage(input=prompt - cached, cached_input=cached, output=output, reasoning=reasoning)
+
+
+def _inner(fields: dict[str, Any], name: str, key: str) -> object:
+    inner = fields.get(name)
+    return inner.get(key) if isinstance(inner, dict) else None
+
+
+def _count(value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_TOKENS:
+        return value
+    return 0

@@ -1,0 +1,147 @@
+"""The operator's door on 8318: takes snapshots and fleet states, streams reports.
+
+Who may come in is the `Authenticator`'s word (a bearer token now, mutual TLS later); what a push means is
+`runtime.snapshots`' business, what is reported `runtime.reporter`'s.
+"""
+
+import hmac
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from cliproxy_api import codec
+from cliproxy_api.snapshot import Running
+from cliproxy_sidecar.runtime.asgi import Receive, Scope, Send, answer, header, read_body
+from cliproxy_sidecar.runtime.reporter import Reporter, Stream
+from cliproxy_sidecar.runtime.snapshots import Verdict
+from cliproxy_sidecar.runtime.tasks import Tasks
+
+MAX_SNAPSHOT_BYTES: Final = 16 * 1024 * 1024
+MAX_STATE_BYTES: Final = 4 * 1024 * 1024
+NDJSON: Final = b"application/x-ndjson"
+
+
+class Authenticator(Protocol):
+    """Decides who is the operator."""
+
+    def admits(self, scope: Scope) -> bool:
+        """Whether this request comes from the operator."""
+        ...
+
+
+class BearerToken:
+    """Admits whoever knows the shared token."""
+
+    def __init__(self, token: str) -> None:
+        self._expected = b"Bearer " + token.encode()
+
+    def admits(self, scope: Scope) -> bool:
+        """Compare in constant time."""
+        return hmac.compare_digest(header(scope, b"authorization"), self._expected)
+
+
+class Pushes(Protocol):
+    """What takes pushes (`runtime.snapshots.Snapshots`)."""
+
+    @property
+    def running(self) -> Running:
+        """What runs now."""
+        ...
+
+    def offer_snapshot(self, body: bytes) -> Verdict:
+        """Take a snapshot or refuse it."""
+        ...
+
+    def offer_state(self, body: bytes) -> Verdict:
+        """Take a fleet state or refuse it."""
+        ...
+
+    def lead(self, epoch: int) -> bool:
+        """Whether this leader is not deposed."""
+        ...
+
+
+class ControlApp:
+    """ASGI application of the control port."""
+
+    def __init__(
+        self,
+        pushes: Pushes,
+        reporter: Reporter,
+        authenticator: Authenticator,
+        *,
+        tasks: Tasks,
+        refused: Callable[[], None],
+    ) -> None:
+        self._pushes = pushes
+        self._reporter = reporter
+        self._authenticator = authenticator
+        self._tasks = tasks
+        self._refused = refused
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            return
+        if not self._authenticator.admits(scope):
+            self._refused()
+            await _refuse(send, 401, "the control token is wrong", (b"www-authenticate", b"Bearer"))
+            return
+        match (scope["path"], scope["method"]):
+            case ("/v0/control/snapshot", "PUT"):
+                await self._push(receive, send, self._pushes.offer_snapshot, MAX_SNAPSHOT_BYTES)
+            case ("/v0/control/state", "PUT"):
+                await self._push(receive, send, self._pushes.offer_state, MAX_STATE_BYTES)
+            case ("/v0/control/reports", "GET"):
+                await self._reports(scope, receive, send)
+            case ("/v0/control/snapshot" | "/v0/control/state", _):
+                await _refuse(send, 405, "only PUT is served here", (b"allow", b"PUT"))
+            case ("/v0/control/reports", _):
+                await _refuse(send, 405, "only GET is served here", (b"allow", b"GET"))
+            case _:
+                await _refuse(send, 404, "the control port serves snapshot, state and reports")
+
+    async def _push(
+        self, receive: Receive, send: Send, offer: Callable[[bytes], Verdict], at_most_bytes: int
+    ) -> None:
+        body = await read_body(receive, at_most_bytes=at_most_bytes)
+        if body is None:
+            await _refuse(send, 413, f"a push has at most {at_most_bytes} bytes", (b"connection", b"close"))
+            return
+        verdict = offer(body)
+        await answer(send, verdict.value, codec.encode(self._pushes.running))
+
+    async def _reports(self, scope: Scope, receive: Receive, send: Send) -> None:
+        epoch = _epoch(header(scope, b"x-cliproxy-epoch"))
+        if epoch is None:
+            await _refuse(send, 400, "x-cliproxy-epoch must be a whole number")
+            return
+        if not self._pushes.lead(epoch):
+            await answer(send, 409, codec.encode(self._pushes.running))
+            return
+        stream = self._reporter.open()
+        watch = self._tasks.spawn(_end_with_reader(receive, stream), "reports reader")
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", NDJSON)]})
+            async for lines in stream.lines():
+                await send({"type": "http.response.body", "body": lines, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            watch.cancel()
+            self._reporter.closed(stream)
+
+
+async def _end_with_reader(receive: Receive, stream: Stream) -> None:
+    """End the stream when its reader leaves: sending to somebody who has left raises nothing."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    stream.end()
+
+
+def _epoch(value: bytes) -> int | None:
+    if not value:
+        return 0
+    return int(value) if value.isdigit() and len(value) <= 18 else None  # noqa: PLR2004 -- fits 64 bits
+
+
+async def _refuse(send: Send, status: int, message: str, *headers: tuple[bytes, bytes]) -> None:
+    await answer(send, status, codec.encode(Running(error=message)), headers=headers)

@@ -1,0 +1,178 @@
+"""JSON lines on stdout: one per request, and whatever else the process has to say.
+
+Writing is collected and flushed within `FLUSH_S` and at exit, so a request does not wait for a pipe. Prompts
+and credentials never come here; nothing in this module reads a body or a header.
+"""
+
+import asyncio
+import atexit
+import datetime as dt
+import logging
+import traceback
+from collections.abc import Iterable
+from typing import BinaryIO, Final
+
+import msgspec
+
+from cliproxy_api.vocabulary import LogLevel
+
+HIDDEN: Final = "[hidden]"
+FLUSH_S: Final = 0.1
+MAX_BUFFERED_BYTES: Final = 64 * 1024
+"""Flushed at once beyond that; the size of a Linux pipe."""
+
+_NUMBERS: Final = {
+    LogLevel.DEBUG: logging.DEBUG,
+    LogLevel.INFO: logging.INFO,
+    LogLevel.WARNING: logging.WARNING,
+    LogLevel.ERROR: logging.ERROR,
+}
+_ENCODER: Final = msgspec.json.Encoder()
+
+
+class TokenCounts(msgspec.Struct, frozen=True):
+    """Tokens of one request as the provider counted them."""
+
+    input: int = 0
+    output: int = 0
+
+
+class RequestLine(msgspec.Struct, frozen=True, kw_only=True):
+    """The log line of one finished request (design section 13)."""
+
+    timestamp: str
+    level: str
+    msg: str
+    """`request_success` or `request_failed`."""
+    provider: str | None
+    model: str | None
+    request_id: str
+    latency_ms: int
+    tokens: TokenCounts
+    attempts: int
+    status: int
+    """What the caller got; 499 if the caller left first."""
+    stream: bool
+    error_class: str | None
+    """Outcome class of the last attempt, or the kind of our own refusal; null after success."""
+
+
+class LineWriter:
+    """Collects lines and writes them soon."""
+
+    def __init__(self, sink: BinaryIO) -> None:
+        self._sink: BinaryIO | None = sink
+        self._lines: list[bytes] = []
+        self._bytes = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._armed = False
+
+    def attach(self, loop: asyncio.AbstractEventLoop | None) -> None:
+        """Flush by this loop's timer from now on; None: after each line."""
+        self._loop = loop
+        self.flush()
+
+    def write(self, line: bytes) -> None:
+        """Take one line without its newline."""
+        self._lines.append(line)
+        self._bytes += len(line)
+        if self._loop is None or self._bytes >= MAX_BUFFERED_BYTES:
+            self.flush()
+        elif not self._armed:
+            self._armed = True
+            self._loop.call_later(FLUSH_S, self.flush)
+
+    def flush(self) -> None:
+        """Write what is collected; a closed pipe is no reason to stop serving."""
+        self._armed = False
+        if not self._lines:
+            return
+        data = b"\n".join(self._lines) + b"\n"
+        self._lines.clear()
+        self._bytes = 0
+        if self._sink is None:
+            return
+        try:
+            self._sink.write(data)
+            self._sink.flush()
+        except (OSError, ValueError):
+            self._sink = None
+
+
+class Logs:
+    """The process's log: request lines and the standard library's records, in one stream."""
+
+    def __init__(self, sink: BinaryIO, *, level: LogLevel = LogLevel.INFO) -> None:
+        self.writer = LineWriter(sink)
+        self.requests_enabled = True
+        """Tested before a request line is built."""
+        self._secrets: tuple[str, ...] = ()
+        self.set_level(level)
+
+    def set_level(self, level: LogLevel) -> None:
+        """Write records of this level and above; successful requests are told at info."""
+        logging.getLogger().setLevel(_NUMBERS[level])
+        self.level = level
+        self.requests_enabled = level in (LogLevel.DEBUG, LogLevel.INFO)
+
+    def hide(self, secrets: Iterable[str]) -> None:
+        """Blot these values out of all records: a provider's text may repeat a key."""
+        self._secrets = tuple(secret for secret in secrets if secret)
+
+    def install(self) -> "LogHandler":
+        """Make the standard library's root logger write here."""
+        handler = LogHandler(self)
+        root = logging.getLogger()
+        root.handlers[:] = [handler]
+        atexit.register(self.writer.flush)
+        return handler
+
+    def request(self, line: RequestLine) -> None:
+        """Write the line of one finished request; failures also when the level is warning or error."""
+        self.writer.write(_ENCODER.encode(line))
+
+    def record(self, record: logging.LogRecord) -> None:
+        """Write one record of the standard library's loggers."""
+        text = record.getMessage()
+        trace = "".join(traceback.format_exception(*record.exc_info)) if record.exc_info else None
+        for secret in self._secrets:
+            text = text.replace(secret, HIDDEN)
+            trace = trace.replace(secret, HIDDEN) if trace else None
+        line = {
+            "timestamp": rfc3339(record.created),
+            "level": record.levelname.lower(),
+            "msg": text,
+            "logger": record.name,
+        }
+        if trace:
+            line["traceback"] = trace
+        self.writer.write(_ENCODER.encode(line))
+
+
+class LogHandler(logging.Handler):
+    """The bridge from the standard library's loggers."""
+
+    def __init__(self, logs: Logs) -> None:
+        super().__init__()
+        self._logs = logs
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record; a record that cannot be formatted is a bug told on stderr by the base class."""
+        try:
+            self._logs.record(record)
+        except (TypeError, ValueError):
+            self.handleError(record)
+
+
+def rfc3339(unix_s: float) -> str:
+    """Write an instant as RFC 3339 in UTC with milliseconds."""
+    global _second, _second_text  # noqa: PLW0603 -- formatting the date once a second, not once a line
+    second = int(unix_s)
+    if second != _second:
+        _second_text = dt.datetime.fromtimestamp(second, tz=dt.UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        _second = second
+    return f"{_second_text}.{int(unix_s * 1000) % 1000:03d}Z"
+
+
+_second = -1
+_second_text = ""

@@ -1,0 +1,167 @@
+"""Figures for Prometheus: plain integers on the hot path, families only when somebody scrapes.
+
+Labels are bounded: a model that no provider serves counts as `other`, and so does a series beyond
+`MAX_SERIES`. What the gauges show is asked of their owners at scrape time.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Final
+
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+MAX_SERIES: Final = 10_000
+"""Label sets of one metric; 500 providers x 20 models. A scrape of that size is about 1 MB."""
+OTHER: Final = "other"
+NO_PROVIDER: Final = "none"
+"""The request was answered by the sidecar itself."""
+
+DURATION_BOUNDS_S: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
+FIRST_TOKEN_BOUNDS_S: Final = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 20, 30, 60)
+SIZE_BOUNDS_BYTES: Final = (1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216)
+
+Labels = tuple[str, ...]
+Read = Callable[[], Mapping[Labels, float]]
+
+
+class Counter:
+    """Counts by label values."""
+
+    __slots__ = ("help", "labels", "name", "values")
+
+    def __init__(self, name: str, text: str, *labels: str) -> None:
+        self.name, self.help, self.labels = name, text, labels
+        self.values: dict[Labels, int] = {}
+
+    def add(self, labels: Labels, amount: int = 1) -> None:
+        """Count; label values beyond the bound fold into `other`."""
+        values = self.values
+        if labels in values:
+            values[labels] += amount
+            return
+        if len(values) >= MAX_SERIES:
+            labels = (OTHER,) * len(labels)
+        values[labels] = values.get(labels, 0) + amount
+
+    def family(self) -> Metric:
+        """Return what a scrape shows."""
+        family = CounterMetricFamily(self.name, self.help, labels=self.labels)
+        for labels, value in self.values.items():
+            family.add_metric(labels, value)
+        return family
+
+
+class Histogram:
+    """Distributions by label values."""
+
+    __slots__ = ("bounds", "help", "labels", "name", "values")
+
+    def __init__(self, name: str, text: str, bounds: tuple[float, ...], *labels: str) -> None:
+        self.name, self.help, self.bounds, self.labels = name, text, bounds, labels
+        self.values: dict[Labels, tuple[list[int], list[float]]] = {}
+
+    def observe(self, labels: Labels, value: float) -> None:
+        """Count one observation; label values beyond the bound fold into `other`."""
+        series = self.values.get(labels)
+        if series is None:
+            if len(self.values) >= MAX_SERIES:
+                labels = (OTHER,) * len(labels)
+            series = self.values.setdefault(labels, ([0] * (len(self.bounds) + 1), [0.0]))
+        counts, total = series
+        counts[bisect_left(self.bounds, value)] += 1
+        total[0] += value
+
+    def family(self) -> Metric:
+        """Return what a scrape shows."""
+        family = HistogramMetricFamily(self.name, self.help, labels=self.labels)
+        for labels, (counts, total) in self.values.items():
+            sofar, buckets = 0, []
+            for bound, count in zip((*map(str, map(float, self.bounds)), "+Inf"), counts, strict=True):
+                sofar += count
+                buckets.append((bound, sofar))
+            family.add_metric(labels, buckets, sum_value=total[0])
+        return family
+
+
+class Gauge:
+    """Values that are asked for when somebody scrapes."""
+
+    def __init__(
+        self, name: str, text: str, *labels: str, read: Callable[[], Mapping[Labels, float]]
+    ) -> None:
+        self.name, self.help, self.labels, self.read = name, text, labels, read
+
+    def family(self) -> Metric:
+        """Return what a scrape shows."""
+        family = GaugeMetricFamily(self.name, self.help, labels=self.labels)
+        for labels, value in self.read().items():
+            family.add_metric(labels, value)
+        return family
+
+
+class Metrics(Collector):
+    """All figures of the sidecar."""
+
+    def __init__(self) -> None:
+        self.requests = Counter(
+            "cliproxy_requests", "Finished requests of callers.", "provider", "model", "status"
+        )
+        self.errors = Counter(
+            "cliproxy_errors", "Failed attempts at providers, by outcome class.", "provider", "error_type"
+        )
+        self.tokens = Counter("cliproxy_tokens", "Model tokens used.", "provider", "model", "type")
+        self.authentication_failures = Counter(
+            "cliproxy_authentication_failures", "Refused calls of the control port.", "port"
+        )
+        self.duration_s = Histogram(
+            "cliproxy_request_duration_seconds",
+            "From the request's head to the last byte of the answer.",
+            DURATION_BOUNDS_S,
+            "provider",
+            "model",
+        )
+        self.first_token_s = Histogram(
+            "cliproxy_first_token_seconds",
+            "From the request's head to the first content byte of a stream.",
+            FIRST_TOKEN_BOUNDS_S,
+            "provider",
+            "model",
+        )
+        self.response_bytes = Histogram(
+            "cliproxy_response_size_bytes", "Body bytes sent to callers.", SIZE_BOUNDS_BYTES, "provider"
+        )
+        self.active = 0
+        self.waiting = 0
+        self._gauges: list[Gauge] = [
+            Gauge("cliproxy_active_requests", "Requests being served.", read=lambda: {(): self.active}),
+            Gauge(
+                "cliproxy_queue_size",
+                "Requests that wait for a provider to return.",
+                read=lambda: {(): self.waiting},
+            ),
+        ]
+        self.registry = CollectorRegistry()
+        self.registry.register(self)
+        ProcessCollector(registry=self.registry)
+
+    def gauge(self, gauge: Gauge) -> None:
+        """Show another gauge."""
+        self._gauges.append(gauge)
+
+    def collect(self) -> Iterable[Metric]:
+        """Return all families (the Prometheus client calls this at a scrape)."""
+        return self._families()
+
+    def _families(self) -> Iterator[Metric]:
+        for counter in (self.requests, self.errors, self.tokens, self.authentication_failures):
+            yield counter.family()
+        for histogram in (self.duration_s, self.first_token_s, self.response_bytes):
+            yield histogram.family()
+        for gauge in self._gauges:
+            yield gauge.family()
+
+    def render(self) -> bytes:
+        """Return the text that Prometheus scrapes."""
+        return generate_latest(self.registry)

@@ -1,0 +1,126 @@
+"""Holds what runs: takes a push whole or not at all, and keeps the last good one.
+
+A push is decoded, checked and prepared before anything changes; the swap is one assignment, so it falls
+between two requests, and a request in flight finishes on what it began with. What "prepared" means is the
+data path's business (`prepare`), what the machines make of it is `activate`'s.
+"""
+
+import logging
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Generic, TypeVar
+
+import msgspec
+
+from cliproxy_api import codec
+from cliproxy_api.snapshot import Position, Running, SnapshotPush
+from cliproxy_api.state import StatePush
+
+log = logging.getLogger(__name__)
+
+P = TypeVar("P")
+
+
+class Verdict(IntEnum):
+    """What became of a push; the value is the HTTP status that says so."""
+
+    TAKEN = 200
+    OLDER = 409
+    BROKEN = 422
+
+
+class Snapshots(Generic[P]):
+    """The running configuration and how it got here.
+
+    `prepare` raises ValueError for a snapshot that cannot run. `activate` gets the new configuration and the
+    one before. `adopt` gets each fleet state. `changed` hears every change of `running`.
+    """
+
+    def __init__(
+        self,
+        *,
+        prepare: Callable[[SnapshotPush], P],
+        activate: Callable[[P, P | None], None],
+        adopt: Callable[[StatePush], None],
+        changed: Callable[[Running], None],
+    ) -> None:
+        self._prepare = prepare
+        self._activate = activate
+        self._adopt = adopt
+        self._changed = changed
+        self.running = Running()
+        self.current: P | None = None
+        self.newest_epoch = 0
+
+    def offer_snapshot(self, body: bytes) -> Verdict:
+        """Run the pushed snapshot, or refuse it and say why in `running.error`."""
+        try:
+            push = codec.decode_snapshot_push(body)
+        except codec.DecodeError as error:
+            return self._refuse(Verdict.BROKEN, f"snapshot: {error}")
+        if self._is_older(push.position, self.running.snapshot):
+            return self._refuse(Verdict.OLDER, _older("snapshot", push.position, self.running.snapshot))
+        if push.snapshot.digest == self.running.digest and self.current is not None:
+            return self._take(
+                Running(digest=self.running.digest, snapshot=push.position, state=self.running.state)
+            )
+        try:
+            prepared = self._prepare(push)
+        except ValueError as error:
+            return self._refuse(Verdict.BROKEN, f"snapshot: {error}")
+        before, self.current = self.current, prepared
+        self._activate(prepared, before)
+        return self._take(
+            Running(digest=push.snapshot.digest, snapshot=push.position, state=self.running.state)
+        )
+
+    def offer_state(self, body: bytes) -> Verdict:
+        """Adopt the pushed fleet state, or refuse it and say why in `running.error`."""
+        try:
+            push = codec.decode_state_push(body)
+        except codec.DecodeError as error:
+            return self._refuse(Verdict.BROKEN, f"state: {error}")
+        if self._is_older(push.position, self.running.state):
+            return self._refuse(Verdict.OLDER, _older("state", push.position, self.running.state))
+        self._adopt(push)
+        return self._take(
+            Running(digest=self.running.digest, snapshot=self.running.snapshot, state=push.position)
+        )
+
+    def boot(self, body: bytes) -> Verdict:
+        """Run a snapshot from a file; its position counts as the oldest, so that any push replaces it."""
+        verdict = self.offer_snapshot(body)
+        self.running = msgspec.structs.replace(self.running, snapshot=Position(0, 0))
+        self.newest_epoch = 0
+        return verdict
+
+    def lead(self, epoch: int) -> bool:
+        """Note that a leader of this epoch speaks; False if a later one has spoken before."""
+        if epoch < self.newest_epoch:
+            return False
+        self.newest_epoch = epoch
+        return True
+
+    def _is_older(self, pushed: Position, running: Position) -> bool:
+        return not self.lead(pushed.epoch) or pushed < running
+
+    def _take(self, running: Running) -> Verdict:
+        self._set(running)
+        return Verdict.TAKEN
+
+    def _refuse(self, verdict: Verdict, error: str) -> Verdict:
+        log.warning("push refused: %s", error)
+        self._set(msgspec.structs.replace(self.running, error=error[:500]))
+        return verdict
+
+    def _set(self, running: Running) -> None:
+        if running != self.running:
+            self.running = running
+            self._changed(running)
+
+
+def _older(what: str, pushed: Position, running: Position) -> str:
+    return (
+        f"{what}: position {pushed.epoch}.{pushed.sequence} is older than {running.epoch}.{running.sequence}"
+        " or its leader is deposed"
+    )

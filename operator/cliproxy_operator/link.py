@@ -1,0 +1,226 @@
+"""One sidecar's link: holds its report stream open and keeps the newest documents pushed.
+
+    down --connect--> greeted (Hello is from the pod we mean) --> state pushed --> snapshot pushed --> kept
+      ^                                                                                                |
+      +------------------------- any failure, after a pause that doubles up to 2 s <-------------------+
+
+Newest wins: a slow sidecar has at most one push of each document under way and none queued. Fleet state goes
+first and never waits for configuration. What the documents say is left to `publish.py`, what the reports
+mean to the listener.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from cliproxy_api import codec
+from cliproxy_api.report import Hello, Report
+from cliproxy_api.snapshot import Position, Running
+from cliproxy_operator.clock import Clock
+from cliproxy_operator.metrics import Metrics
+from cliproxy_operator.transport import DocumentName, LinkError, Transport
+from cliproxy_operator.view import SidecarId
+
+log = logging.getLogger(__name__)
+
+PAUSE_FIRST_S: Final = 0.05
+PAUSE_MAX_S: Final = 2.0
+HELLO_TIMEOUT_S: Final = 3.0
+REFUSALS: Final = 5
+"""Refusals of one document in a row, each answered with a later position, before the link is made anew."""
+STABLE_S: Final = 5.0
+"""A link that held this long starts again with the shortest pause."""
+
+
+class Document(Protocol):
+    """A document as it is to be sent: its content may be the same for many links."""
+
+    digest: str
+
+    def render(self) -> tuple[Position, bytes]:
+        """Return what to send now, and its place in the order."""
+        ...
+
+
+class Listener(Protocol):
+    """Who hears what a link brings."""
+
+    def greeted(self, sidecar: SidecarId, hello: Hello) -> None:
+        """The link stands."""
+        ...
+
+    def heard(self, sidecar: SidecarId, report: Report) -> None:
+        """One report line after the first."""
+        ...
+
+    def answered(self, sidecar: SidecarId, running: Running) -> None:
+        """A push was answered; a refusal of ours has `running.error`."""
+        ...
+
+    def lost(self, sidecar: SidecarId, reason: str) -> None:
+        """The link is down; it is being tried again."""
+        ...
+
+    def outrun(self, sidecar: SidecarId, seen: Position) -> None:
+        """The sidecar has a later position than ours."""
+        ...
+
+
+@dataclass(slots=True)
+class Slot:
+    """One document's way to the sidecar."""
+
+    name: DocumentName
+    newest: Callable[[], Document | None]
+    changed: asyncio.Event
+    sent: Document | None = None
+
+
+class Link:
+    """The link to one sidecar pod."""
+
+    def __init__(
+        self,
+        sidecar: SidecarId,
+        address: str,
+        *,
+        epoch: int,
+        documents: dict[DocumentName, Callable[[], Document | None]],
+        transport: Transport,
+        listener: Listener,
+        connecting: asyncio.Semaphore,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        """`documents` gives the newest of each; `connecting` bounds how many links connect at once."""
+        self.sidecar = sidecar
+        self.address = address
+        self.epoch = epoch
+        self._transport = transport
+        self._listener = listener
+        self._connecting = connecting
+        self._clock = clock
+        self._metrics = metrics
+        self._nudged = asyncio.Event()
+        self._slots = {name: Slot(name, newest, asyncio.Event()) for name, newest in documents.items()}
+
+    def wake(self, document: DocumentName) -> None:
+        """Say that a newer document is there."""
+        self._slots[document].changed.set()
+
+    def nudge(self) -> None:
+        """Say that the pod has changed: a pause before the next try is cut short."""
+        self._nudged.set()
+
+    async def run(self) -> None:
+        """Keep the link, until cancelled."""
+        pause_s = PAUSE_FIRST_S
+        while True:
+            started_s = self._clock.now()
+            try:
+                await self._hold()
+            except LinkError as error:
+                self._metrics.link_failures.labels(error.trouble).inc()
+                level = logging.DEBUG if error.trouble in {"connect", "closed"} else logging.WARNING
+                log.log(level, "link broke", extra={"sidecar": str(self.sidecar), "reason": str(error)})
+                self._listener.lost(self.sidecar, f"{error.trouble}: {error}")
+            if self._clock.now() - started_s > STABLE_S:
+                pause_s = PAUSE_FIRST_S
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._nudged.wait(), pause_s * (0.5 + self._clock.chance.random()))
+            self._nudged.clear()
+            pause_s = min(pause_s * 2, PAUSE_MAX_S)
+
+    async def _hold(self) -> None:
+        """Connect and serve the link until it fails with a `LinkError`."""
+        async with contextlib.AsyncExitStack() as stack:
+            async with self._connecting:
+                lines = await stack.enter_async_context(self._transport.reports(self.address, self.epoch))
+                hello = await self._hello(lines)
+            self._listener.greeted(self.sidecar, hello)
+            for slot in self._slots.values():
+                slot.sent = None
+            snapshot, state = self._slots["snapshot"], self._slots["state"]
+            newest = snapshot.newest()
+            if newest is not None and newest.digest == hello.running.digest:
+                snapshot.sent = newest  # it runs this already: a new leader need not send it again
+            await self._settle(state)
+            await _first_failure(self._read(lines), self._keep(state), self._keep(snapshot))
+
+    async def _hello(self, lines: AsyncIterator[bytes]) -> Hello:
+        """Read the first line: nothing is sent to a peer that is not our pod, as addresses are reused."""
+        try:
+            async with asyncio.timeout(HELLO_TIMEOUT_S):
+                hello = codec.decode_report(await anext(lines))
+        except TimeoutError:
+            raise LinkError("timeout", "no hello came in time") from None
+        except codec.DecodeError as error:
+            raise LinkError("malformed", f"first report line: {error}") from None
+        except StopAsyncIteration:
+            raise LinkError("closed", "no report line came") from None
+        if not isinstance(hello, Hello):
+            raise LinkError("malformed", "the first report line is no hello")
+        if (hello.namespace, hello.sidecar) != (self.sidecar.namespace, self.sidecar.pod):
+            raise LinkError("stranger", f"{hello.namespace}/{hello.sidecar} answers at this pod's address")
+        return hello
+
+    async def _read(self, lines: AsyncIterator[bytes]) -> None:
+        async for line in lines:
+            try:
+                report = codec.decode_report(line)
+            except codec.DecodeError as error:
+                raise LinkError("malformed", f"report line: {error}") from None
+            self._metrics.reports.labels(report.__struct_config__.tag or "").inc()
+            self._listener.heard(self.sidecar, report)
+        raise LinkError("closed", "the report stream ended")
+
+    async def _keep(self, slot: Slot) -> None:
+        while True:
+            slot.changed.clear()
+            await self._settle(slot)
+            await slot.changed.wait()
+
+    async def _settle(self, slot: Slot) -> None:
+        """Push until what the sidecar has is the newest there is."""
+        refusals = 0
+        while (document := slot.newest()) is not None and document is not slot.sent:
+            if await self._push(slot.name, document):
+                slot.sent = document
+                refusals = 0
+            elif (refusals := refusals + 1) >= REFUSALS:
+                raise LinkError("malformed", f"{REFUSALS} pushes in a row refused as too old")
+
+    async def _push(self, name: DocumentName, document: Document) -> bool:
+        """Push once; whether this document is done with (taken, or refused for good)."""
+        position, body = document.render()
+        started_s = self._clock.now()
+        answer = await self._transport.put(self.address, name, body)
+        self._metrics.push_s.labels(name).observe(self._clock.now() - started_s)
+        self._metrics.pushes.labels(name, str(answer.status)).inc()
+        running = answer.running
+        if answer.status == 409:  # noqa: PLR2004 -- HTTP's own number
+            seen = running.snapshot if name == "snapshot" else running.state
+            self._listener.outrun(self.sidecar, max(seen, running.snapshot, running.state))
+            if max(running.snapshot, running.state).epoch > position.epoch:
+                raise LinkError("deposed", "the sidecar follows a newer leader")
+            if seen < position:
+                raise LinkError("malformed", f"refused {position}, but claims {seen}")
+            return False
+        self._listener.answered(self.sidecar, running)
+        return True
+
+
+async def _first_failure(*works: Coroutine[Any, Any, None]) -> None:
+    """Run all until one fails, then cancel the others and raise what that one raised."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for work in works:
+                group.create_task(work)
+    except BaseExceptionGroup as errors:
+        failure: BaseException = errors
+        while isinstance(failure, BaseExceptionGroup):
+            failure = failure.exceptions[0]
+    raise failure

@@ -1,0 +1,112 @@
+"""The operator's own figures, in a registry of their own; labels are bounded by kinds, verbs and providers.
+
+Who counts what is left to the callers; `api.py` serves the text.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+_FAST_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics:
+    """All metrics of one operator process."""
+
+    def __init__(self) -> None:
+        registry = CollectorRegistry()
+        self.registry = registry
+        self.reconcile_s = Histogram(
+            "cliproxy_operator_reconcile_seconds",
+            "One namespace compiled and published.",
+            buckets=_FAST_S,
+            registry=registry,
+        )
+        self.convergence_s = Histogram(
+            "cliproxy_operator_convergence_seconds",
+            "From an object's change seen here to all linked sidecars running it.",
+            buckets=_FAST_S,
+            registry=registry,
+        )
+        self.push_s = Histogram(
+            "cliproxy_operator_push_seconds",
+            "One document put to one sidecar.",
+            ["document"],
+            buckets=_FAST_S,
+            registry=registry,
+        )
+        self.pushes = Counter(
+            "cliproxy_operator_pushes_total",
+            "Documents put to sidecars by the answer's meaning.",
+            ["document", "result"],
+            registry=registry,
+        )
+        self.links = Gauge(
+            "cliproxy_operator_links", "Links to sidecars by state.", ["state"], registry=registry
+        )
+        self.link_failures = Counter(
+            "cliproxy_operator_link_failures_total",
+            "Links that broke, by reason.",
+            ["reason"],
+            registry=registry,
+        )
+        self.reports = Counter(
+            "cliproxy_operator_reports_total", "Lines heard from sidecars.", ["kind"], registry=registry
+        )
+        self.api_writes = Counter(
+            "cliproxy_operator_api_writes_total",
+            "Writes to the API server that it accepted.",
+            ["kind", "verb"],
+            registry=registry,
+        )
+        self.api_errors = Counter(
+            "cliproxy_operator_api_errors_total",
+            "Calls to the API server that failed.",
+            ["verb", "reason"],
+            registry=registry,
+        )
+        self.watch_events = Counter(
+            "cliproxy_operator_watch_events_total", "Watch events heard.", ["kind", "type"], registry=registry
+        )
+        self.resyncs = Counter(
+            "cliproxy_operator_resyncs_total",
+            "Whole lists taken, by kind and result.",
+            ["kind", "result"],
+            registry=registry,
+        )
+        self.ghosts = Counter(
+            "cliproxy_operator_ghosts_total",
+            "Objects whose deletion the watch had lost.",
+            ["kind"],
+            registry=registry,
+        )
+        self.loop_failures = Counter(
+            "cliproxy_operator_loop_failures_total",
+            "Background work that failed by a defect.",
+            ["loop"],
+            registry=registry,
+        )
+        self.cooldowns = Gauge(
+            "cliproxy_cooldown_active",
+            "Cooldowns in force over the fleet.",
+            ["namespace", "provider"],
+            registry=registry,
+        )
+        self.provider_health = Gauge(
+            "cliproxy_provider_health",
+            "1 healthy, 0.5 degraded or unknown, 0 otherwise.",
+            ["namespace", "provider"],
+            registry=registry,
+        )
+        self.leader = Gauge("cliproxy_operator_leader", "1 while this replica leads.", registry=registry)
+        self.epoch = Gauge(
+            "cliproxy_operator_epoch", "The epoch this replica pushes under.", registry=registry
+        )
+        self.authentication_failures = Counter(
+            "cliproxy_authentication_failures_total",
+            "Refused calls of the operations API.",
+            ["reason"],
+            registry=registry,
+        )
+
+    def text(self) -> bytes:
+        """Return everything in Prometheus' text format."""
+        return generate_latest(self.registry)

@@ -1,0 +1,262 @@
+"""Makes documents reach sidecars: one link for each pod, the newest snapshot and fleet state on each.
+
+Equal content is pushed once; each push content has its own place in the order (epoch of the leader, then a
+sequence). A snapshot is encoded once for a profile, a state once for a namespace and moment. What stands in
+them is left to `reconcile.py`; the single link to `link.py`.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from cliproxy_api import codec
+from cliproxy_api.snapshot import Position, Snapshot, SnapshotPush
+from cliproxy_api.state import FleetState, StatePush
+from cliproxy_operator.clock import Clock
+from cliproxy_operator.hidden import Hidden
+from cliproxy_operator.link import Document, Link, Listener
+from cliproxy_operator.metrics import Metrics
+from cliproxy_operator.tasks import Tasks
+from cliproxy_operator.transport import Transport
+from cliproxy_operator.view import SidecarId
+
+log = logging.getLogger(__name__)
+
+CONNECTING: Final = 64
+"""Links that connect at once: a take-over of 500 sidecars must not starve the running ones."""
+STATE_FRESH_S: Final = 0.05
+"""An encoded state is sent again within this time; its `sent_at_utc` is off by that much at most."""
+MAX_SEQUENCE: Final = 2**53
+"""A later one is no sequence of ours, whoever claims it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a sidecar is and what it follows."""
+
+    sidecar: SidecarId
+    uid: str
+    """The pod's: a new pod of the same name is another sidecar."""
+    address: str
+    profile: str
+
+
+class Sequencer:
+    """Positions of one leadership, growing."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+        self._last = 0
+        self._floor = 0
+
+    def next(self) -> Position:
+        """Return the next position."""
+        self._last += 1
+        return Position(self.epoch, self._last)
+
+    def stale(self, position: Position) -> bool:
+        """Whether a sidecar is known to be at this position or later, though not by its content."""
+        return position.sequence <= self._floor
+
+    def pass_by(self, seen: Position) -> None:
+        """Continue after a position that a sidecar claims to have."""
+        if seen.epoch == self.epoch and seen.sequence <= MAX_SEQUENCE:
+            self._floor = max(self._floor, seen.sequence)
+            self._last = max(self._last, self._floor)
+
+
+class SnapshotDocument:
+    """A snapshot with its credential values; its repr shows neither."""
+
+    def __init__(self, snapshot: Snapshot, secrets: Mapping[str, Hidden], sequencer: Sequencer) -> None:
+        self.digest = snapshot.digest
+        self._snapshot = snapshot
+        self._secrets = secrets
+        self._sequencer = sequencer
+        self._position = sequencer.next()
+        self._body: bytes | None = None
+
+    def render(self) -> tuple[Position, bytes]:
+        """Return the position and the encoded push, encoded at the first call."""
+        if self._sequencer.stale(self._position):
+            self._position, self._body = self._sequencer.next(), None
+        if self._body is None:
+            secrets = {name: value.reveal() for name, value in self._secrets.items()}
+            self._body = codec.encode(
+                SnapshotPush(position=self._position, snapshot=self._snapshot, secrets=secrets)
+            )
+        return self._position, self._body
+
+    def __repr__(self) -> str:
+        return f"SnapshotDocument({self.digest})"
+
+
+class StateDocument:
+    """A fleet state; encoded anew when it is sent later, since its instants are read relative to then."""
+
+    digest = ""
+
+    def __init__(self, state: FleetState, sequencer: Sequencer, clock: Clock) -> None:
+        self.state = state
+        self._sequencer = sequencer
+        self._clock = clock
+        self._encoded: tuple[float, Position, bytes] | None = None
+
+    def render(self) -> tuple[Position, bytes]:
+        """Return the position and the encoded push of now."""
+        now = self._clock.now()
+        if self._encoded is not None:
+            at_s, position, body = self._encoded
+            if now - at_s <= STATE_FRESH_S and not self._sequencer.stale(position):
+                return position, body
+        position = self._sequencer.next()
+        push = StatePush(position=position, sent_at_utc=self._clock.utc(), state=self.state)
+        self._encoded = (now, position, codec.encode(push))
+        return position, self._encoded[2]
+
+
+class Publisher:
+    """All links and the newest documents. Idle until `activate`."""
+
+    def __init__(
+        self, *, transport: Transport, listener: Listener, clock: Clock, metrics: Metrics, tasks: Tasks
+    ) -> None:
+        """`listener` hears what links bring; `tasks` owns the links' tasks."""
+        self._transport = transport
+        self._listener = listener
+        self._clock = clock
+        self._metrics = metrics
+        self._tasks = tasks
+        self._connecting = asyncio.Semaphore(CONNECTING)
+        self._sequencer: Sequencer | None = None
+        self._endpoints: dict[SidecarId, Endpoint] = {}
+        self._links: dict[SidecarId, tuple[Endpoint, Link, asyncio.Task[None]]] = {}
+        self._snapshots: dict[tuple[str, str], SnapshotDocument] = {}
+        self._states: dict[str, StateDocument] = {}
+
+    @property
+    def epoch(self) -> int | None:
+        """The epoch pushed under; None while idle."""
+        return self._sequencer.epoch if self._sequencer is not None else None
+
+    def activate(self, epoch: int) -> None:
+        """Begin to link and push under `epoch`; documents of an earlier one are forgotten."""
+        if self.epoch == epoch:
+            return
+        self.deactivate()
+        self._sequencer = Sequencer(epoch)
+        self._relink()
+
+    def deactivate(self) -> None:
+        """Close all links and forget all documents."""
+        self._sequencer = None
+        self._snapshots.clear()
+        self._states.clear()
+        self._relink()
+
+    def set_endpoint(self, sidecar: SidecarId, endpoint: Endpoint | None) -> None:
+        """Say where a sidecar is; None: it has gone or cannot be reached (no address yet)."""
+        if endpoint is None:
+            self._endpoints.pop(sidecar, None)
+        else:
+            self._endpoints[sidecar] = endpoint
+        self._relink_one(sidecar)
+
+    def endpoints(self, namespace: str | None = None) -> tuple[Endpoint, ...]:
+        """Return the known sidecars (of a namespace)."""
+        return tuple(
+            endpoint
+            for endpoint in self._endpoints.values()
+            if namespace is None or endpoint.sidecar.namespace == namespace
+        )
+
+    def wanted_digest(self, sidecar: SidecarId) -> str | None:
+        """Return the digest that the sidecar should run; None: nothing is published for it."""
+        endpoint = self._endpoints.get(sidecar)
+        if endpoint is None:
+            return None
+        document = self._snapshots.get((sidecar.namespace, endpoint.profile))
+        return document.digest if document is not None else None
+
+    def publish_snapshots(
+        self, namespace: str, snapshots: Mapping[str, Snapshot], secrets: Mapping[str, Hidden]
+    ) -> bool:
+        """Make these the namespace's snapshots by profile; returns whether any is new."""
+        if self._sequencer is None:
+            return False
+        for key in [key for key in self._snapshots if key[0] == namespace and key[1] not in snapshots]:
+            del self._snapshots[key]
+        changed = set()
+        for profile, snapshot in snapshots.items():
+            old = self._snapshots.get((namespace, profile))
+            if old is not None and old.digest == snapshot.digest:
+                continue
+            named = {c.secret for provider in snapshot.providers for c in provider.credentials}
+            own = {name: value for name, value in secrets.items() if name in named}
+            self._snapshots[namespace, profile] = SnapshotDocument(snapshot, own, self._sequencer)
+            changed.add(profile)
+        for endpoint, link, _ in self._links.values():
+            if endpoint.sidecar.namespace == namespace and endpoint.profile in changed:
+                link.wake("snapshot")
+        return bool(changed)
+
+    def publish_state(self, namespace: str, state: FleetState) -> bool:
+        """Make this the namespace's fleet state and wake its links at once; returns whether it is new."""
+        if self._sequencer is None:
+            return False
+        old = self._states.get(namespace)
+        if old is not None and old.state == state:
+            return False
+        self._states[namespace] = StateDocument(state, self._sequencer, self._clock)
+        for endpoint, link, _ in self._links.values():
+            if endpoint.sidecar.namespace == namespace:
+                link.wake("state")
+        return True
+
+    def outrun(self, seen: Position) -> None:
+        """A sidecar has a later position of this epoch: continue after it."""
+        if self._sequencer is not None:
+            self._sequencer.pass_by(seen)
+
+    def _relink(self) -> None:
+        for sidecar in self._endpoints.keys() | self._links.keys():
+            self._relink_one(sidecar)
+
+    def _relink_one(self, sidecar: SidecarId) -> None:
+        """Start, keep, or replace the link so that it fits the endpoint and our epoch."""
+        endpoint = self._endpoints.get(sidecar) if self._sequencer is not None else None
+        if (held := self._links.get(sidecar)) is not None:
+            old, link, task = held
+            if endpoint == old and link.epoch == self.epoch:
+                link.nudge()
+                return
+            del self._links[sidecar]
+            task.cancel()
+            self._listener.lost(sidecar, "closed: the link is no longer wanted")
+        if endpoint is not None and self._sequencer is not None:
+            link = self._link(endpoint, self._sequencer.epoch)
+            task = self._tasks.spawn(link.run(), f"link {sidecar}")
+            self._links[sidecar] = (endpoint, link, task)
+
+    def _link(self, endpoint: Endpoint, epoch: int) -> Link:
+        namespace, profile = endpoint.sidecar.namespace, endpoint.profile
+
+        def snapshot() -> Document | None:
+            return self._snapshots.get((namespace, profile))
+
+        def state() -> Document | None:
+            return self._states.get(namespace)
+
+        return Link(
+            endpoint.sidecar,
+            endpoint.address,
+            epoch=epoch,
+            documents={"state": state, "snapshot": snapshot},
+            transport=self._transport,
+            listener=self._listener,
+            connecting=self._connecting,
+            clock=self._clock,
+            metrics=self._metrics,
+        )

@@ -1,0 +1,168 @@
+"""Lists everything at the start, then now and again: what the watch may have lost is found here.
+
+kopf loses deletions that happen while its watch is broken, so objects that a list lacks are asked for one by
+one and dropped when the answer is 404. Secrets are never listed: the needed ones are asked for by name.
+Says which resources cannot be listed, for readiness. What a change means is left to the store's listener.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from cliproxy_operator.clock import Clock
+from cliproxy_operator.kinds import CUSTOM, SECRET, Resource
+from cliproxy_operator.kube import ApiError, Kube
+from cliproxy_operator.metrics import Metrics
+from cliproxy_operator.settings import Settings
+from cliproxy_operator.store import Store, name_of
+from cliproxy_operator.vault import Vault
+from cliproxy_operator.watch import watched
+
+log = logging.getLogger(__name__)
+
+FIRST_RETRY_S: Final = 0.2
+MAX_RETRY_S: Final = 5.0
+SOON_S: Final = 1.0
+"""After kopf listed anew: long enough for all of that list's events to have come through."""
+NOT_FOUND: Final = 404
+
+
+class Resync:
+    """The lists of all watched resources."""
+
+    def __init__(
+        self,
+        *,
+        kube: Kube,
+        settings: Settings,
+        store: Store,
+        vault: Vault,
+        clock: Clock,
+        metrics: Metrics,
+        appeared: Callable[[], None],
+    ) -> None:
+        """`appeared` is called when a resource can be listed that could not be before."""
+        self._kube = kube
+        self._settings = settings
+        self._store = store
+        self._vault = vault
+        self._clock = clock
+        self._metrics = metrics
+        self._appeared = appeared
+        self._due_s: dict[Resource, float] = dict.fromkeys(watched(settings), 0.0)
+        self._pause_s: dict[Resource, float] = {}
+        self._wake = asyncio.Event()
+        self.synced = asyncio.Event()
+        """Set once every resource has been listed."""
+        self.problems: dict[Resource, str] = dict.fromkeys(watched(settings), "not listed yet")
+        """Why a resource's last list failed; empty: all is well."""
+        self._listed: set[Resource] = set()
+
+    def soon(self, resource: Resource) -> None:
+        """List this resource again in a moment: kopf did, and tells nobody what has vanished."""
+        if self.synced.is_set():
+            self._due_s[resource] = min(self._due_s[resource], self._clock.now() + SOON_S)
+            self._wake.set()
+
+    async def run(self) -> None:
+        """List what is due, until cancelled."""
+        while True:
+            now = self._clock.now()
+            due = [resource for resource, at_s in self._due_s.items() if at_s <= now]
+            await asyncio.gather(*(self._attempt(resource) for resource in due))
+            self._wake.clear()
+            pause_s = max(0.0, min(self._due_s.values()) - self._clock.now())
+            try:
+                await asyncio.wait_for(self._wake.wait(), pause_s)
+            except TimeoutError:
+                continue
+
+    async def _attempt(self, resource: Resource) -> None:
+        interval_s = self._settings.resync_interval_s * (0.9 + 0.2 * self._clock.chance.random())
+        try:
+            if resource == SECRET:
+                await self._secrets()
+            else:
+                for namespace in self._settings.namespaces or (None,):
+                    await self._list(resource, namespace)
+        except ApiError as error:
+            self._failed(resource, error)
+            return
+        self._metrics.resyncs.labels(resource.kind, "ok").inc()
+        self._due_s[resource] = self._clock.now() + interval_s
+        self._pause_s.pop(resource, None)
+        if self.problems.pop(resource, None) not in (None, "not listed yet"):
+            log.info("resource can be listed", extra={"resource": resource.plural})
+            if resource not in self._listed:
+                self._appeared()
+        self._listed.add(resource)
+        if len(self._listed) == len(self._due_s):
+            self.synced.set()
+
+    def _failed(self, resource: Resource, error: ApiError) -> None:
+        self._metrics.resyncs.labels(resource.kind, "error").inc()
+        pause_s = self._pause_s[resource] = min(
+            MAX_RETRY_S, 2 * self._pause_s.get(resource, FIRST_RETRY_S / 2)
+        )
+        self._due_s[resource] = self._clock.now() + pause_s * (0.75 + self._clock.chance.random() / 2)
+        words = explain(resource, error)
+        if self.problems.get(resource) != words:
+            log.warning("resource cannot be listed", extra={"resource": resource.plural, "reason": words})
+        self.problems[resource] = words
+
+    async def _list(self, resource: Resource, namespace: str | None) -> None:
+        known = {key for key in self._store.keys(resource) if namespace is None or key[0] == namespace}
+        items = await self._kube.list(resource, namespace)
+        for item in items:
+            self._store.upsert(resource, item)
+        for missing in sorted(known - {name_of(item) for item in items}):
+            await self._confirm(resource, *missing)
+
+    async def _confirm(self, resource: Resource, namespace: str, name: str) -> None:
+        """Ask for one object that a list lacked; the answer decides, events may be ahead of the list."""
+        held = self._store.get(resource, namespace, name)
+        if held is None:
+            return
+        raw = await self._kube.get(resource, namespace, name)
+        if raw is not None and _selected(resource, raw):
+            self._store.upsert(resource, raw, force=True)
+        elif self._store.remove(
+            resource, namespace, name, version=int(held["metadata"].get("resourceVersion") or 0)
+        ):
+            self._metrics.ghosts.labels(resource.kind).inc()
+            log.info(
+                "object vanished without an event",
+                extra={"resource": resource.plural, "namespace": namespace, "object": name},
+            )
+
+    async def _secrets(self) -> None:
+        """Ask for each needed Secret; at first also whether we may list them at all, as the watch does."""
+        if SECRET not in self._listed:
+            for namespace in self._settings.namespaces or (None,):
+                await self._kube.may_list(SECRET, namespace)
+        for name in sorted(self._vault.needed()):
+            version = self._vault.version(name)
+            raw = await self._kube.get(SECRET, *name)
+            if raw is None:
+                self._vault.lost(name, version=version)
+            else:
+                self._vault.put(raw)
+
+
+def _selected(resource: Resource, raw: object) -> bool:
+    """Whether the object still carries the label that our lists ask for."""
+    if not resource.selector or not isinstance(raw, dict):
+        return True
+    key, _, value = resource.selector.partition("=")
+    labels = raw["metadata"].get("labels") or {}
+    return bool(labels.get(key) == value)
+
+
+def explain(resource: Resource, error: ApiError) -> str:
+    """Return what stands in the way, and what to do about it, in one sentence."""
+    if error.status == NOT_FOUND and resource in CUSTOM:
+        return f"{resource.kind}: the CRD {resource.plural}.{resource.group} is not installed; apply crds/"
+    if error.status == 403:  # noqa: PLR2004 -- HTTP's own number
+        return f"{resource.kind}: not allowed to list {resource.plural}, see RBAC ({error.message[:200]})"
+    return f"{resource.kind}: {error}"[:300]

@@ -1,19 +1,47 @@
 """The fleet's decisions on cooldown and health: merges what all sidecars tell, hands out trials and probes.
 
 Instants are aware UTC datetimes of the operator's clock, since deadlines are persisted in status. Nothing
-here waits: `wake_at` says when to `tick`. One scope's way is in `fleet_scope`, counts of failures in
-`fleet_window`, health in `fleet_health`, who tries and who probes in `fleet_duty`.
+here waits: `wake_at` says when to `tick`. A provider's cooldowns are in `fleet_provider`, those kept to one
+sidecar in `fleet_local`, health in `fleet_health`, who tries and who probes in `fleet_duty`.
 """
 
 from collections.abc import Mapping
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from typing import assert_never
 
 from cliproxy_api.chance import Chance
-from cliproxy_api.report import Report
+from cliproxy_api.report import (
+    Applied,
+    Failed,
+    Heartbeat,
+    Hello,
+    Probed,
+    Recovered,
+    Report,
+    Traffic,
+    TrialSettled,
+    TrialStarted,
+    Tripped,
+)
 from cliproxy_api.resources.llmprovider_status import LLMProviderStatus
 from cliproxy_api.snapshot import Provider
 from cliproxy_api.state import FleetCooldown, FleetState
+from cliproxy_api.vocabulary import CooldownPhase, CooldownScope
+from cliproxy_operator.fleet_duty import Duty
+from cliproxy_operator.fleet_health import ProviderHealth
+from cliproxy_operator.fleet_local import LocalCooldowns
+from cliproxy_operator.fleet_provider import MAX_REASON_CHARS, ProviderCooldowns, seen_by
+from cliproxy_operator.fleet_restore import read_cooldown
+from cliproxy_operator.instants import rounded_up
 from cliproxy_operator.view import HealthView, SidecarId
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    cooldowns: ProviderCooldowns
+    health: ProviderHealth
 
 
 class Fleet:
@@ -21,7 +49,10 @@ class Fleet:
 
     def __init__(self, *, chance: Chance) -> None:
         """Begin with nothing known; `chance` gives jitter."""
-        raise NotImplementedError
+        self._chance = chance
+        self._known: dict[str, _Known] = {}
+        self._duty = Duty()
+        self._local = LocalCooldowns()
 
     def configure(self, providers: Mapping[str, Provider], now_utc: datetime) -> bool:
         """Take the enabled and accepted providers, by id; return whether any state document changed.
@@ -29,42 +60,103 @@ class Fleet:
         State of providers that are gone is dropped. A changed key ends the credential's Auth and QuotaMoney
         cooldowns; a changed address ends all that failures started.
         """
-        raise NotImplementedError
+        changed = self.tick(now_utc)
+        for provider_id in [known for known in self._known if known not in providers]:
+            del self._known[provider_id]
+            self._local.drop(provider_id)
+            changed = True
+        for provider_id, provider in providers.items():
+            changed |= self._configure(provider_id, provider)
+        return self._assign() or changed
 
     def restore(self, provider_id: str, status: LLMProviderStatus, now_utc: datetime) -> bool:
         """Take over cooldowns and health that an earlier leader wrote; after `configure`, before `hear`.
 
         `until` stays as it is written. Merges with what is known already; unknown providers are ignored.
         """
-        raise NotImplementedError
+        known = self._known.get(provider_id)
+        if known is None:
+            return False
+        rules = known.cooldowns.provider.cooldown
+        shared = rules.enabled and rules.scope is CooldownScope.FLEET
+        changed = False
+        for written in status.cooldowns:
+            restored = read_cooldown(provider_id, written, now_utc)
+            if restored is not None and (shared or written.class_ is None):
+                changed |= known.cooldowns.restore(restored, now_utc)
+        if status.health is not None:
+            known.health.restore(status.health, known.cooldowns.provider.health_check, now_utc)
+        return changed
 
     def present(self, sidecar: SidecarId, providers: frozenset[str], now_utc: datetime) -> bool:
         """Note that a sidecar's report stream is read, and which providers (ids) its snapshot holds."""
-        raise NotImplementedError
+        changed = self.tick(now_utc)
+        self._duty.present(sidecar, providers)
+        for known in self._known.values():
+            changed |= known.cooldowns.sidecars_changed(now_utc)
+        return self._assign() or changed
 
     def gone(self, sidecar: SidecarId, now_utc: datetime) -> bool:
         """Note that a sidecar's stream has ended: its duties go to others."""
-        raise NotImplementedError
+        changed = self.tick(now_utc)
+        self._duty.gone(sidecar)
+        self._local.gone(sidecar)
+        for known in self._known.values():
+            changed |= known.cooldowns.sidecars_changed(now_utc, gone=sidecar)
+        return self._assign() or changed
 
     def hear(self, sidecar: SidecarId, report: Report, now_utc: datetime) -> bool:
-        """Take one report; return whether any state document changed."""
-        raise NotImplementedError
+        """Take one report; return whether any state document changed. Unknown providers are ignored."""
+        changed = self.tick(now_utc)
+        match report:
+            case Tripped() | Failed() | TrialStarted() | TrialSettled():
+                known = self._known.get(report.scope.provider)
+                return (known is not None and self._scoped(known, sidecar, report, now_utc)) or changed
+            case Recovered():
+                return self.recover(report.provider, now_utc) or changed
+            case Probed():
+                return self._probed(report, now_utc) or changed
+            case Traffic():
+                for provider_id, traffic in report.providers.items():
+                    if traffic.requests > 0:
+                        self._duty.used(sidecar, provider_id, now_utc)
+                return changed
+            case Hello() | Applied() | Heartbeat():
+                return changed
+            case _:
+                assert_never(report)
 
     def tick(self, now_utc: datetime) -> bool:
         """Move on what is due; return whether any state document changed."""
-        raise NotImplementedError
+        changed = False
+        for known in self._known.values():
+            changed |= known.cooldowns.advance(now_utc)
+            changed |= known.health.expire(now_utc)
+        self._local.expire(now_utc)
+        return changed
 
     def wake_at(self) -> datetime | None:
         """Return when the next `tick` has something to do; None: not before something happens."""
-        raise NotImplementedError
+        instants = [self._local.wake_at()]
+        for known in self._known.values():
+            instants += [known.cooldowns.wake_at(), known.health.expires_at()]
+        return min((instant for instant in instants if instant is not None), default=None)
 
     def cooldown(self, provider_id: str, duration_s: float, reason: str, now_utc: datetime) -> bool:
-        """Cool a whole provider because a person says so; False if it is not known."""
-        raise NotImplementedError
+        """Cool a whole provider because a person says so; return whether anything changed.
+
+        Unknown providers are ignored; a later deadline that is in force already stays.
+        """
+        self.tick(now_utc)
+        known = self._known.get(provider_id)
+        return known is not None and known.cooldowns.manual(duration_s, reason, now_utc)
 
     def recover(self, provider_id: str, now_utc: datetime) -> bool:
         """End all cooldowns of a provider at once, without trial or ramp; whether there were any."""
-        raise NotImplementedError
+        self.tick(now_utc)
+        self._local.drop(provider_id)
+        known = self._known.get(provider_id)
+        return known is not None and known.cooldowns.recover()
 
     def state(self, namespace: str, providers: frozenset[str]) -> FleetState:
         """Return the document for a namespace's sidecars, whose snapshots hold these providers (ids).
@@ -72,20 +164,104 @@ class Fleet:
         Sidecars are named by pod. One of another namespace appears as "namespace/pod", which no pod's name
         can equal.
         """
-        raise NotImplementedError
+        theirs = {
+            provider_id: self._known[provider_id] for provider_id in sorted(providers & set(self._known))
+        }
+        probes = self._duty.probes
+        return FleetState(
+            cooldowns=tuple(one for known in theirs.values() for one in known.cooldowns.shown(namespace)),
+            unhealthy=tuple(id_ for id_, known in theirs.items() if known.health.healthy is False),
+            probes={id_: probes[id_].seen_from(namespace) for id_ in theirs if id_ in probes},
+        )
 
     def cooldowns(self, provider_id: str) -> tuple[FleetCooldown, ...]:
         """Return a provider's cooldowns for status, sorted by scope."""
-        raise NotImplementedError
+        known = self._known.get(provider_id)
+        return known.cooldowns.shown(None) if known is not None else ()
 
     def local_cooldowns(self, provider_id: str) -> tuple[FleetCooldown, ...]:
-        """Return cooldowns that a policy keeps to single sidecars, sorted by scope and sidecar."""
-        raise NotImplementedError
+        """Return cooldowns that a policy keeps to single sidecars, the last to end first."""
+        return self._local.of(provider_id)
 
     def health(self, provider_id: str, now_utc: datetime) -> HealthView:
         """Return what probes have told."""
-        raise NotImplementedError
+        known = self._known.get(provider_id)
+        return known.health.view(now_utc) if known is not None else HealthView()
 
     def trips_last_day(self, provider_id: str, now_utc: datetime) -> int:
-        """Return how many cooldowns of the provider began in the last 24 hours."""
-        raise NotImplementedError
+        """Return how many cooldowns of the provider began in the last 24 hours (since this leader began)."""
+        known = self._known.get(provider_id)
+        return known.cooldowns.trips.total(now_utc) if known is not None else 0
+
+    def _configure(self, provider_id: str, provider: Provider) -> bool:
+        known = self._known.get(provider_id)
+        if known is None:
+            pick = partial(self._duty.pick, provider_id)
+            cooldowns = ProviderCooldowns(provider, pick=pick, chance=self._chance)
+            self._known[provider_id] = _Known(cooldowns=cooldowns, health=ProviderHealth())
+            return False
+        before = known.cooldowns.provider
+        changed = known.cooldowns.configure(provider)
+        if not provider.health_check.enabled or provider.base_url != before.base_url:
+            changed |= known.health.forget()
+        return changed
+
+    def _scoped(
+        self,
+        known: _Known,
+        sidecar: SidecarId,
+        report: Tripped | Failed | TrialStarted | TrialSettled,
+        now: datetime,
+    ) -> bool:
+        self._duty.used(sidecar, report.scope.provider, now)
+        cooldowns = known.cooldowns
+        match report:
+            case Tripped() if _is_own(report, cooldowns.provider):
+                self._local.put(sidecar, _own(report, sidecar, cooldowns.provider, now))
+                return False
+            case Tripped():
+                return cooldowns.tripped(report, sidecar, now)
+            case Failed():
+                return cooldowns.failed(report, sidecar, now)
+            case TrialStarted():
+                return cooldowns.started(report, sidecar, now)
+            case TrialSettled():
+                return cooldowns.settled(report, now)
+            case _:
+                assert_never(report)
+
+    def _probed(self, report: Probed, now: datetime) -> bool:
+        known = self._known.get(report.provider)
+        if known is None or not known.cooldowns.provider.health_check.enabled:
+            return False
+        changed = known.health.record(report, known.cooldowns.provider.health_check, now)
+        # A verdict can be "healthy" while this probe failed: only a passed one proves that it is back.
+        back = report.healthy and report.ok
+        return known.cooldowns.probed(healthy=back, now=now) or changed
+
+    def _assign(self) -> bool:
+        return self._duty.assign(
+            provider_id
+            for provider_id, known in self._known.items()
+            if known.cooldowns.provider.health_check.enabled
+        )
+
+
+def _is_own(report: Tripped, provider: Provider) -> bool:
+    """Whether the sidecar keeps this cooldown to itself; a person's word is always for the fleet."""
+    by_policy = provider.cooldown.scope is CooldownScope.SIDECAR and report.outcome_class is not None
+    return not report.fleet or by_policy
+
+
+def _own(report: Tripped, sidecar: SidecarId, provider: Provider, now: datetime) -> FleetCooldown:
+    remaining_s = min(max(report.remaining_s, 0.0), provider.cooldown.max_duration_s)
+    return FleetCooldown(
+        scope=report.scope,
+        phase=CooldownPhase.COOLING,
+        outcome_class=report.outcome_class,
+        reason=report.reason[:MAX_REASON_CHARS],
+        since_utc=now,
+        until_utc=rounded_up(now + timedelta(seconds=remaining_s)),
+        level=max(report.level, 0),
+        evidence=seen_by(report.evidence, sidecar),
+    )

@@ -6,11 +6,11 @@ Values of Secrets are not in here, only digests of them; `publish` puts the valu
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
 
 from cliproxy_api.resources.alertrule import AlertRule
 from cliproxy_api.resources.cooldownpolicy import CooldownPolicy
 from cliproxy_api.resources.llmprovider import LLMProvider
+from cliproxy_api.resources.parse import ParseFailure, Resource
 from cliproxy_api.resources.proxyprofile import ProxyProfile
 
 
@@ -21,15 +21,6 @@ class Kind(StrEnum):
     COOLDOWN_POLICY = "CooldownPolicy"
     PROXY_PROFILE = "ProxyProfile"
     ALERT_RULE = "AlertRule"
-
-
-PLURALS: Final[Mapping[Kind, str]] = {
-    Kind.LLM_PROVIDER: "llmproviders",
-    Kind.COOLDOWN_POLICY: "cooldownpolicies",
-    Kind.PROXY_PROFILE: "proxyprofiles",
-    Kind.ALERT_RULE: "alertrules",
-}
-"""The kinds' names in API paths."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -44,22 +35,6 @@ class ObjectKey:
     def id(self) -> str:
         """The object as "namespace/name": for a provider, what scopes, state and reports call it."""
         return f"{self.namespace}/{self.name}"
-
-
-@dataclass(frozen=True, slots=True)
-class ParseFailure:
-    """An object that the API server holds but that is not what its kind should be.
-
-    It comes from servers that do not enforce the whole schema, or from an older version's objects.
-    """
-
-    key: ObjectKey
-    uid: str
-    generation: int
-    path: str
-    """The field at fault, as in YAML ("spec.models[0].name"); "" for the whole object."""
-    message: str
-    """What is wrong and what would be right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +78,6 @@ class Inputs:
     addresses: AddressRules = AddressRules()
 
 
-def provider_key(provider: LLMProvider | ParseFailure) -> ObjectKey:
-    """Return the key of a provider that may not have been readable."""
-    return key_of(Kind.LLM_PROVIDER, provider)
-
-
-def key_of(
-    kind: Kind, entry: LLMProvider | CooldownPolicy | ProxyProfile | AlertRule | ParseFailure
-) -> ObjectKey:
-    """Return the key of an entry of `Inputs`."""
-    if isinstance(entry, ParseFailure):
-        return entry.key
+def key_of(kind: Kind, entry: Resource | ParseFailure) -> ObjectKey:
+    """Return the key of an entry of `Inputs`, readable or not."""
     return ObjectKey(kind=kind, namespace=entry.metadata.namespace, name=entry.metadata.name)

@@ -22,6 +22,10 @@ class SidecarId:
         """Return "namespace/pod", for logs."""
         return f"{self.namespace}/{self.pod}"
 
+    def seen_from(self, namespace: str | None) -> str:
+        """Return what a document for this namespace calls it: the pod, or in full, which no pod is called."""
+        return self.pod if namespace in (None, self.namespace) else str(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Lagging:

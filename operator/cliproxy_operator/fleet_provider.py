@@ -1,0 +1,263 @@
+"""One provider's cooldowns: its scopes, the counts towards its thresholds, its trips of the last day.
+
+The policy (`snapshot.CooldownRules`) is read here; how one scope goes on is `fleet_scope`'s, the other
+providers and the sidecars are `fleet`'s.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from cliproxy_api.chance import Chance
+from cliproxy_api.report import Failed, TrialSettled, TrialStarted, Tripped
+from cliproxy_api.scope import Scope
+from cliproxy_api.snapshot import Provider
+from cliproxy_api.state import Evidence, FleetCooldown
+from cliproxy_api.trip import class_duration_s, retrip_s, trip_rule
+from cliproxy_api.vocabulary import CooldownPhase, CooldownScope, OutcomeClass, RecoveryProbe, Trip
+from cliproxy_operator.fleet_restore import Restored
+from cliproxy_operator.fleet_scope import MAX_LEVEL, TRIAL_MAX_S, Finding, ScopeCooldown, Way
+from cliproxy_operator.fleet_window import DayCount, FailureWindow
+from cliproxy_operator.instants import rounded_up
+from cliproxy_operator.view import SidecarId
+
+MAX_SCOPES: Final = 512
+"""Entries, and windows, of one provider; more are not taken: by then its widest scopes matter."""
+MAX_MANUAL_S: Final = 30 * 86_400.0
+"""Longest cooldown that a person can ask for."""
+MAX_REASON_CHARS: Final = 256
+MAX_EVIDENCE_CHARS: Final = 128
+
+_ENDED_BY_NEW_KEY: Final = frozenset({OutcomeClass.AUTH, OutcomeClass.QUOTA_MONEY})
+
+Pick = Callable[[frozenset[SidecarId]], SidecarId | None]
+
+
+class ProviderCooldowns:
+    """The fleet's cooldowns of one provider."""
+
+    def __init__(self, provider: Provider, *, pick: Pick, chance: Chance) -> None:
+        self.provider = provider
+        self.trips = DayCount()
+        self._pick = pick
+        self._chance = chance
+        self._entries: dict[Scope, ScopeCooldown] = {}
+        self._windows: dict[Scope, FailureWindow] = {}
+
+    def configure(self, provider: Provider) -> bool:
+        """Take a newer version of the provider; return whether it ended a cooldown."""
+        before, self.provider = self.provider, provider
+        rules = provider.cooldown
+        moved = (before.type, before.base_url, before.azure) != (
+            provider.type,
+            provider.base_url,
+            provider.azure,
+        )
+        all_end = moved or not rules.enabled or rules.scope is CooldownScope.SIDECAR
+        digests = {credential.name: credential.secret_digest for credential in provider.credentials}
+        was = {credential.name: credential.secret_digest for credential in before.credentials}
+        doomed = []
+        for scope, entry in self._entries.items():
+            credential = scope.credential
+            unknown = credential is not None and credential not in digests
+            rotated = (
+                was != digests
+                if credential is None
+                else credential in was and was[credential] != digests.get(credential)
+            )
+            new_key = rotated and entry.outcome_class in _ENDED_BY_NEW_KEY
+            if unknown or new_key or (all_end and entry.outcome_class is not None):
+                doomed.append(scope)
+        if all_end:
+            self._windows.clear()
+        for scope in doomed:
+            self._drop(scope)
+        return bool(doomed)
+
+    def tripped(self, report: Tripped, sidecar: SidecarId, now: datetime) -> bool:
+        """Merge a cooldown that a sidecar has begun; return whether anything changed."""
+        rules = self.provider.cooldown
+        cap_s = rules.max_duration_s
+        if report.outcome_class is None:
+            cap_s = MAX_MANUAL_S
+        elif trip_rule(rules, report.outcome_class) is Trip.NEVER:
+            return False
+        finding = Finding(
+            until=rounded_up(now + timedelta(seconds=min(max(report.remaining_s, 0.0), cap_s))),
+            level=min(max(report.level, 0), MAX_LEVEL),
+            outcome_class=report.outcome_class,
+            reason=report.reason[:MAX_REASON_CHARS],
+            evidence=seen_by(report.evidence, sidecar),
+        )
+        return self._trip(report.scope, finding, now)
+
+    def failed(self, report: Failed, sidecar: SidecarId, now: datetime) -> bool:
+        """Count failures towards the threshold, fleet-wide; return whether that tripped the scope."""
+        rules = self.provider.cooldown
+        never = trip_rule(rules, report.outcome_class) is Trip.NEVER or rules.scope is CooldownScope.SIDECAR
+        if never or report.count <= 0 or not self._room(report.scope, self._windows):
+            return False
+        window = self._windows.setdefault(report.scope, FailureWindow())
+        evidence = seen_by(report.evidence, sidecar)
+        window.add(
+            report.outcome_class, report.count, window_s=rules.detection_window_s, evidence=evidence, now=now
+        )
+        total = window.total()
+        if total < rules.error_threshold:
+            return False
+        del self._windows[report.scope]
+        return self._trip(report.scope, self._threshold(report.scope, window, total, now), now)
+
+    def manual(self, duration_s: float, reason: str, now: datetime) -> bool:
+        """Cool the whole provider because a person says so; return whether anything changed."""
+        finding = Finding(
+            until=rounded_up(now + timedelta(seconds=min(max(duration_s, 0.0), MAX_MANUAL_S))),
+            level=0,
+            outcome_class=None,
+            reason=reason[:MAX_REASON_CHARS],
+            evidence=Evidence(),
+        )
+        return self._trip(Scope(provider=self.provider.id), finding, now)
+
+    def recover(self) -> bool:
+        """End everything at once; return whether there was anything."""
+        had = bool(self._entries)
+        self._entries.clear()
+        self._windows.clear()
+        return had
+
+    def restore(self, restored: Restored, now: datetime) -> bool:
+        """Take over an entry that an earlier leader wrote, `until` unchanged; return whether it is news."""
+        known = self._entries.get(restored.scope)
+        if known is not None:
+            return known.trip(restored.finding, now)
+        if not self._admissible(restored.scope):
+            return False
+        entry = ScopeCooldown.begin(restored.scope, restored.finding, since=restored.since)
+        entry.resume(restored.phase, restored.share_percent, self.provider.cooldown.recovery.ramp_percent)
+        self._entries[restored.scope] = entry
+        return True
+
+    def started(self, report: TrialStarted, sidecar: SidecarId, now: datetime) -> bool:
+        """Note that a trial is under way; return whether anything changed."""
+        entry = self._entries.get(report.scope)
+        return entry is not None and entry.trial_started(sidecar, report.level, self._way(), now)
+
+    def settled(self, report: TrialSettled, now: datetime) -> bool:
+        """Count a passed trial; return whether anything changed."""
+        entry = self._entries.get(report.scope)
+        passed = entry is not None and entry.trial_passed(report.level, self._way(), now)
+        return self._sweep([entry] if entry is not None and passed else [])
+
+    def probed(self, *, healthy: bool, now: datetime) -> bool:
+        """Take a health check's verdict; return whether anything changed."""
+        way = self._way()
+        return self._sweep([one for one in self._all() if one.probed(healthy=healthy, way=way, now=now)])
+
+    def sidecars_changed(self, now: datetime, *, gone: SidecarId | None = None) -> bool:
+        """Hand permits on after a sidecar came or went; return whether anything changed."""
+        way = self._way()
+        return self._sweep([one for one in self._all() if one.sidecars_changed(way, now, gone=gone)])
+
+    def advance(self, now: datetime) -> bool:
+        """Move on what is due; return whether anything changed."""
+        way = self._way()
+        return self._sweep([one for one in self._all() if one.advance(way, now)])
+
+    def wake_at(self) -> datetime | None:
+        """Return when `advance` has something to do."""
+        return min((entry.until for entry in self._entries.values()), default=None)
+
+    def shown(self, namespace: str | None) -> tuple[FleetCooldown, ...]:
+        """Return the entries as documents for a namespace have them (None: as status has), by scope."""
+        return tuple(
+            self._entries[scope].shown(namespace) for scope in sorted(self._entries, key=scope_order)
+        )
+
+    def _threshold(self, scope: Scope, window: FailureWindow, total: int, now: datetime) -> Finding:
+        rules = self.provider.cooldown
+        outcome_class = window.worst()
+        entry = self._entries.get(scope)
+        if entry is None or entry.phase is CooldownPhase.COOLING:
+            level = entry.level if entry is not None else 0
+            duration_s = class_duration_s(rules, outcome_class)
+        else:
+            level = min(entry.level + 1, MAX_LEVEL)
+            duration_s = retrip_s(
+                rules, outcome_class, hint_s=None, level=level, chance=self._chance.random()
+            )
+        return Finding(
+            until=rounded_up(now + timedelta(seconds=duration_s)),
+            level=level,
+            outcome_class=outcome_class,
+            reason=f"{total} failures within {rules.detection_window_s:g} s, mostly {outcome_class}",
+            evidence=window.evidence,
+        )
+
+    def _trip(self, scope: Scope, finding: Finding, now: datetime) -> bool:
+        entry = self._entries.get(scope)
+        if entry is None:
+            if not self._admissible(scope):
+                return False
+            self._entries[scope] = ScopeCooldown.begin(scope, finding, since=now)
+            self.trips.add(now)
+            return True
+        resting = entry.phase is not CooldownPhase.COOLING
+        changed = entry.trip(finding, now)
+        if changed and resting:
+            self.trips.add(now)
+        return changed
+
+    def _admissible(self, scope: Scope) -> bool:
+        # Models are not checked: a provider may pool several under a name of its own.
+        names = {credential.name for credential in self.provider.credentials}
+        known = scope.credential is None or scope.credential in names
+        return known and self._room(scope, self._entries)
+
+    @staticmethod
+    def _room(scope: Scope, table: dict[Scope, ScopeCooldown] | dict[Scope, FailureWindow]) -> bool:
+        return scope in table or len(table) < MAX_SCOPES or (scope.credential, scope.model) == (None, None)
+
+    def _way(self) -> Way:
+        recovery, check = self.provider.cooldown.recovery, self.provider.health_check
+        probe = recovery.probe
+        if probe is RecoveryProbe.HEALTH_CHECK and not check.enabled:
+            probe = RecoveryProbe.REQUEST
+        return Way(
+            recovery=recovery,
+            probe=probe,
+            trial_max=timedelta(seconds=min(self.provider.timeouts.total_s, TRIAL_MAX_S)),
+            probe_wait=timedelta(seconds=check.interval_s + check.timeout_s),
+            pick=self._pick,
+        )
+
+    def _all(self) -> list[ScopeCooldown]:
+        return list(self._entries.values())
+
+    def _sweep(self, moved: list[ScopeCooldown]) -> bool:
+        for entry in moved:
+            if entry.closed:
+                self._drop(entry.scope)
+        return bool(moved)
+
+    def _drop(self, scope: Scope) -> None:
+        # Old failures must not trip a scope that has just come back.
+        self._entries.pop(scope, None)
+        self._windows.pop(scope, None)
+
+
+def scope_order(scope: Scope) -> tuple[str, str, str]:
+    """Return a sort key: a provider's widest scopes first."""
+    return scope.provider, scope.credential or "", scope.model or ""
+
+
+def seen_by(evidence: Evidence, sidecar: SidecarId) -> Evidence:
+    """Return the evidence with the sidecar's name, cut to what status takes."""
+    return msgspec.structs.replace(
+        evidence,
+        code=evidence.code[:MAX_EVIDENCE_CHARS] if evidence.code else None,
+        header=evidence.header[:MAX_EVIDENCE_CHARS] if evidence.header else None,
+        sidecar=sidecar.pod,
+    )

@@ -1,0 +1,25 @@
+"""Instants as status writes them: RFC 3339, UTC, whole seconds; and rounding up to those.
+
+Rounding is always up: what is announced must not be over too early.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+
+def rounded_up(moment: datetime) -> datetime:
+    """Return the instant, or the next whole second if it is between two."""
+    return moment if moment.microsecond == 0 else moment.replace(microsecond=0) + timedelta(seconds=1)
+
+
+def write_instant(moment: datetime) -> str:
+    """Return an aware instant as text, rounded up to whole seconds."""
+    return rounded_up(moment).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def read_instant(text: str | None) -> datetime | None:
+    """Return the instant in UTC; None if there is none or it cannot be read (somebody else's edit)."""
+    try:
+        moment = datetime.fromisoformat(text) if text is not None else None
+        return moment.astimezone(UTC) if moment is not None and moment.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        return None

@@ -69,8 +69,13 @@ def _shape(info: inspect.Type) -> Shape:  # noqa: PLR0911 -- one line per type
             )
         case inspect.UnionType(types=types):
             return _union([_shape(one) for one in types if not isinstance(one, inspect.NoneType)])
-        case inspect.StructType(fields=fields):
-            return Shape(type="object", properties={one.encode_name: _field(one) for one in fields})
+        case inspect.StructType(cls=cls, fields=fields):
+            # A list's entries have no annotation of their own: the type's first line describes them.
+            return Shape(
+                type="object",
+                description=(cls.__doc__ or "").partition("\n")[0],
+                properties={one.encode_name: _field(one) for one in fields},
+            )
         case inspect.DictType(key_type=key, value_type=value):
             bounds, words = _bounds(info, "object"), _shape(key).enum
             return Shape(type="object", bounds=bounds, entries=_shape(value), keys=words)

@@ -17,9 +17,10 @@ MAX_REPEATED_BYTES: Final = 1024 * 1024
 _UNESCAPED: Final = b'"model"'
 _ESCAPED: Final = b"\\u006"
 """How a JSON escape of any letter of the key would begin."""
-_SPACE: Final = re.compile(rb"[ \t\r\n]*")
-_KEY: Final = re.compile(rb'[ \t\r\n]*("(?:[^"\\]|\\.)*")[ \t\r\n]*:[ \t\r\n]*', re.DOTALL)
-_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\],]', re.DOTALL)
+_SPACES: Final = frozenset({b" ", b"\t", b"\r", b"\n"})
+_TEXT: Final = rb'"[^"\\]*(?:\\.[^"\\]*)*"'
+_KEY: Final = re.compile(rb"[ \t\r\n]*(" + _TEXT + rb")[ \t\r\n]*:[ \t\r\n]*", re.DOTALL)
+_TOKEN: Final = re.compile(_TEXT + rb"|[{}\[\],]", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +81,10 @@ def with_model(body: bytes, old: str, new: str) -> bytes:
         RepeatedKeysError: the body repeats top-level keys and is too large to be searched for them.
 
     """
-    if old == new and body.count(_UNESCAPED) == 1:
-        return body
     value = msgspec.json.encode(new)
     span = _only_span(body, old)
     if span is not None:
-        return body[: span[0]] + value + body[span[1] :]
+        return body if old == new else body[: span[0]] + value + body[span[1] :]
     spans = _walk(body)
     if spans is None:
         if len(body) > MAX_REPEATED_BYTES:
@@ -112,24 +111,26 @@ def _only_span(body: bytes, old: str) -> tuple[int, int] | None:
 
 
 def _walk(body: bytes) -> list[tuple[int, int]] | None:
-    """Find the value by stepping over the other top-level values; None if keys repeat."""
+    """Find the value by stepping over the other top-level values at the decoder's speed.
+
+    None if keys repeat, or are not UTF-8: then the decoder does not tell all values.
+    """
     try:
         fields = _FIELDS.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     spans: list[tuple[int, int]] = []
     at = body.index(b"{") + 1
     for name, raw in fields.items():
         match = _KEY.match(body, at)
-        if match is None or _STRING.decode(match[1]) != name:
+        if match is None or not body.startswith(value := bytes(raw), match.end()):
             return None
-        stop = match.end() + len(memoryview(raw))
-        if body[match.end() : stop] != bytes(raw):
-            return None
+        stop = match.end() + len(value)
         if name == "model":
             spans.append((match.end(), stop))
-        space = _SPACE.match(body, stop)
-        at = space.end() if space else stop
+        at = stop
+        while body[at : at + 1] in _SPACES:
+            at += 1
         if body[at : at + 1] not in {b",", b"}"}:
             return None
         at += 1
@@ -142,9 +143,16 @@ def _scan(body: bytes) -> list[tuple[int, int]]:
     at = body.index(b"{") + 1
     while (match := _KEY.match(body, at)) is not None:
         stop, at = _value_end(body, match.end())
-        if _STRING.decode(match[1]) == "model":
+        if _is_model(match[1]):
             spans.append((match.end(), stop))
     return spans
+
+
+def _is_model(key: bytes) -> bool:
+    try:
+        return _STRING.decode(key) == "model"
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
 
 
 def _value_end(body: bytes, start: int) -> tuple[int, int]:
@@ -155,9 +163,14 @@ def _value_end(body: bytes, start: int) -> tuple[int, int]:
             case b"{" | b"[":
                 depth += 1
             case b"," | b"}" | b"]" if depth == 0:
-                return len(body[: token.start()].rstrip()), token.end()
+                stop = token.start()
+                while body[stop - 1 : stop] in _SPACES:
+                    stop -= 1
+                return stop, token.end()
             case b"}" | b"]":
                 depth -= 1
+            case _:
+                pass
     return len(body), len(body)
 
 

@@ -4,7 +4,7 @@ Names are lower-case bytes, as ASGI gives them. `host` and `content-length` are 
 Addresses are left to `dialect`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -130,7 +130,7 @@ def fixed_headers(provider: Provider, key: str) -> FixedHeaders:
     )
 
 
-def request_headers(downstream: Iterable[Header], fixed: FixedHeaders) -> list[Header]:
+def request_headers(downstream: Sequence[Header], fixed: FixedHeaders) -> list[Header]:
     """Return the headers of the request to the provider."""
     stripped = STRIPPED_FROM_REQUESTS
     headers = [
@@ -153,7 +153,7 @@ def response_headers(upstream: Iterable[Header]) -> list[Header]:
     return _without_named(received, headers)
 
 
-def _without_named(received: Iterable[Header], headers: list[Header]) -> list[Header]:
+def _without_named(received: Sequence[Header], headers: list[Header]) -> list[Header]:
     """Drop what `Connection` names as meant for this hop only."""
     named = {
         token.strip().lower()

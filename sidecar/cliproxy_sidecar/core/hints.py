@@ -1,63 +1,30 @@
-"""How long a provider says to wait, from body, headers and text, in the order of trust.
+"""How long a provider says to wait: which of the places it may say so counts.
 
 Order: the body's own hint (RetryInfo, resets_in_seconds, resets_at) > `retry-after-ms` > `Retry-After` > the
-reset header of the *exhausted* bucket > "try again in ..." > the bucket that the error type names > none.
-Nothing here raises: all of it comes from the provider. Every answer is finite, at least 0 and at most
-`MAX_HINT_S`; clamping to a policy is `cliproxy_api.trip`'s.
+reset header of the *exhausted* bucket > "try again in ..." > the bucket that the error's type names > none.
+Reading the values is left to `waits`, clamping to a policy to `cliproxy_api.trip`. Nothing here raises.
 
 Providers' instants are read against their own `Date` header, so that clock skew does not matter.
-Sources: RFC 9110 section 10.2.3; the providers' rate limit pages (read 2026-11).
+Sources: the providers' rate limit pages; issue threads (read 2026-11).
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Final
 
+from cliproxy_sidecar.core import waits
 from cliproxy_sidecar.core.errorbody import ErrorBody
 
-MAX_HINT_S: Final = 366 * 86_400.0
-"""Keeps `timedelta` arithmetic safe; every policy's `maxDuration` is far below."""
-EPOCH_FROM_S: Final = 30 * 86_400
-"""A bare number from here on is an instant, not a delay (some send the epoch in `x-ratelimit-reset`)."""
-EPOCH_MS_FROM: Final = 100_000_000_000
-"""From here on it is an instant in milliseconds: in seconds it would be the year 5138."""
 MAX_SKEW_S: Final = 86_400.0
 """A `Date` header further off than this is not a clock."""
-MAX_VALUE_CHARS: Final = 64
-"""No readable value is longer."""
 MAX_SOURCE_CHARS: Final = 128
 """`Evidence.header` takes no more."""
 
-_NUMBER: Final = re.compile(r"\d{1,18}(?:\.\d{1,18})?", re.ASCII)
-_ZERO: Final = re.compile(r"-\d+(?:\.\d+)?|0+(?:\.0+)?", re.ASCII)
-_UNITS: Final[dict[str, float]] = {
-    "ns": 1e-9,
-    "us": 1e-6,
-    "µs": 1e-6,
-    "ms": 1e-3,
-    "millisecond": 1e-3,
-    "s": 1.0,
-    "sec": 1.0,
-    "second": 1.0,
-    "m": 60.0,
-    "min": 60.0,
-    "minute": 60.0,
-    "h": 3600.0,
-    "hour": 3600.0,
-    "d": 86_400.0,
-    "day": 86_400.0,
-}
-_PART: Final = (
-    r"\d{1,18}(?:\.\d{1,18})?\s?(?:(?:millisecond|second|sec|minute|min|hour|day)s?|ns|us|µs|ms|s|m|h|d)"
-)
-_PARTS: Final = re.compile(r"(\d{1,18}(?:\.\d{1,18})?)\s?([a-zµ]+)", re.ASCII)
-_DURATION: Final = re.compile(rf"(?:{_PART}\s?)+")
-_TEXT: Final = re.compile(rf"\b(?:try again|retry) (?:in|after) (?:about )?((?:{_PART} ?)+)(?![\w])")
-
+_EMPTY: Final = re.compile(r"-\d+(?:\.\d+)?|0+(?:\.0+)?", re.ASCII)
 _UNIFIED: Final = "anthropic-ratelimit-unified-"
+_OVERALL: Final = "anthropic-ratelimit-unified-status"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +32,7 @@ class Hint:
     """A wait, and where it was read."""
 
     seconds: float
+    """Finite, at least 0."""
     source: str
     """"name: value", printable, at most 128 characters."""
 
@@ -80,7 +48,7 @@ def read_hint(error: ErrorBody, headers: Mapping[str, str], *, now_utc: datetime
     if hint is not None:
         return hint
     exhausted = exhausted_bucket(headers, reference)
-    text = text_hint(error.message)
+    text = _phrase(error.message)
     if long:
         return max((item for item in (exhausted, text) if item), key=lambda item: item.seconds, default=None)
     return exhausted or text or _named_bucket(error, headers, reference)
@@ -88,160 +56,97 @@ def read_hint(error: ErrorBody, headers: Mapping[str, str], *, now_utc: datetime
 
 def provider_clock(headers: Mapping[str, str], now_utc: datetime) -> datetime:
     """Return the provider's own time from its `Date` header, ours if that is missing or nonsense."""
-    date = http_date(headers.get("date", ""))
+    date = waits.http_date(headers.get("date", ""))
     if date is None or abs((date - now_utc).total_seconds()) > MAX_SKEW_S:
         return now_utc
     return date
 
 
-def http_date(value: str) -> datetime | None:
-    """Read an HTTP-date as an aware instant; None if unreadable."""
-    if not 0 < len(value) <= MAX_VALUE_CHARS:
-        return None
-    try:
-        date = parsedate_to_datetime(value)
-        return date.replace(tzinfo=UTC) if date.tzinfo is None else date.astimezone(UTC)
-    except (ValueError, TypeError, IndexError, OverflowError):
-        return None
-
-
-def number_s(value: str, reference_utc: datetime) -> float | None:
-    """Read a bare number: seconds from now, or an instant (seconds or milliseconds of the epoch) if large."""
-    if _NUMBER.fullmatch(value) is None:
-        return None
-    number = float(value)
-    if number < EPOCH_FROM_S:
-        return number
-    if number >= EPOCH_MS_FROM:
-        number /= 1000
-    ahead = number - reference_utc.timestamp()
-    # Long past: neither a delay nor an instant anyone meant.
-    return None if ahead < -MAX_SKEW_S else bounded(ahead)
-
-
-def duration_s(value: str) -> float | None:
-    """Read a duration such as `12ms`, `6m0s`, `2m59.56s`, `1 hour 5 minutes`; None if unreadable."""
-    if len(value) > MAX_VALUE_CHARS or _DURATION.fullmatch(value) is None:
-        return None
-    return _sum_parts(value)
-
-
-def retry_after_s(value: str, now_utc: datetime) -> float | None:
-    """Read a Retry-After header as seconds from now, at least 0; None if unreadable.
-
-    Accepts delay-seconds (fractions too, and epochs, which some send) and HTTP-date. Never raises.
-    Source: RFC 9110 section 10.2.3.
-    """
-    value = value.strip()
-    seconds = number_s(value, now_utc)
-    if seconds is not None:
-        return seconds
-    date = http_date(value)
-    return None if date is None else bounded((date - now_utc).total_seconds())
-
-
-def reset_s(value: str, reference_utc: datetime) -> float | None:
-    """Read a reset header: a Go-like duration, an RFC 3339 instant, or a number; None if unreadable."""
-    value = value.strip()
-    if len(value) > MAX_VALUE_CHARS:
-        return None
-    for read in (number_s(value, reference_utc), duration_s(value)):
-        if read is not None:
-            return read
-    try:
-        instant = datetime.fromisoformat(value)
-        if instant.tzinfo is None:
-            instant = instant.replace(tzinfo=UTC)
-        return bounded((instant - reference_utc).total_seconds())
-    except (ValueError, OverflowError):
-        return None
-
-
 def exhausted_bucket(headers: Mapping[str, str], reference_utc: datetime) -> Hint | None:
     """Return the reset of the bucket whose remaining is 0; of several the latest, since all must be free."""
-    return _latest(
-        headers,
-        (reset for remaining, reset in _buckets(headers) if _is_empty(headers, remaining)),
-        reference_utc,
+    resets = (
+        reset
+        for remaining, reset in _buckets(headers)
+        if _EMPTY.fullmatch(headers.get(remaining, "0").strip())
     )
-
-
-def unified_reset(headers: Mapping[str, str], reference_utc: datetime) -> Hint | None:
-    """Return the latest reset among Anthropic's *rejected* subscription windows, None if none is rejected.
-
-    Windows seen: 5h, 7d, 7d_oi; any other name is read the same way. The overall status counts when no window
-    names itself. Source: issue threads about Anthropic subscriptions (read 2026-11).
-    """
-    rejected = [
-        name.removesuffix("status")
-        for name, value in headers.items()
-        if name.startswith(_UNIFIED) and name.endswith("status") and value.strip().lower() == "rejected"
-    ]
-    windows = [name for name in rejected if name != _UNIFIED] or rejected
-    return _latest(headers, (f"{name}reset" for name in windows), reference_utc)
+    return _latest(headers, resets, reference_utc)
 
 
 def is_unified_rejected(headers: Mapping[str, str]) -> bool:
-    """Whether one of Anthropic's subscription windows is used up."""
-    return any(
-        name.startswith(_UNIFIED) and name.endswith("status") and value.strip().lower() == "rejected"
+    """Whether Anthropic says that a window of the subscription is used up.
+
+    The overall status decides where it is given. Source: issue threads on subscriptions (read 2026-11).
+    """
+    if _OVERALL in headers:
+        return _is_rejected(headers[_OVERALL])
+    return bool(_rejected_windows(headers))
+
+
+def unified_reset(headers: Mapping[str, str], reference_utc: datetime) -> Hint | None:
+    """Return the latest reset among the *rejected* subscription windows, else the overall one.
+
+    Windows seen: 5h, 7d, 7d_oi; any other name is read the same way.
+    """
+    windows = _rejected_windows(headers)
+    names = [name.removesuffix("status") + "reset" for name in windows or [_OVERALL]]
+    return _latest(headers, names, reference_utc)
+
+
+def _rejected_windows(headers: Mapping[str, str]) -> list[str]:
+    """Name the status headers of used-up windows. "overage" is the account's policy, not a window."""
+    return [
+        name
         for name, value in headers.items()
-    )
+        if name.startswith(_UNIFIED)
+        and name.endswith("-status")
+        and name not in {_OVERALL, f"{_UNIFIED}overage-status"}
+        and _is_rejected(value)
+    ]
 
 
-def text_hint(message: str) -> Hint | None:
-    """Read "try again in 1m12.5s", "retry after 27 seconds" from an error message."""
-    match = _TEXT.search(message.lower())
-    if match is None:
-        return None
-    seconds = _sum_parts(match[1])
-    return None if seconds is None else Hint(seconds, f"message: {match[0].strip()}"[:MAX_SOURCE_CHARS])
-
-
-def bounded(seconds: float) -> float:
-    """Clamp to 0 .. `MAX_HINT_S`; what is no number is 0."""
-    return min(max(seconds, 0.0), MAX_HINT_S) if seconds == seconds else 0.0  # noqa: PLR0124 - NaN
+def _is_rejected(value: str) -> bool:
+    return value.strip().lower() == "rejected"
 
 
 def _body_hint(error: ErrorBody, reference: datetime) -> Hint | None:
-    for name, value in (
-        ("retryDelay", error.retry_delay),
-        ("resets_in_seconds", error.resets_in_s),
-    ):
+    delays = (("retryDelay", error.retry_delay), ("resets_in_seconds", error.resets_in_s))
+    for name, value in delays:
         seconds = _delay_s(value)
         if seconds is not None:
             return _hint(name, value, seconds)
-    seconds = _delay_s(error.resets_at)
-    if seconds is None:
-        return None
-    at = number_s(repr(error.resets_at), reference)
-    return None if at is None else _hint("resets_at", error.resets_at, at)
+    seconds = waits.reset_s(_written(error.resets_at), reference)
+    return None if seconds is None else _hint("resets_at", error.resets_at, seconds)
 
 
 def _delay_s(value: object) -> float | None:
-    """Read a delay in a body: "45.8s", 13680, or protobuf's seconds and nanos."""
-    if isinstance(value, str):
-        return duration_s(value.strip())
+    """Read a delay in a body: 13680, "45.8s", or protobuf's {"seconds": 45}."""
     if isinstance(value, dict):
         value = value.get("seconds")
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    # An int of thousands of digits does not fit a float; comparing it does.
-    return bounded(float(min(value, MAX_HINT_S))) if value >= 0 else None
+    written = _written(value)
+    seconds = waits.duration_s(written)
+    return waits.duration_s(f"{written}s") if seconds is None else seconds
+
+
+def _written(value: object) -> str:
+    """Write a JSON number as a header would hold it; texts as they are, anything else unreadable."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return ""
+    return str(value) if not isinstance(value, float) else f"{value:.9f}"
 
 
 def _retry_after(headers: Mapping[str, str], reference: datetime) -> Hint | None:
-    for name, scale in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
-        value = headers.get(name)
-        if value is None:
-            continue
-        if name == "retry-after-ms":
-            seconds = float(value) * scale if _NUMBER.fullmatch(value.strip()) else None
-        else:
-            seconds = retry_after_s(value, reference)
-        if seconds is not None:
-            return _hint(name, value, bounded(seconds))
-    return None
+    milliseconds = headers.get("retry-after-ms", "")
+    seconds = waits.milliseconds_s(milliseconds)
+    if seconds is not None:
+        return _hint("retry-after-ms", milliseconds, seconds)
+    value = headers.get("retry-after", "")
+    seconds = waits.retry_after_s(value, reference)
+    return None if seconds is None else _hint("retry-after", value, seconds)
+
+
+def _phrase(message: str) -> Hint | None:
+    found = waits.phrase_s(message)
+    return None if found is None else _hint("message", found[1], found[0])
 
 
 def _named_bucket(error: ErrorBody, headers: Mapping[str, str], reference: datetime) -> Hint | None:
@@ -257,35 +162,21 @@ def _buckets(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
             yield name, name.replace("remaining", "reset", 1)
         elif name.startswith("anthropic-ratelimit-") and name.endswith("-remaining"):
             yield name, name.removesuffix("remaining") + "reset"
-    # A limit told without its remaining: after a refusal it is the one.
+    # A limit told without its remaining: after a refusal it is the one that was hit.
     for prefix in ("x-ratelimit", "ratelimit"):
         if f"{prefix}-remaining" not in headers:
             yield f"{prefix}-remaining", f"{prefix}-reset"
 
 
-def _is_empty(headers: Mapping[str, str], name: str) -> bool:
-    return _ZERO.fullmatch(headers.get(name, "0").strip()) is not None
-
-
-def _latest(headers: Mapping[str, str], names: Iterator[str], reference: datetime) -> Hint | None:
-    best: Hint | None = None
-    for name in names:
-        seconds = reset_s(headers.get(name, ""), reference)
-        if seconds is not None and (best is None or seconds > best.seconds):
-            best = _hint(name, headers[name], seconds)
-    return best
-
-
-def _sum_parts(value: str) -> float | None:
-    total = 0.0
-    for number, unit in _PARTS.findall(value):
-        scale = _UNITS.get(unit, _UNITS.get(unit.removesuffix("s")))
-        if scale is None:
-            return None
-        total += float(number) * scale
-    return bounded(total)
+def _latest(headers: Mapping[str, str], names: Iterable[str], reference: datetime) -> Hint | None:
+    found = (
+        _hint(name, headers[name], seconds)
+        for name in names
+        if (seconds := waits.reset_s(headers.get(name, ""), reference)) is not None
+    )
+    return max(found, key=lambda hint: hint.seconds, default=None)
 
 
 def _hint(name: str, value: object, seconds: float) -> Hint:
-    text = "".join(char if char.isprintable() else "?" for char in str(value)[:MAX_VALUE_CHARS])
-    return Hint(seconds, f"{name}: {text}"[:MAX_SOURCE_CHARS])
+    text = f"{name}: {value}"[:MAX_SOURCE_CHARS]
+    return Hint(seconds, "".join(char if char.isprintable() else "?" for char in text))

@@ -6,25 +6,18 @@ time-outs and cancelled calls never count against a provider: their outcomes hav
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final, Literal
-
-import msgspec
+from typing import Final, Literal
 
 from cliproxy_api.vocabulary import OutcomeClass, ProviderType, ScopeKind
 from cliproxy_sidecar.core import hints
-from cliproxy_sidecar.core.errorbody import JSON_FAULTS, ErrorBody, read_error
+from cliproxy_sidecar.core.answer import Answer, read_answer
+from cliproxy_sidecar.core.dialect import Operation
+from cliproxy_sidecar.core.errorbody import ErrorBody, read_error
 from cliproxy_sidecar.core.resets import next_month_s, pacific_midnight_s
-from cliproxy_sidecar.core.signals import (
-    BODY_SIGNALS,
-    RETRIES,
-    SCOPES,
-    STATUS_SIGNALS,
-    STREAM_SIGNALS,
-    Retry,
-    Signal,
-)
+from cliproxy_sidecar.core.signals import BODY_SIGNALS, STATUS_SIGNALS, STREAM_SIGNALS
+from cliproxy_sidecar.core.verdict import RETRIES, SCOPES, Retry, Signal
 
 __all__ = [
     "CANCELLED",
@@ -126,26 +119,35 @@ _CLIENT: Final = Signal(OutcomeClass.CLIENT, "the provider finds fault with the 
 _SERVER: Final = Signal(OutcomeClass.SERVER_ERROR, "the provider failed", "status alone")
 _REDIRECT: Final = Signal(OutcomeClass.CONFIG, _TRANSPORT["redirect"][2], "design section 14")
 _STREAM: Final = Signal(OutcomeClass.STREAM_ERROR, "an error inside the stream", "nothing known fits")
+_GARBAGE: Final = Signal(OutcomeClass.SERVER_ERROR, "a success whose body is no answer", "design section 6")
+_PLAN: Final = Signal(OutcomeClass.QUOTA_LONG, "a window of the subscription is used up", "unified headers")
+_DAY: Final = Signal(OutcomeClass.QUOTA_LONG, "the day's quota is used up", "Gemini QuotaFailure")
+_FILTERED: Final = Signal(OutcomeClass.FILTER, "the provider's content filter refused", "end reasons in 200s")
 
-_FILTER_TRACES: Final = (b"content_filter", b"refusal", b"SAFETY", b"blockReason", b"PROHIBITED_CONTENT")
-_FILTER_ENDS: Final = frozenset(
-    {"content_filter", "refusal", "SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII"}
-)
+_OPTIONAL_OPERATIONS: Final = frozenset({"completions", "count_tokens"})
+"""What many compatible servers lack, and what some models do not offer beside chat or messages."""
 
 
-def classify_response(provider_type: ProviderType, response: Response, *, now_utc: datetime) -> Outcome:
+def classify_response(
+    provider_type: ProviderType, response: Response, *, now_utc: datetime, operation: Operation | None = None
+) -> Outcome:
     """Classify an answer by body code, then status.
 
-    Never raises, whatever the provider sent. For a successful answer only the body's end reason is looked at
-    (a filtered answer is a 200); for a stream hand in an empty body.
+    Never raises, whatever the provider sent. A 2xx is looked at for a filter's end reason, an error object or
+    garbage; for a stream hand in an empty body. `operation` keeps a 404 without a code on an operation that a
+    provider need not have from cooling the model for the others.
     """
     status = response.status
     if 200 <= status < 300:  # noqa: PLR2004 - success
-        return _FILTERED if _is_filtered(response.body) else SUCCESS
+        return _classify_success(provider_type, response, now_utc)
     if 300 <= status < 400:  # noqa: PLR2004 - redirection
         return _outcome(_REDIRECT, status, ErrorBody(), None)
     error = read_error(response.body[:MAX_BODY_BYTES], response.headers)
-    signal = _body_signal(provider_type, status, error) or _status_signal(status)
+    signal = _body_signal(provider_type, status, error)
+    if signal is None:
+        signal = _status_signal(status)
+        if signal.cls is OutcomeClass.CONFIG and operation and operation.name in _OPTIONAL_OPERATIONS:
+            return replace(_outcome(signal, status, error, None), scope_kind=None)
     signal = _longer(signal, provider_type, error, response.headers)
     return _outcome(signal, status, error, _hint(signal, error, response.headers, now_utc))
 
@@ -178,6 +180,18 @@ def classify_transport(error: TransportError, *, after_headers: bool = False) ->
     return Outcome(cls, scope_kind=SCOPES.get(cls), retry=retry, code=error.kind, reason=says)
 
 
+def _classify_success(provider_type: ProviderType, response: Response, now_utc: datetime) -> Outcome:
+    match read_answer(response.body, response.headers):
+        case Answer.GOOD:
+            return SUCCESS
+        case Answer.FILTERED:
+            return _outcome(_FILTERED, response.status, ErrorBody(code="content_filter"), None)
+        case Answer.ERROR:
+            return classify_stream_error(provider_type, response.body, now_utc=now_utc)
+        case Answer.GARBAGE:
+            return _outcome(_GARBAGE, response.status, ErrorBody(), None)
+
+
 def _body_signal(provider_type: ProviderType, status: int | None, error: ErrorBody) -> Signal | None:
     message = error.message.lower()
     for signal in BODY_SIGNALS:
@@ -199,10 +213,6 @@ def _longer(
     if provider_type is ProviderType.ANTHROPIC and hints.is_unified_rejected(headers):
         return _PLAN
     return _DAY if any("perday" in quota.lower() for quota in error.quota_ids) else signal
-
-
-_PLAN: Final = Signal(OutcomeClass.QUOTA_LONG, "a window of the subscription is used up", "unified headers")
-_DAY: Final = Signal(OutcomeClass.QUOTA_LONG, "the day's quota is used up", "Gemini QuotaFailure")
 
 
 def _hint(
@@ -235,43 +245,3 @@ def _outcome(signal: Signal, status: int | None, error: ErrorBody, hint: hints.H
         header=None if hint is None else hint.source,
         reason=signal.says,
     )
-
-
-class _Choice(msgspec.Struct):
-    finish_reason: Any = None
-
-
-class _Candidate(msgspec.Struct):
-    finish: Any = msgspec.field(default=None, name="finishReason")
-
-
-class _Feedback(msgspec.Struct):
-    block: Any = msgspec.field(default=None, name="blockReason")
-
-
-class _Answer(msgspec.Struct):
-    choices: list[_Choice] = []
-    candidates: list[_Candidate] = []
-    stop_reason: Any = None
-    feedback: _Feedback | None = msgspec.field(default=None, name="promptFeedback")
-
-
-_ANSWER: Final = msgspec.json.Decoder(_Answer)
-_FILTERED: Final = Outcome(
-    OutcomeClass.FILTER, status=200, code="content_filter", reason="the provider's content filter refused"
-)
-
-
-def _is_filtered(body: bytes) -> bool:
-    # A search first: nearly every answer is spared the parsing.
-    if not any(trace in body for trace in _FILTER_TRACES):
-        return False
-    try:
-        answer = _ANSWER.decode(body)
-    except JSON_FAULTS:
-        return False
-    ends = [item.finish_reason for item in answer.choices]
-    ends += [item.finish for item in answer.candidates]
-    ends.append(answer.stop_reason)
-    blocked = answer.feedback is not None and answer.feedback.block is not None
-    return blocked or any(isinstance(end, str) and end in _FILTER_ENDS for end in ends)

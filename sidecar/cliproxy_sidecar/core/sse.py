@@ -6,8 +6,9 @@ Source: WHATWG HTML, section 9.2.6 "Interpreting an event stream" (read 2026-11)
 """
 
 import re
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 MAX_EVENT_BYTES: Final = 8 * 1024 * 1024
 """One event. Inline images and audio come as base64 in one; a stream without line ends stops here."""
@@ -19,8 +20,8 @@ _BOM: Final = b"\xef\xbb\xbf"
 _LONGEST_END: Final = 4
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+# A Struct, not a dataclass: one is made per chunk of every stream.
+class Event(msgspec.Struct, frozen=True, gc=False):
     """One event, or a block that is none (comments, keep-alives): then `event` is None and `data` empty."""
 
     event: str | None
@@ -49,10 +50,10 @@ class SSEParser:
     the next byte shows whether a LF belongs to it; no provider is known to end lines so.
     """
 
-    __slots__ = ("_buffer", "_first", "_max_event_bytes", "_scanned")
+    __slots__ = ("_first", "_max_event_bytes", "_pending", "_scanned")
 
     def __init__(self, *, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
-        self._buffer = b""
+        self._pending = bytearray()
         self._scanned = 0
         self._first = True
         self._max_event_bytes = max_event_bytes
@@ -64,30 +65,39 @@ class SSEParser:
             SSETooLarge: an event beyond the bound. The parser is of no further use.
 
         """
-        buffer = self._buffer + data if self._buffer else data
+        if not self._pending:
+            events, end = self._events(data, 0)
+            self._pending += data[end:]
+        else:
+            # Appending in place: an event that comes in many pieces is copied once, not once per piece.
+            self._pending += data
+            events, end = self._events(self._pending, self._scanned)
+            del self._pending[:end]
+        if len(self._pending) > self._max_event_bytes:
+            raise SSETooLarge(events, bytes(self._pending), self._max_event_bytes)
+        self._scanned = max(len(self._pending) - _LONGEST_END, 0)
+        return events
+
+    def _events(self, buffer: bytes | bytearray, scan: int) -> tuple[list[Event], int]:
+        """Return the complete events of the buffer and where the rest begins."""
         events: list[Event] = []
-        start, scan = 0, self._scanned
+        start = 0
         while (match := _EVENT_END.search(buffer, scan)) is not None:
             end = match.end()
             if end == len(buffer) and buffer.endswith(b"\r"):
                 break
             if end - start > self._max_event_bytes:
-                raise SSETooLarge(events, buffer[start:], self._max_event_bytes)
-            events.append(self._event(buffer[start:end]))
+                raise SSETooLarge(events, bytes(buffer[start:]), self._max_event_bytes)
+            events.append(self._event(bytes(buffer[start:end])))
             start = scan = end
-        rest = buffer[start:] if start else buffer
-        if len(rest) > self._max_event_bytes:
-            raise SSETooLarge(events, rest, self._max_event_bytes)
-        self._buffer = rest
-        self._scanned = max(len(rest) - _LONGEST_END, 0)
-        return events
+        return events, start
 
     def finish(self) -> Event | None:
         """Return what stands unfinished at the end of the stream, None if nothing does.
 
         Its data is given as if a blank line had followed: some servers end without one.
         """
-        rest, self._buffer, self._scanned = self._buffer, b"", 0
+        rest, self._pending, self._scanned = bytes(self._pending), bytearray(), 0
         return self._event(rest) if rest else None
 
     def _event(self, raw: bytes) -> Event:

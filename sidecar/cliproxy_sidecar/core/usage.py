@@ -6,7 +6,7 @@ an answer.
 """
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import msgspec
@@ -22,8 +22,11 @@ MAX_TOKENS: Final = 2**40
 BYTES_PER_TOKEN: Final = 4
 """For estimates: English prose; providers' own rule of thumb."""
 
+MAX_PLACES: Final = 4
+"""How many places that look like usage are tried, from the last; more would be an attempt to keep us busy."""
+
 _USAGE_KEY: Final = re.compile(rb'(?<!\\)"usage"\s*:\s*(?=\{)')
-_STRING: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}]', re.DOTALL)
+_TOKEN: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}]', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +63,22 @@ _STARTED: Final = msgspec.json.Decoder(_Started)
 _OBJECT: Final = msgspec.json.Decoder(dict[str, Any])
 
 
-@dataclass(slots=True)
 class UsageMeter:
-    """Reads one answer. Feed the events of a stream, or the bytes of a body; then ask for the result."""
+    """Reads one answer. Feed the events of a stream, or the bytes of a body; then ask for the result.
 
-    dialect: Dialect
-    _fields: dict[str, Any] = field(default_factory=dict)
-    _tail: bytearray = field(default_factory=bytearray)
-    _body_bytes: int = 0
-    _content_events: int = 0
+    `generates`: False for embeddings, whose size says nothing about tokens.
+    """
+
+    __slots__ = ("_body_bytes", "_dialect", "_events", "_fields", "_final", "_generates", "_tail")
+
+    def __init__(self, dialect: Dialect, *, generates: bool = True) -> None:
+        self._dialect = dialect
+        self._generates = generates
+        self._fields: dict[str, Any] = {}
+        self._final = False
+        self._tail = bytearray()
+        self._body_bytes = 0
+        self._events = 0
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes of a body that is not a stream."""
@@ -79,8 +89,10 @@ class UsageMeter:
 
     def feed_event(self, event: Event) -> None:
         """Take the next event of a stream."""
-        self._content_events += 1
         data = event.data
+        if not data or data == b"[DONE]":
+            return
+        self._events += 1
         if b'"usage"' not in data or b'"usage":null' in data:
             return
         try:
@@ -88,22 +100,26 @@ class UsageMeter:
         except JSON_FAULTS:
             return
         # Anthropic begins with one usage and goes on with cumulative ones: later figures replace earlier.
+        self._final = self._final or bool(found.usage)
         for usage in (found.message.usage if found.message else None, found.usage):
             if usage:
                 self._fields.update((name, value) for name, value in usage.items() if value is not None)
 
     def result(self, *, request_bytes: int = 0) -> Usage:
-        """Return what has been counted so far; an estimate if the provider has not said.
+        """Return what has been counted so far; an estimate if the provider has not said, or not to the end.
 
         An estimate takes one token per event of a stream, or a quarter of the bytes of a body, and a quarter
         of `request_bytes` for the input. Nothing received and nothing sent is nothing used.
         """
         fields = self._fields or self._body_usage()
-        usage = _anthropic(fields) if self.dialect is Dialect.ANTHROPIC else _openai(fields)
-        if usage is not None:
-            return usage
-        output = self._content_events or self._body_bytes // BYTES_PER_TOKEN
-        return Usage(input=request_bytes // BYTES_PER_TOKEN, output=output, estimated=True)
+        usage = _anthropic(fields) if self._dialect is Dialect.ANTHROPIC else _openai(fields)
+        output = (self._events or self._body_bytes // BYTES_PER_TOKEN) if self._generates else 0
+        if usage is None:
+            return Usage(input=request_bytes // BYTES_PER_TOKEN, output=output, estimated=True)
+        if self._fields and not self._final:
+            # Cut off between the first usage and the last: the input is known, the output is not.
+            return replace(usage, output=max(usage.output, output), estimated=True)
+        return usage
 
     def _body_usage(self) -> dict[str, Any]:
         tail = bytes(self._tail)
@@ -117,16 +133,27 @@ class UsageMeter:
 
 def _scan(tail: bytes) -> dict[str, Any]:
     """Find the last readable usage object in the end of a body."""
-    for match in reversed(list(_USAGE_KEY.finditer(tail))):
-        depth = 0
-        for token in _STRING.finditer(tail, match.end()):
-            depth += {b"{": 1, b"}": -1}.get(token[0], 0)
-            if depth == 0:
-                try:
-                    return _OBJECT.decode(tail[match.end() : token.end()])
-                except JSON_FAULTS:
-                    break
+    places = [match.end() for match in _USAGE_KEY.finditer(tail)]
+    for start in reversed(places[-MAX_PLACES:]):
+        end = _object_end(tail, start)
+        if end is not None:
+            try:
+                return _OBJECT.decode(tail[start:end])
+            except JSON_FAULTS:
+                continue
     return {}
+
+
+def _object_end(tail: bytes, start: int) -> int | None:
+    depth = 0
+    for token in _TOKEN.finditer(tail, start):
+        if token[0] == b"{":
+            depth += 1
+        elif token[0] == b"}":
+            depth -= 1
+            if depth == 0:
+                return token.end()
+    return None
 
 
 def _anthropic(fields: dict[str, Any]) -> Usage | None:

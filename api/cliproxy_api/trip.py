@@ -40,6 +40,22 @@ def trip_rule(rules: CooldownRules, outcome_class: OutcomeClass) -> Trip:
     return Trip.IMMEDIATE if outcome_class in _AT_ONCE else Trip.THRESHOLD
 
 
+def counts_towards_threshold(
+    rules: CooldownRules, outcome_class: OutcomeClass, *, hint_s: float | None
+) -> bool:
+    """Return whether a failure counts towards `errorThreshold`.
+
+    Those of a Threshold class do, and those that start only a short pause since nobody said how long.
+    """
+    match trip_rule(rules, outcome_class):
+        case Trip.NEVER:
+            return False
+        case Trip.THRESHOLD:
+            return True
+        case Trip.IMMEDIATE:
+            return not _is_hinted(rules, hint_s) and _pauses(rules, outcome_class)
+
+
 def immediate_s(
     rules: CooldownRules, outcome_class: OutcomeClass, *, hint_s: float | None, streak: int, chance: float
 ) -> float:
@@ -52,7 +68,7 @@ def immediate_s(
     """
     if hint_s is not None and rules.honor_provider_hints:
         return _jittered(rules, max(hint_s, MIN_HINT_S), chance)
-    if outcome_class in _PAUSING and _override_s(rules, outcome_class) is None:
+    if _pauses(rules, outcome_class):
         return _jittered(rules, min(PAUSE_BASE_S * 2.0 ** min(streak, 16), PAUSE_MAX_S), chance)
     return class_duration_s(rules, outcome_class)
 
@@ -81,7 +97,8 @@ def retrip_s(
     """Return how long a scope cools after a failed trial, or a trip during its ramp, in seconds.
 
     `level` counts from 1. The first `recovery.maxAttempts` wait `recovery.backoff`, growing by the
-    multiplier; then the class's own duration, growing likewise; never above `maxDuration`, never below a hint.
+    multiplier; then the class's own duration, growing likewise. Never above `maxDuration`, else never below
+    a hint.
     """
     quick = rules.recovery.max_attempts
     if level <= quick:
@@ -96,6 +113,14 @@ def retrip_s(
 def _override_s(rules: CooldownRules, outcome_class: OutcomeClass) -> float | None:
     override = rules.overrides.get(outcome_class)
     return override.duration_s if override is not None else None
+
+
+def _is_hinted(rules: CooldownRules, hint_s: float | None) -> bool:
+    return hint_s is not None and rules.honor_provider_hints
+
+
+def _pauses(rules: CooldownRules, outcome_class: OutcomeClass) -> bool:
+    return outcome_class in _PAUSING and _override_s(rules, outcome_class) is None
 
 
 def _jittered(rules: CooldownRules, seconds: float, chance: float) -> float:

@@ -1,0 +1,140 @@
+"""Which targets serve a model, in which order of preference and in which shares: built once per snapshot.
+
+The order of turns inside a group is kept here; who may take a turn is `selection`'s. Of the strategies only
+weighted round robin is there; the others fall back to it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from cliproxy_api.snapshot import Model, Provider, Snapshot
+from cliproxy_sidecar.core.dialect import Dialect, serves
+from cliproxy_sidecar.core.target import Target, TargetId
+
+
+class SmoothRoundRobin:
+    """Targets that share traffic by weight, as evenly spread in time as can be.
+
+    The method of nginx's upstream module: every candidate earns its weight, the richest takes the turn and
+    pays what all have earned. Who is no candidate neither earns nor pays, and has its place on return.
+    """
+
+    __slots__ = ("_credits", "_weights", "everyone", "targets")
+
+    def __init__(self, weighted: Iterable[tuple[Target, float]]) -> None:
+        pairs = tuple(weighted)
+        self.targets: Final = tuple(target for target, _ in pairs)
+        self.everyone: Final = tuple(range(len(pairs)))
+        self._weights: Final = tuple(weight for _, weight in pairs)
+        self._credits = [0.0] * len(pairs)
+
+    def pick(self, candidates: Sequence[int]) -> int:
+        """Give the turn to one of the candidates (positions in `targets`, at least one); return which."""
+        if len(candidates) == 1:
+            return candidates[0]
+        credits_, weights = self._credits, self._weights
+        best, most, total = candidates[0], float("-inf"), 0.0
+        for position in candidates:
+            weight = weights[position]
+            total += weight
+            credits_[position] = credit = credits_[position] + weight
+            if credit > most:
+                best, most = position, credit
+        credits_[best] -= total
+        return best
+
+    def credit_by_id(self) -> dict[TargetId, float]:
+        """Return how far each target is ahead of its turn."""
+        return {target.id: credit for target, credit in zip(self.targets, self._credits, strict=True)}
+
+    def continue_from(self, credit_by_id: dict[TargetId, float]) -> None:
+        """Take over the turns of an earlier table, so that a new snapshot does not start them all again."""
+        self._credits = [credit_by_id.get(target.id, 0.0) for target in self.targets]
+
+
+@dataclass(frozen=True, slots=True)
+class PublicModel:
+    """A model name that callers may ask for."""
+
+    name: str
+    owner: str
+    """Name of the provider that is preferred for it."""
+    dialects: tuple[Dialect, ...]
+    context_window_tokens: int | None
+    """The smallest of those that are known."""
+
+
+class RoutingTable:
+    """All routes of one snapshot."""
+
+    def __init__(self, snapshot: Snapshot, *, previous: "RoutingTable | None" = None) -> None:
+        self._routes: dict[Dialect, dict[str, tuple[SmoothRoundRobin, ...]]] = {}
+        by_name: dict[str, list[tuple[Provider, Model]]] = {}
+        for provider in snapshot.providers:
+            for model in provider.models:
+                by_name.setdefault(model.name, []).append((provider, model))
+        for dialect in Dialect:
+            self._routes[dialect] = routes = {}
+            for name, served in by_name.items():
+                fitting = [(provider, model) for provider, model in served if serves(provider.type, dialect)]
+                groups = _groups(fitting)
+                if groups:
+                    routes[name] = groups
+                    _continue(groups, previous.groups(dialect, name) if previous is not None else None)
+        self.models: Final = tuple(_public(name, served) for name, served in sorted(by_name.items()))
+        """Sorted by name."""
+        self._known: Final = frozenset(by_name)
+
+    def groups(self, dialect: Dialect, model: str) -> tuple[SmoothRoundRobin, ...] | None:
+        """Return the groups of targets for a model, the preferred first; None: nobody serves it like that."""
+        return self._routes[dialect].get(model)
+
+    def knows(self, model: str) -> bool:
+        """Return whether any provider serves the model, in whatever format."""
+        return model in self._known
+
+
+def _groups(served: Sequence[tuple[Provider, Model]]) -> tuple[SmoothRoundRobin, ...]:
+    """Return a group per priority number, and behind it one of those with weight 0: for when it fails."""
+    groups: list[SmoothRoundRobin] = []
+    for priority in sorted({provider.priority for provider, _ in served}):
+        weighted = [
+            pair
+            for provider in dict.fromkeys(
+                provider.id for provider, _ in served if provider.priority == priority
+            )
+            for pair in _weighted([item for item in served if item[0].id == provider])
+        ]
+        mains = [(target, weight) for target, weight in weighted if weight > 0]
+        spares = [(target, 1.0) for target, weight in weighted if weight == 0]
+        groups += [SmoothRoundRobin(members) for members in (mains, spares) if members]
+    return tuple(groups)
+
+
+def _weighted(served: Sequence[tuple[Provider, Model]]) -> list[tuple[Target, float]]:
+    """Spread one provider's weight over its credentials by their weights, evenly over its upstream models."""
+    whole = sum(credential.weight for credential in served[0][0].credentials) * len(served)
+    return [
+        (Target(provider, credential, model), provider.weight * credential.weight / whole if whole else 0.0)
+        for provider, model in served
+        for credential in provider.credentials
+    ]
+
+
+def _continue(groups: tuple[SmoothRoundRobin, ...], previous: tuple[SmoothRoundRobin, ...] | None) -> None:
+    credit_by_id: dict[TargetId, float] = {}
+    for group in previous or ():
+        credit_by_id |= group.credit_by_id()
+    for group in groups:
+        group.continue_from(credit_by_id)
+
+
+def _public(name: str, served: Sequence[tuple[Provider, Model]]) -> PublicModel:
+    windows = [model.context_window_tokens for _, model in served if model.context_window_tokens is not None]
+    return PublicModel(
+        name=name,
+        owner=min(served, key=lambda item: (item[0].priority, item[0].id))[0].name,
+        dialects=tuple(d for d in Dialect if any(serves(provider.type, d) for provider, _ in served)),
+        context_window_tokens=min(windows, default=None),
+    )

@@ -1,0 +1,57 @@
+"""The values that `scope_state` works with: why a scope cools, what failed, what a document says.
+
+They decide nothing.
+"""
+
+from dataclasses import dataclass
+
+from cliproxy_api.state import Evidence, FleetCooldown
+from cliproxy_api.vocabulary import OutcomeClass
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a scope cools."""
+
+    outcome_class: OutcomeClass | None = None
+    """None: a person asked for it."""
+    reason: str = ""
+    evidence: Evidence = Evidence()  # noqa: RUF009 - frozen
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One failed attempt as a scope sees it."""
+
+    outcome_class: OutcomeClass
+    cause: Cause
+    hint_s: float | None
+    late: bool
+    """Admitted before the scope came to its present state: what it tells is old."""
+    chance: float
+    """0 to 1, for jitter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the newest document says of a scope, in this process's time."""
+
+    cooldown: FleetCooldown
+    since: float
+    until: float
+    here: bool
+    """Half-open: this sidecar holds the fleet's permit."""
+
+
+class Epochs:
+    """Numbers the changes of all scopes, so that a permit tells which of them it came before."""
+
+    __slots__ = ("now",)
+
+    def __init__(self) -> None:
+        self.now = 0
+
+    def begin(self) -> int:
+        """Return the number of a new change."""
+        self.now += 1
+        return self.now

@@ -1,0 +1,166 @@
+"""Snapshot, machines and request to a target with a permit, or why there is none and until when.
+
+Candidates and shares are `routing`'s, refusals `cooldown`'s and `health`'s; whether and when to choose again
+after a failure is `retry`'s.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from cliproxy_sidecar.core.cooldown import Cooldowns
+from cliproxy_sidecar.core.dialect import Dialect
+from cliproxy_sidecar.core.health import Health
+from cliproxy_sidecar.core.permit import Blocked, Permit
+from cliproxy_sidecar.core.routing import RoutingTable, SmoothRoundRobin
+from cliproxy_sidecar.core.target import Target, TargetId
+
+NOBODY: Final[frozenset[TargetId]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a request needs."""
+
+    model: str
+    dialect: Dialect
+    exclude: frozenset[TargetId] = NOBODY
+    """Targets that this request has tried."""
+
+
+class SkipReason(StrEnum):
+    """Why a target was passed over."""
+
+    TRIED = "tried"
+    UNHEALTHY = "unhealthy"
+    COOLING = "cooling"
+    """Also: half-open with its trial under way, or out of its share while it ramps up."""
+
+
+class Lack(StrEnum):
+    """Why there is no target."""
+
+    UNKNOWN_MODEL = "unknown_model"
+    OTHER_FORMAT = "other_format"
+    """The model is served, but only to callers of another format."""
+    ALL_COOLING = "all_cooling"
+    ALL_UNHEALTHY = "all_unhealthy"
+    EXHAUSTED = "exhausted"
+    """This request has tried everything."""
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """One target that was passed over."""
+
+    target: Target
+    why: SkipReason
+    blocked: Blocked | None = None
+    """What cools, if anything does; an unhealthy target may cool as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Who takes the request."""
+
+    target: Target
+    permit: Permit
+    skipped: tuple[Skipped, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NoTarget:
+    """Nobody takes the request as things stand."""
+
+    reason: Lack
+    until: float | None = None
+    """The soonest return of a target that cools; monotonic seconds. None: not known."""
+    skipped: tuple[Skipped, ...] = ()
+    least_bad: Target | None = None
+    """Whom to ask all the same, if the policy says so (`Cooldowns.force`)."""
+
+
+class Chooser:
+    """Chooses over one table with the machines that may refuse."""
+
+    __slots__ = ("_cooldowns", "_health", "table")
+
+    def __init__(self, table: RoutingTable, cooldowns: Cooldowns, health: Health) -> None:
+        self.table: Final = table
+        self._cooldowns = cooldowns
+        self._health = health
+
+    def choose(self, wanted: Wanted, now: float) -> Chosen | NoTarget:
+        """Choose by priority, then smooth weighted turns; the permit of the chosen wants to be settled."""
+        groups = self.table.groups(wanted.dialect, wanted.model)
+        if groups is None:
+            return _OTHER_FORMAT if self.table.knows(wanted.model) else _UNKNOWN_MODEL
+        skipped: list[Skipped] = []
+        everyone = not wanted.exclude and self._health.is_all_well and self._cooldowns.is_idle
+        for group in groups:
+            candidates: Sequence[int] = group.everyone
+            if not everyone:
+                candidates = self._candidates(group, wanted.exclude, now, skipped)
+            while candidates:
+                position = group.pick(candidates)
+                target = group.targets[position]
+                admitted = self._cooldowns.admit(target, now)
+                if isinstance(admitted, Permit):
+                    return Chosen(target, admitted, tuple(skipped))
+                skipped.append(Skipped(target, SkipReason.COOLING, admitted))
+                candidates = [other for other in candidates if other != position]
+        return _lack(skipped)
+
+    def has_alternative(self, wanted: Wanted, now: float) -> bool:
+        """Return whether `choose` would find a target now, a ramp's draw aside; takes nothing."""
+        groups = self.table.groups(wanted.dialect, wanted.model) or ()
+        return any(self._candidates(group, wanted.exclude, now, []) for group in groups)
+
+    def _candidates(
+        self, group: SmoothRoundRobin, exclude: frozenset[TargetId], now: float, skipped: list[Skipped]
+    ) -> list[int]:
+        candidates: list[int] = []
+        for position, target in enumerate(group.targets):
+            if target.id in exclude:
+                skipped.append(Skipped(target, SkipReason.TRIED))
+                continue
+            blocked = self._cooldowns.peek(target, now)
+            if not self._health.healthy(target.provider_id):
+                skipped.append(Skipped(target, SkipReason.UNHEALTHY, blocked))
+            elif blocked is not None:
+                skipped.append(Skipped(target, SkipReason.COOLING, blocked))
+            else:
+                candidates.append(position)
+        return candidates
+
+
+def _lack(skipped: list[Skipped]) -> NoTarget:
+    rest = [skip for skip in skipped if skip.why is not SkipReason.TRIED]
+    if not rest:
+        return NoTarget(Lack.EXHAUSTED, skipped=tuple(skipped))
+    cooling = [skip for skip in rest if skip.why is SkipReason.COOLING]
+    returns = [skip.blocked.until for skip in cooling or rest if skip.blocked is not None]
+    return NoTarget(
+        Lack.ALL_COOLING if cooling else Lack.ALL_UNHEALTHY,
+        until=min(returns, default=None),
+        skipped=tuple(skipped),
+        least_bad=min(rest, key=_badness).target,
+    )
+
+
+def _badness(skip: Skipped) -> tuple[int, bool, float]:
+    """Order by how little hope there is.
+
+    A bad key or an empty account surely fails, what a person took out is to be left alone, an unhealthy
+    provider may yet answer; among equals the one that is due back first. The earlier in the order of
+    preference wins a tie.
+    """
+    blocked = skip.blocked
+    if blocked is None:
+        return (0, True, 0.0)
+    return (blocked.rank, skip.why is SkipReason.UNHEALTHY, blocked.until)
+
+
+_UNKNOWN_MODEL: Final = NoTarget(Lack.UNKNOWN_MODEL)
+_OTHER_FORMAT: Final = NoTarget(Lack.OTHER_FORMAT)

@@ -1,0 +1,104 @@
+"""One provider's last minute at this sidecar: attempts, errors, tokens, latencies.
+
+Counts what it is told; what an error is and when to report is the caller's.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable
+from typing import Final
+
+from cliproxy_api.percentile import BOUNDS_MS, OVERFLOW
+from cliproxy_api.report import ProviderTraffic
+
+SLOT_S: Final = 5.0
+SLOTS: Final = 12
+"""Twelve slots of five seconds: a minute, exact to five seconds, in a few hundred integers per provider."""
+
+_REQUESTS, _ERRORS, _TOKENS, _LATENCY_SUM, _HISTOGRAM = range(5)
+_WIDTH: Final = _HISTOGRAM + len(BOUNDS_MS) + 1
+
+
+class TrafficWindow:
+    """Sliding minute of one provider. `now` is monotonic seconds and never goes back; updates are O(1)."""
+
+    __slots__ = ("_newest", "_remaining", "_slots", "_totals")
+
+    def __init__(self) -> None:
+        self._slots: list[list[int] | None] = [None] * SLOTS
+        self._totals = [0] * _WIDTH
+        self._newest = 0
+        """Number of the newest slot since time began."""
+        self._remaining: tuple[int | None, int | None] = (None, None)
+
+    def record(self, now: float, *, error: bool, latency_ms: int, tokens: int = 0) -> None:
+        """Count one attempt that has ended."""
+        column = _HISTOGRAM + bisect_left(BOUNDS_MS, latency_ms)
+        slot, totals = self._slot(now), self._totals
+        for where in (slot, totals):
+            where[_REQUESTS] += 1
+            where[_ERRORS] += error
+            where[_TOKENS] += tokens
+            where[_LATENCY_SUM] += latency_ms
+            where[column] += 1
+
+    def remain(self, requests: int | None, tokens: int | None) -> None:
+        """Keep the provider's own word on what is left; None leaves what was said before."""
+        known = self._remaining
+        self._remaining = (known[0] if requests is None else requests, known[1] if tokens is None else tokens)
+
+    def traffic(self, now: float) -> ProviderTraffic:
+        """Return the figures of the last minute."""
+        self._expire(int(now // SLOT_S))
+        totals, histogram = self._totals, self._totals[_HISTOGRAM:]
+        return ProviderTraffic(
+            requests=totals[_REQUESTS],
+            errors=totals[_ERRORS],
+            tokens=totals[_TOKENS],
+            latency_sum_ms=totals[_LATENCY_SUM],
+            latency_buckets={
+                bound: count for bound, count in zip((*BOUNDS_MS, OVERFLOW), histogram, strict=True) if count
+            },
+            remaining_requests=self._remaining[0],
+            remaining_tokens=self._remaining[1],
+        )
+
+    def _slot(self, now: float) -> list[int]:
+        number = int(now // SLOT_S)
+        if number > self._newest:
+            self._expire(number)
+        slot = self._slots[number % SLOTS]
+        if slot is None:
+            slot = self._slots[number % SLOTS] = [0] * _WIDTH
+        return slot
+
+    def _expire(self, number: int) -> None:
+        """Move the window's end to this slot: what falls out is taken off the totals."""
+        for passed in range(max(self._newest + 1, number - SLOTS + 1), number + 1):
+            old = self._slots[passed % SLOTS]
+            if old is not None:
+                self._totals = [total - gone for total, gone in zip(self._totals, old, strict=True)]
+                self._slots[passed % SLOTS] = None
+        self._newest = max(self._newest, number)
+
+
+class TrafficWindows:
+    """The windows of all providers of a snapshot."""
+
+    def __init__(self) -> None:
+        self._windows: dict[str, TrafficWindow] = {}
+
+    def configure(self, provider_ids: Iterable[str]) -> None:
+        """Keep the windows of these providers, by id, and begin those that are new."""
+        self._windows = {name: self._windows.get(name) or TrafficWindow() for name in provider_ids}
+
+    def of(self, provider_id: str) -> TrafficWindow:
+        """Return a provider's window; one that is gone gets a window that nobody reads."""
+        return self._windows.get(provider_id) or TrafficWindow()
+
+    def traffic(self, now: float) -> dict[str, ProviderTraffic]:
+        """Return the last minute of every provider that has anything to tell."""
+        figures = {name: window.traffic(now) for name, window in self._windows.items()}
+        return {name: figure for name, figure in figures.items() if figure != _SILENT}
+
+
+_SILENT: Final = ProviderTraffic()

@@ -1,15 +1,24 @@
 """Objects to snapshots: pure, total, isolated and independent of the order of its inputs.
 
 One object's fault becomes a diagnostic for that object and leaves all others alone. A provider's own part is
-in `compile_provider`, a policy's in `compile_policy`; what is wrong in an object `validate` says.
+in `compile_provider`, a policy's in `compile_policy`; what is wrong in one object `validate` says.
 """
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from cliproxy_api.snapshot import Provider, Snapshot
-from cliproxy_operator.inputs import Inputs, ObjectKey
-from cliproxy_operator.validate import Diagnostic
+from cliproxy_api.codec import seal
+from cliproxy_api.resources.cooldownpolicy import CooldownPolicy
+from cliproxy_api.resources.llmprovider import LLMProvider
+from cliproxy_api.resources.parse import ParseFailure, Resource
+from cliproxy_api.resources.proxyprofile import ProxyProfile
+from cliproxy_api.snapshot import Limits, ObjectVersion, Profile, Provider, Snapshot
+from cliproxy_api.vocabulary import NamespacesFrom
+from cliproxy_operator.compile_policy import Policies
+from cliproxy_operator.compile_provider import build_provider, resolve_credentials
+from cliproxy_operator.inputs import Inputs, Kind, ObjectKey, key_of
+from cliproxy_operator.validate import Diagnostic, is_refused, validate
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +34,172 @@ class Compiled:
     policy_users: Mapping[ObjectKey, tuple[str, ...]]
     """By policy of this namespace: names of the providers that it is in force for, sorted."""
     missing_profiles: frozenset[str]
-    """Profiles that pods ask for and that do not exist or are invalid."""
+    """Profiles that pods ask for and that do not exist or are not valid."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A provider that goes into snapshots, with what it was made from."""
+
+    provider: Provider
+    labels: Mapping[str, str]
+    sources: frozenset[ObjectVersion]
 
 
 def compile_namespace(inputs: Inputs) -> Compiled:
     """Return the snapshots of a namespace and what is wrong with its objects. Never raises."""
-    raise NotImplementedError
+    return _Compilation(inputs).run()
 
 
 def needed_secrets(inputs: Inputs) -> frozenset[tuple[str, str]]:
     """Return (namespace, name) of every Secret that the result depends on."""
-    raise NotImplementedError
+    return frozenset(
+        (provider.metadata.namespace, credential.secret_ref.name)
+        for provider in inputs.providers
+        if isinstance(provider, LLMProvider) and _admits(provider, inputs)
+        for credential in provider.spec.credentials
+    )
+
+
+class _Compilation:
+    def __init__(self, inputs: Inputs) -> None:
+        self._inputs = inputs
+        self._diagnostics: dict[ObjectKey, tuple[Diagnostic, ...]] = {}
+        self._users: dict[ObjectKey, list[str]] = {}
+
+    def run(self) -> Compiled:
+        inputs = self._inputs
+        policies = self._policies()
+        ready = [one for provider in inputs.providers if (one := self._provider(provider, policies))]
+        ready.sort(key=lambda one: one.provider.id)
+        for rule in inputs.alert_rules:
+            self._note(Kind.ALERT_RULE, rule, validate(rule, inputs.addresses))
+        profiles = self._profiles()
+        snapshots = {"": self._snapshot(Profile(), frozenset(), ready)}
+        for name in inputs.profile_names & profiles.keys():
+            snapshots[name] = self._of_profile(profiles[name], ready)
+        return Compiled(
+            snapshots=snapshots,
+            diagnostics=self._diagnostics,
+            providers={one.provider.id: one.provider for one in ready},
+            policy_users={key: tuple(sorted(names)) for key, names in self._users.items()},
+            missing_profiles=inputs.profile_names - snapshots.keys(),
+        )
+
+    def _policies(self) -> Mapping[str, Policies]:
+        accepted: dict[str, list[CooldownPolicy]] = defaultdict(list)
+        refused: dict[str, list[str]] = defaultdict(list)
+        found: dict[ObjectKey, tuple[Diagnostic, ...]] = {}
+        for policy in self._inputs.policies:
+            key = key_of(Kind.COOLDOWN_POLICY, policy)
+            found[key] = validate(policy, self._inputs.addresses)
+            if isinstance(policy, ParseFailure) or is_refused(found[key]):
+                refused[key.namespace].append(key.name)
+            else:
+                accepted[key.namespace].append(policy)
+        namespaces = {entry.metadata.namespace for entry in self._inputs.providers} | {*accepted, *refused}
+        by_namespace = {name: Policies(name, accepted[name], refused[name]) for name in namespaces}
+        for policy in self._inputs.policies:
+            key = key_of(Kind.COOLDOWN_POLICY, policy)
+            surplus = (
+                by_namespace[key.namespace].surplus(policy) if isinstance(policy, CooldownPolicy) else ()
+            )
+            self._note(Kind.COOLDOWN_POLICY, policy, (*found[key], *surplus))
+            if key.namespace == self._inputs.namespace:
+                self._users[key] = []
+        return by_namespace
+
+    def _provider(self, entry: LLMProvider | ParseFailure, policies: Mapping[str, Policies]) -> _Ready | None:
+        found = validate(entry, self._inputs.addresses)
+        if isinstance(entry, ParseFailure):
+            self._note(Kind.LLM_PROVIDER, entry, found)
+            return None
+        credentials, missing = resolve_credentials(entry, self._inputs.secrets)
+        in_force = policies[entry.metadata.namespace].in_force(entry)
+        found = (*found, *missing, *in_force.diagnostics)
+        self._note(Kind.LLM_PROVIDER, entry, found)
+        sources = {_version(Kind.LLM_PROVIDER, entry)}
+        if in_force.policy is not None:
+            sources.add(_version(Kind.COOLDOWN_POLICY, in_force.policy))
+            key = key_of(Kind.COOLDOWN_POLICY, in_force.policy)
+            if key in self._users:
+                self._users[key].append(entry.metadata.name)
+        if is_refused(found) or not entry.spec.enabled or not _admits(entry, self._inputs):
+            return None
+        provider = build_provider(
+            entry, credentials=credentials, rules=in_force.rules, seen_from=self._inputs.namespace
+        )
+        return _Ready(provider, entry.metadata.labels, frozenset(sources))
+
+    def _profiles(self) -> Mapping[str, ProxyProfile]:
+        accepted: dict[str, ProxyProfile] = {}
+        for profile in self._inputs.profiles:
+            found = validate(profile, self._inputs.addresses)
+            self._note(Kind.PROXY_PROFILE, profile, found)
+            if isinstance(profile, ProxyProfile) and not is_refused(found):
+                accepted[profile.metadata.name] = profile
+        return accepted
+
+    def _of_profile(self, profile: ProxyProfile, ready: Iterable[_Ready]) -> Snapshot:
+        selector = profile.spec.provider_selector
+        chosen = [one for one in ready if selector.matches(dict(one.labels))]
+        return self._snapshot(_profile(profile), frozenset({_version(Kind.PROXY_PROFILE, profile)}), chosen)
+
+    def _snapshot(
+        self, profile: Profile, sources: frozenset[ObjectVersion], ready: Iterable[_Ready]
+    ) -> Snapshot:
+        chosen = tuple(ready)
+        objects = sources.union(*(one.sources for one in chosen))
+        return seal(
+            Snapshot(
+                namespace=self._inputs.namespace,
+                profile=profile,
+                providers=tuple(one.provider for one in chosen),
+                objects=tuple(sorted(objects)),
+            )
+        )
+
+    def _note(self, kind: Kind, entry: Resource | ParseFailure, found: tuple[Diagnostic, ...]) -> None:
+        # Each namespace speaks about its own objects only; another's are judged there.
+        if entry.metadata.namespace == self._inputs.namespace:
+            self._diagnostics[key_of(kind, entry)] = found
+
+
+def _admits(provider: LLMProvider, inputs: Inputs) -> bool:
+    """Whether the provider's owner lets this namespace's sidecars use it, keys included."""
+    if provider.metadata.namespace == inputs.namespace:
+        return True
+    allowed = provider.spec.allowed_namespaces
+    match allowed.from_:
+        case NamespacesFrom.SAME:
+            return False
+        case NamespacesFrom.ALL:
+            return True
+        case NamespacesFrom.SELECTOR:
+            return allowed.selector is not None and allowed.selector.matches(dict(inputs.namespace_labels))
+
+
+def _profile(profile: ProxyProfile) -> Profile:
+    spec = profile.spec
+    return Profile(
+        name=profile.metadata.name,
+        strategy=spec.load_balancing.strategy,
+        limits=Limits(
+            max_body_bytes=spec.limits.max_body_bytes,
+            max_concurrent_requests=spec.limits.max_concurrent_requests,
+            max_header_bytes=spec.limits.max_header_bytes,
+        ),
+        log_level=spec.logging.level,
+        max_attempts=spec.retry_budget.max_attempts,
+    )
+
+
+def _version(kind: Kind, entry: Resource) -> ObjectVersion:
+    metadata = entry.metadata
+    return ObjectVersion(
+        kind=kind,
+        namespace=metadata.namespace,
+        name=metadata.name,
+        uid=metadata.uid,
+        generation=metadata.generation,
+    )

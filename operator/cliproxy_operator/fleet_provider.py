@@ -6,7 +6,7 @@ providers and the sidecars are `fleet`'s.
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -16,7 +16,7 @@ from cliproxy_api.scope import Scope
 from cliproxy_api.snapshot import Provider
 from cliproxy_api.state import Evidence, FleetCooldown
 from cliproxy_api.trip import class_duration_s, retrip_s, trip_rule
-from cliproxy_api.vocabulary import CooldownPhase, CooldownScope, OutcomeClass, RecoveryProbe, Trip
+from cliproxy_api.vocabulary import CooldownPhase, CooldownScope, OutcomeClass, RecoveryProbe, ScopeKind, Trip
 from cliproxy_operator.fleet_restore import Restored
 from cliproxy_operator.fleet_scope import MAX_LEVEL, TRIAL_MAX_S, Finding, ScopeCooldown, Way
 from cliproxy_operator.fleet_window import DayCount, FailureWindow
@@ -56,19 +56,13 @@ class ProviderCooldowns:
             provider.azure,
         )
         all_end = moved or not rules.enabled or rules.scope is CooldownScope.SIDECAR
-        digests = {credential.name: credential.secret_digest for credential in provider.credentials}
-        was = {credential.name: credential.secret_digest for credential in before.credentials}
         doomed = []
         for scope, entry in self._entries.items():
-            credential = scope.credential
-            unknown = credential is not None and credential not in digests
-            rotated = (
-                was != digests
-                if credential is None
-                else credential in was and was[credential] != digests.get(credential)
+            mended = all_end and entry.outcome_class is not None
+            new_key = entry.outcome_class in _ENDED_BY_NEW_KEY and _keys(before, scope) != _keys(
+                provider, scope
             )
-            new_key = rotated and entry.outcome_class in _ENDED_BY_NEW_KEY
-            if unknown or new_key or (all_end and entry.outcome_class is not None):
+            if mended or new_key or not _names(provider, scope):
                 doomed.append(scope)
         if all_end:
             self._windows.clear()
@@ -97,7 +91,7 @@ class ProviderCooldowns:
         """Count failures towards the threshold, fleet-wide; return whether that tripped the scope."""
         rules = self.provider.cooldown
         never = trip_rule(rules, report.outcome_class) is Trip.NEVER or rules.scope is CooldownScope.SIDECAR
-        if never or report.count <= 0 or not self._room(report.scope, self._windows):
+        if never or report.count <= 0 or not self._admissible(report.scope, self._windows):
             return False
         window = self._windows.setdefault(report.scope, FailureWindow())
         evidence = seen_by(report.evidence, sidecar)
@@ -133,7 +127,7 @@ class ProviderCooldowns:
         known = self._entries.get(restored.scope)
         if known is not None:
             return known.trip(restored.finding, now)
-        if not self._admissible(restored.scope):
+        if not self._admissible(restored.scope, self._entries):
             return False
         entry = ScopeCooldown.begin(restored.scope, restored.finding, since=restored.since)
         entry.resume(restored.phase, restored.share_percent, self.provider.cooldown.recovery.ramp_percent)
@@ -199,7 +193,7 @@ class ProviderCooldowns:
     def _trip(self, scope: Scope, finding: Finding, now: datetime) -> bool:
         entry = self._entries.get(scope)
         if entry is None:
-            if not self._admissible(scope):
+            if not self._admissible(scope, self._entries):
                 return False
             self._entries[scope] = ScopeCooldown.begin(scope, finding, since=now)
             self.trips.add(now)
@@ -210,15 +204,9 @@ class ProviderCooldowns:
             self.trips.add(now)
         return changed
 
-    def _admissible(self, scope: Scope) -> bool:
-        # Models are not checked: a provider may pool several under a name of its own.
-        names = {credential.name for credential in self.provider.credentials}
-        known = scope.credential is None or scope.credential in names
-        return known and self._room(scope, self._entries)
-
-    @staticmethod
-    def _room(scope: Scope, table: dict[Scope, ScopeCooldown] | dict[Scope, FailureWindow]) -> bool:
-        return scope in table or len(table) < MAX_SCOPES or (scope.credential, scope.model) == (None, None)
+    def _admissible(self, scope: Scope, table: dict[Scope, Any]) -> bool:
+        room = scope in table or len(table) < MAX_SCOPES or scope.kind is ScopeKind.PROVIDER
+        return room and _names(self.provider, scope)
 
     def _way(self) -> Way:
         recovery, check = self.provider.cooldown.recovery, self.provider.health_check
@@ -246,6 +234,22 @@ class ProviderCooldowns:
         # Old failures must not trip a scope that has just come back.
         self._entries.pop(scope, None)
         self._windows.pop(scope, None)
+
+
+def _names(provider: Provider, scope: Scope) -> bool:
+    """Whether the provider has the credential and the model that the scope names."""
+    credentials = (None, *(credential.name for credential in provider.credentials))
+    models = (None, *(model.upstream_name for model in provider.models))
+    return scope.credential in credentials and scope.model in models
+
+
+def _keys(provider: Provider, scope: Scope) -> dict[str, str]:
+    """Return digests of the keys that the scope covers."""
+    return {
+        credential.name: credential.secret_digest
+        for credential in provider.credentials
+        if scope.credential in (None, credential.name)
+    }
 
 
 def scope_order(scope: Scope) -> tuple[str, str, str]:

@@ -52,8 +52,9 @@ class AddressRules:
     allow_link_local: bool = False
     """Link-local addresses and the cloud metadata names."""
     allow_api_server: bool = False
-    api_server_hosts: frozenset[str] = frozenset()
-    """Names and addresses of the API server, lower case, as the operator itself reaches it."""
+    """The API server, under Kubernetes' own names for it and under `api_servers`."""
+    api_servers: frozenset[tuple[str, int]] = frozenset()
+    """Host (lower case) and port of the API server as the operator itself reaches it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,11 @@
-"""Hosts the machines of all scopes: admits attempts, settles them, and merges what the operator says.
+"""All cooldowns of a sidecar: admits attempts, settles them, and merges what the operator and people say.
 
-One scope's way is `scope_state`'s. Which target is tried is `selection`'s; what an outcome means and which
-scopes it hits is `outcome`'s; sending the reports that come back from here is the caller's.
+One scope's way is `scope_state`'s, keeping them is `scope_store`'s. Which target is tried is `selection`'s;
+what an outcome means is `outcome`'s, which scopes it hits `scopes`'s; sending the reports that come back from
+here is the caller's.
 
-Nothing is kept for a scope that never failed, so that `admit` costs one look-up while nothing cools.
+Nothing is kept for a scope that never failed, so `admit` costs one look-up while nothing cools.
 """
-
-from collections.abc import Iterator
-from typing import Final
 
 from cliproxy_api.chance import Chance
 from cliproxy_api.report import Recovered, Report
@@ -15,35 +13,30 @@ from cliproxy_api.scope import Scope
 from cliproxy_api.snapshot import Provider
 from cliproxy_api.state import Evidence, StatePush
 from cliproxy_api.vocabulary import COUNTED_CLASSES, CooldownPhase, OutcomeClass
-from cliproxy_sidecar.core.change import is_mended, names
+from cliproxy_sidecar.core.change import names
 from cliproxy_sidecar.core.outcome import Outcome
 from cliproxy_sidecar.core.permit import ActiveCooldown, Blocked, Permit, order
-from cliproxy_sidecar.core.scope_parts import Cause, Entry, Epochs, Failure
-from cliproxy_sidecar.core.scope_state import SOON_S, WHOLE, ScopeState
+from cliproxy_sidecar.core.scope_parts import SOON_S, WHOLE, Cause, Entry, Failure
+from cliproxy_sidecar.core.scope_state import ScopeState
+from cliproxy_sidecar.core.scope_store import ScopeStore
 from cliproxy_sidecar.core.target import Target
-
-REMEMBER_S: Final = 900.0
-"""How long a closed scope is remembered, so that answers from before do not cool it: the longest attempt."""
 
 
 class Cooldowns:
-    """All cooldowns of one sidecar. `now` is monotonic seconds and never goes back.
+    """Which targets may be tried. `now` is monotonic seconds and never goes back.
 
-    Every method that returns reports wants them sent to the operator, in that order, if a link is attached;
-    what is not sent and still true is in `standing_reports`.
+    Reports that a method returns want to be sent to the operator, in that order, if a link is attached; what
+    was not sent and is still true is in `standing_reports`.
     """
 
     def __init__(self, *, sidecar: str, chance: Chance) -> None:
         self._sidecar = sidecar
         self._chance = chance
-        self._attached = False
-        self._providers: dict[str, Provider] = {}
-        self._scopes: dict[str, dict[Scope, ScopeState]] = {}
-        self._gated: set[str] = set()
-        """Providers with at least one scope that is not closed."""
+        self._scopes = ScopeStore()
+        self._gated = self._scopes.gated
+        self._epochs = self._scopes.epochs
         self._seen: dict[Scope, Entry] = {}
         """The newest document."""
-        self._epochs = Epochs()
         self.outstanding = 0
         """Permits that are not settled yet."""
 
@@ -68,12 +61,12 @@ class Cooldowns:
         """Say what `admit` would refuse. Takes nothing; a ramp refuses nobody here: one draw decides."""
         if target.provider_id not in self._gated:
             return None
-        return _refusal(self._covering(target, now), now)
+        return _refusal(self._scopes.covering(target, now), now)
 
     def force(self, target: Target, now: float) -> Permit:
-        """Let an attempt through whatever cools: for the last resort, and to retry what just failed.
+        """Let an attempt through whatever cools: for the last resort, and to retry what has just failed.
 
-        Its success proves nothing; its failure counts as usual, but never raises a cooling scope's level.
+        Where `admit` would refuse, a success proves nothing; a failure counts like any other.
         """
         admitted = self.admit(target, now)
         if isinstance(admitted, Permit):
@@ -84,7 +77,7 @@ class Cooldowns:
     def settle(
         self, permit: Permit, outcome: Outcome, scopes: tuple[Scope, ...], now: float
     ) -> tuple[Report, ...]:
-        """Say how an attempt ended; `scopes` are those that the outcome's fault lies with.
+        """Say how an attempt ended; `scopes` are those that its fault lies with.
 
         A second call for the same permit changes nothing. A trial passes if the provider answered: a success,
         or a refusal of the request itself (Client, Context, TooBig, Filter with a status). Cancelled only
@@ -94,8 +87,8 @@ class Cooldowns:
             return ()
         permit.settled = True
         self.outstanding -= 1
-        states = self._scopes.get(permit.target.provider_id)
         if outcome.cls is OutcomeClass.SUCCESS:
+            states = self._scopes.of_provider(permit.target.provider_id)
             if not states:
                 return ()
             for scope in permit.target.scopes:
@@ -109,25 +102,15 @@ class Cooldowns:
                 reports += self._fail(scope, permit, outcome, now)
         return tuple(reports)
 
-    # --------------------------------------------------------- configuration
+    # ------------------------------------------------- configuration and fleet
     def configure(self, providers: tuple[Provider, ...], now: float) -> None:
         """Take a new snapshot's providers. State of scopes that are still there is kept.
 
         A changed key ends Auth and QuotaMoney cooldowns of its credential; a changed address, or a policy
         that was switched off, ends all that failures started. What the document lists is the operator's.
         """
-        before, self._providers = self._providers, {provider.id: provider for provider in providers}
-        for provider_id in self._scopes.keys() - self._providers.keys():
-            del self._scopes[provider_id]
-            self._gated.discard(provider_id)
-        for provider_id, states in self._scopes.items():
-            old, new = before[provider_id], self._providers[provider_id]
-            for scope in [scope for scope in states if not names(new, scope)]:
-                del states[scope]
-            for state in states.values():
-                state.rules = new.cooldown
-                if is_mended(old, new, state):
-                    state.close(now)
+        before = self._scopes.providers
+        self._scopes.configure(providers, now)
         for scope, entry in self._seen.items():
             if not names(before.get(scope.provider), scope):
                 self._tell(entry, now)
@@ -153,92 +136,90 @@ class Cooldowns:
             )
             self._tell(entry, now)
         for scope in self._seen.keys() - seen.keys():
-            states = self._scopes.get(scope.provider, {})
-            if scope in states:
-                states[scope].untold(now)
+            state = self._scopes.known(scope)
+            if state is not None:
+                state.untold(now)
         self._seen = seen
         self.advance(now)
 
     def attach(self, attached: bool, now: float) -> None:  # noqa: FBT001 - the one thing it says
         """Note whether the operator reads this sidecar's reports; if not, scopes go on alone."""
         self.advance(now)
-        self._attached = attached
+        self._scopes.attached = attached
         self.advance(now)
 
     # ---------------------------------------------------------------- people
     def cooldown(self, provider_id: str, duration_s: float, reason: str, now: float) -> tuple[Report, ...]:
-        """Cool a whole provider in the whole fleet because a person says so; no effect if it is unknown."""
-        if provider_id not in self._providers:
+        """Cool a whole provider in the whole fleet because a person says so; no effect if it is unknown.
+
+        A later end that is known already stays.
+        """
+        state = self._scopes.state(Scope(provider=provider_id))
+        if state is None:
             return ()
-        state = self._state(Scope(provider=provider_id))
-        state.advance(now, attached=self._attached)
+        state.advance(now, attached=self._scopes.attached)
         cause = Cause(None, reason, Evidence(sidecar=self._sidecar))
         reports = state.cool(now + duration_s, cause, now, spread=self._chance.random())
-        self._note(provider_id)
+        self._scopes.note(provider_id)
         return reports
 
     def recover(self, provider_id: str, by: str, now: float) -> tuple[Report, ...]:
         """End all cooldowns of a provider, here at once and in the fleet by report."""
-        if provider_id not in self._providers:
+        if provider_id not in self._scopes.providers:
             return ()
-        for state in self._scopes.get(provider_id, {}).values():
+        for state in self._scopes.of_provider(provider_id).values():
             state.close(now)
-        self._note(provider_id)
+        self._scopes.note(provider_id)
         return (Recovered(provider=provider_id, by=by),)
 
     # ------------------------------------------------------------------ time
     def advance(self, now: float) -> None:
         """Move on what is due and forget what is over. `admit` does it for the scopes it looks at."""
-        for provider_id, states in list(self._scopes.items()):
-            rules = self._providers[provider_id].cooldown
-            for scope, state in list(states.items()):
-                state.advance(now, attached=self._attached)
-                forgotten = state.phase is None and now - state.since > REMEMBER_S
-                if forgotten and state.count.is_idle(now, rules.detection_window_s):
-                    del states[scope]
-            self._note(provider_id)
+        self._scopes.advance(now)
 
     def wake_at(self) -> float | None:
         """Return when the next scope moves on by itself; None: none does."""
-        dues = (state.due(attached=self._attached) for state in self._cooling())
+        dues = (state.due(attached=self._scopes.attached) for state in self._scopes.cooling())
         return min((due for due in dues if due is not None), default=None)
 
     def active(self, now: float) -> tuple[ActiveCooldown, ...]:
         """Return every scope that is not closed, sorted by scope."""
         self.advance(now)
-        return tuple(
-            sorted(map(ActiveCooldown.of, self._cooling()), key=lambda cooldown: order(cooldown.scope))
-        )
+        views = map(ActiveCooldown.of, self._scopes.cooling())
+        return tuple(sorted(views, key=lambda cooldown: order(cooldown.scope)))
 
     def standing_reports(self, now: float) -> tuple[Report, ...]:
         """Return what the operator does not know yet: own cooldowns that no document has listed."""
         self.advance(now)
         return tuple(
-            state.tripped(now)
-            for state in self._cooling()
-            if state.own and state.phase is CooldownPhase.COOLING and state.until > now
+            state.tripped(now) for state in self._scopes.cooling() if state.own and now < state.until
         )
 
     # --------------------------------------------------------------- details
     def _admit_gated(self, target: Target, now: float) -> Permit | Blocked:
-        states = self._covering(target, now)
-        refusal = _refusal(states, now)
+        states = self._scopes.covering(target, now)
+        refusal = _refusal(states, now) or self._draw(states, now)
         if refusal is not None:
             return refusal
-        ramps = [state for state in states if state.phase is CooldownPhase.RAMP]
-        if ramps:
-            narrowest = min(ramps, key=lambda state: state.share_percent)
-            share = narrowest.share_percent
-            if share < WHOLE and self._chance.random() * WHOLE >= share:
-                return Blocked.by([(narrowest, now + SOON_S)])
         permit = Permit(target, self._epochs.now)
         self.outstanding += 1
         trials = tuple(state for state in states if state.phase is CooldownPhase.HALF_OPEN)
         if trials:
             permit.trials = trials
-            started = (trial.start_trial(permit, attached=self._attached) for trial in trials)
+            started = (trial.start_trial(permit, attached=self._scopes.attached) for trial in trials)
             permit.reports = tuple(report for reports in started for report in reports)
         return permit
+
+    def _draw(self, states: list[ScopeState], now: float) -> Blocked | None:
+        """Refuse what goes beyond the share of a ramp; of several ramps the smallest share counts."""
+        ramps = [
+            state for state in states if state.phase is CooldownPhase.RAMP and state.share_percent < WHOLE
+        ]
+        if not ramps:
+            return None
+        smallest = min(ramps, key=lambda state: state.share_percent)
+        passes = self._chance.random() * WHOLE < smallest.share_percent
+        return None if passes else Blocked.by([(smallest, now + SOON_S)])
 
     def _settle_trial(
         self, trial: ScopeState, permit: Permit, outcome: Outcome, now: float
@@ -246,18 +227,19 @@ class Cooldowns:
         if trial.trial is not permit:
             return ()
         trial.trial = None
-        refused = outcome.cls is not OutcomeClass.CANCELLED and outcome.cls not in COUNTED_CLASSES
-        if outcome.cls is not OutcomeClass.SUCCESS and not (refused and outcome.status is not None):
+        answered = outcome.status is not None and outcome.cls is not OutcomeClass.CANCELLED
+        refused = answered and outcome.cls not in COUNTED_CLASSES
+        if outcome.cls is not OutcomeClass.SUCCESS and not refused:
             return ()
-        reports = trial.pass_trial(now, attached=self._attached)
-        self._note(trial.scope.provider)
+        reports = trial.pass_trial(now, attached=self._scopes.attached)
+        self._scopes.note(trial.scope.provider)
         return reports
 
     def _fail(self, scope: Scope, permit: Permit, outcome: Outcome, now: float) -> tuple[Report, ...]:
-        if not names(self._providers.get(scope.provider), scope):
+        state = self._scopes.state(scope)
+        if state is None:
             return ()
-        state = self._state(scope)
-        state.advance(now, attached=self._attached)
+        state.advance(now, attached=self._scopes.attached)
         evidence = Evidence(
             status=outcome.status, code=outcome.code, header=outcome.header, sidecar=self._sidecar
         )
@@ -269,45 +251,15 @@ class Cooldowns:
             chance=self._chance.random(),
         )
         reports = state.fail(failure, now)
-        self._note(scope.provider)
+        self._scopes.note(scope.provider)
         return reports
 
     def _tell(self, entry: Entry, now: float) -> None:
         """Hand an entry to its scope, if the configuration has it; else `configure` does when it comes."""
-        scope = entry.cooldown.scope
-        if names(self._providers.get(scope.provider), scope):
-            state = self._state(scope)
+        state = self._scopes.state(entry.cooldown.scope)
+        if state is not None:
             state.spread = self._chance.random()
             state.told(entry, now)
-
-    def _state(self, scope: Scope) -> ScopeState:
-        states = self._scopes.setdefault(scope.provider, {})
-        state = states.get(scope)
-        if state is None:
-            rules = self._providers[scope.provider].cooldown
-            state = states[scope] = ScopeState(scope, rules, self._epochs)
-        return state
-
-    def _covering(self, target: Target, now: float) -> list[ScopeState]:
-        states = self._scopes[target.provider_id]
-        covering = [states[scope] for scope in target.scopes if scope in states]
-        for state in covering:
-            state.advance(now, attached=self._attached)
-        return [state for state in covering if state.phase is not None]
-
-    def _cooling(self) -> Iterator[ScopeState]:
-        for provider_id in self._gated:
-            for state in self._scopes[provider_id].values():
-                if state.phase is not None:
-                    yield state
-
-    def _note(self, provider_id: str) -> None:
-        """Bring the set of gated providers up to date."""
-        states = self._scopes.get(provider_id)
-        if states and any(state.phase is not None for state in states.values()):
-            self._gated.add(provider_id)
-        else:
-            self._gated.discard(provider_id)
 
 
 def _refusal(states: list[ScopeState], now: float) -> Blocked | None:

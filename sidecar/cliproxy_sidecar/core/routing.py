@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from cliproxy_api.snapshot import Model, Provider, Snapshot
+from cliproxy_api.snapshot import Model, Provider
 from cliproxy_sidecar.core.dialect import Dialect, serves
 from cliproxy_sidecar.core.target import Target, TargetId
 
@@ -66,12 +66,12 @@ class PublicModel:
 
 
 class RoutingTable:
-    """All routes of one snapshot."""
+    """All routes of one snapshot's providers, sorted by id."""
 
-    def __init__(self, snapshot: Snapshot, *, previous: "RoutingTable | None" = None) -> None:
+    def __init__(self, providers: tuple[Provider, ...], *, previous: "RoutingTable | None" = None) -> None:
         self._routes: dict[Dialect, dict[str, tuple[SmoothRoundRobin, ...]]] = {}
         by_name: dict[str, list[tuple[Provider, Model]]] = {}
-        for provider in snapshot.providers:
+        for provider in providers:
             for model in provider.models:
                 by_name.setdefault(model.name, []).append((provider, model))
         for dialect in Dialect:

@@ -4,9 +4,19 @@ They decide nothing.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from cliproxy_api.state import Evidence, FleetCooldown
 from cliproxy_api.vocabulary import OutcomeClass
+
+GRACE_S: Final = 10.0
+"""How long a scope led by the fleet waits for the document after its time has come, before it acts alone."""
+TOLERANCE_S: Final = 2.0
+"""Deadlines this close are the same: the operator rounds up to whole seconds, and lines take time."""
+SOON_S: Final = 1.0
+"""When to ask again if no instant is known: a trial is under way, or the operator is about to decide."""
+WHOLE: Final = 100
+"""A full share, in percent."""
 
 
 @dataclass(frozen=True, slots=True)

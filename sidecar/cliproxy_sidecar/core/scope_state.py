@@ -26,25 +26,25 @@ operator's and come by document. Alone (cut off, the policy is `Sidecar`, or the
 """
 
 from dataclasses import dataclass, field
-from typing import Final, assert_never
+from typing import assert_never
 
 from cliproxy_api.report import Failed, Report, TrialSettled, TrialStarted, Tripped
 from cliproxy_api.scope import Scope
 from cliproxy_api.snapshot import CooldownRules
 from cliproxy_api.trip import JITTER_MAX_S
 from cliproxy_api.vocabulary import CooldownPhase, CooldownScope, RecoveryProbe
-from cliproxy_sidecar.core.scope_parts import Cause, Entry, Epochs, Failure
+from cliproxy_sidecar.core.scope_parts import (
+    GRACE_S,
+    SOON_S,
+    TOLERANCE_S,
+    WHOLE,
+    Cause,
+    Entry,
+    Epochs,
+    Failure,
+)
 from cliproxy_sidecar.core.threshold import FailureCount
 from cliproxy_sidecar.core.weighing import weigh
-
-GRACE_S: Final = 10.0
-"""How long a scope led by the fleet waits for the document after its time has come, before it acts alone."""
-TOLERANCE_S: Final = 2.0
-"""Deadlines this close are the same: the operator rounds up to whole seconds, and lines take time."""
-SOON_S: Final = 1.0
-"""When to ask again if no instant is known: a trial is under way, or the operator is about to decide."""
-WHOLE: Final = 100
-"""A full share, in percent."""
 
 
 @dataclass(slots=True, eq=False)
@@ -98,7 +98,8 @@ class ScopeState:
                 overruled = self.own and self.entry is not None and attached
                 return self.until if overruled else self._free_at(attached=attached)
             case CooldownPhase.HALF_OPEN:
-                return None if self._waits_for_proof(attached=attached) else self._free_at(attached=attached)
+                proving = self.here and self.passed < self.rules.recovery.trials
+                return None if proving else self._free_at(attached=attached)
             case CooldownPhase.RAMP:
                 return self.until if self.alone else self._free_at(attached=attached)
             case _:
@@ -265,13 +266,6 @@ class ScopeState:
 
     def _acknowledges(self, entry: Entry) -> bool:
         return entry.cooldown.phase is CooldownPhase.COOLING and entry.until >= self.until - TOLERANCE_S
-
-    def _waits_for_proof(self, *, attached: bool) -> bool:
-        """Half-open: whether nothing but an outcome (of a trial here, or of a probe) leads on."""
-        if self.here:
-            return self.passed < self.rules.recovery.trials
-        probed = self.rules.recovery.probe is RecoveryProbe.HEALTH_CHECK
-        return probed and self.led(attached=attached)
 
     def _free_at(self, *, attached: bool) -> float:
         if not self.shared:

@@ -60,7 +60,7 @@ class Skipped:
     """What cools, if anything does; an unhealthy target may cool as well."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Chosen:
     """Who takes the request."""
 
@@ -107,7 +107,7 @@ class Chooser:
                 target = group.targets[position]
                 admitted = self._cooldowns.admit(target, now)
                 if isinstance(admitted, Permit):
-                    return Chosen(target, admitted, tuple(skipped))
+                    return Chosen(target, admitted, tuple(skipped) if skipped else ())
                 skipped.append(Skipped(target, SkipReason.COOLING, admitted))
                 candidates = [other for other in candidates if other != position]
         return _lack(skipped)

@@ -1,0 +1,105 @@
+"""Keeps the states of all scopes that ever failed, by provider, and knows which providers have any that cool.
+
+Admission, outcomes and documents are `cooldown`'s; how a state moves is `scope_state`'s.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from cliproxy_api.scope import Scope
+from cliproxy_api.snapshot import Provider
+from cliproxy_sidecar.core.change import is_mended, names
+from cliproxy_sidecar.core.scope_parts import Epochs
+from cliproxy_sidecar.core.scope_state import ScopeState
+from cliproxy_sidecar.core.target import Target
+
+REMEMBER_S: Final = 900.0
+"""How long a closed scope is remembered, so that answers from before do not cool it: a long attempt."""
+
+
+class ScopeStore:
+    """States by scope; none for a scope that never failed. Bounded by the configuration."""
+
+    __slots__ = ("_states", "attached", "epochs", "gated", "providers")
+
+    def __init__(self) -> None:
+        self.providers: dict[str, Provider] = {}
+        self.epochs: Final = Epochs()
+        self.attached = False
+        """Whether the operator reads this sidecar's reports."""
+        self.gated: Final[set[str]] = set()
+        """Ids of providers with at least one scope that is not closed."""
+        self._states: dict[str, dict[Scope, ScopeState]] = {}
+
+    def of_provider(self, provider_id: str) -> Mapping[Scope, ScopeState]:
+        """Return a provider's states; empty if nothing of it ever failed."""
+        return self._states.get(provider_id, _NOTHING)
+
+    def known(self, scope: Scope) -> ScopeState | None:
+        """Return the scope's state, None if there is none."""
+        return self.of_provider(scope.provider).get(scope)
+
+    def state(self, scope: Scope) -> ScopeState | None:
+        """Return the scope's state, made if need be; None if the configuration has no such scope."""
+        provider = self.providers.get(scope.provider)
+        if provider is None or not names(provider, scope):
+            return None
+        states = self._states.setdefault(scope.provider, {})
+        if scope not in states:
+            states[scope] = ScopeState(scope, provider.cooldown, self.epochs)
+        return states[scope]
+
+    def covering(self, target: Target, now: float) -> list[ScopeState]:
+        """Return the states that are not closed and cover a target, brought up to now."""
+        states = self.of_provider(target.provider_id)
+        covering = [states[scope] for scope in target.scopes if scope in states]
+        for state in covering:
+            state.advance(now, attached=self.attached)
+        return [state for state in covering if state.phase is not None]
+
+    def cooling(self) -> Iterator[ScopeState]:
+        """Yield every state that is not closed."""
+        for provider_id in self.gated:
+            for state in self._states[provider_id].values():
+                if state.phase is not None:
+                    yield state
+
+    def note(self, provider_id: str) -> None:
+        """Bring `gated` up to date after a change."""
+        if any(state.phase is not None for state in self.of_provider(provider_id).values()):
+            self.gated.add(provider_id)
+        else:
+            self.gated.discard(provider_id)
+
+    def advance(self, now: float) -> None:
+        """Move on what is due and forget what is over."""
+        for provider_id, states in self._states.items():
+            window_s = self.providers[provider_id].cooldown.detection_window_s
+            for state in states.values():
+                state.advance(now, attached=self.attached)
+            over = [scope for scope, state in states.items() if _is_over(state, now, window_s)]
+            for scope in over:
+                del states[scope]
+            self.note(provider_id)
+
+    def configure(self, providers: tuple[Provider, ...], now: float) -> None:
+        """Keep the states of scopes that are still there; close those whose ground is gone."""
+        before, self.providers = self.providers, {provider.id: provider for provider in providers}
+        for provider_id in self._states.keys() - self.providers.keys():
+            del self._states[provider_id]
+            self.gated.discard(provider_id)
+        for provider_id, states in self._states.items():
+            old, new = before[provider_id], self.providers[provider_id]
+            for scope in [scope for scope in states if not names(new, scope)]:
+                del states[scope]
+            for state in states.values():
+                state.rules = new.cooldown
+                if is_mended(old, new, state):
+                    state.close(now)
+
+
+def _is_over(state: ScopeState, now: float, window_s: float) -> bool:
+    return state.phase is None and now - state.since > REMEMBER_S and state.count.is_idle(now, window_s)
+
+
+_NOTHING: Final[Mapping[Scope, ScopeState]] = {}

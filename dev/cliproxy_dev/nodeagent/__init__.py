@@ -1,0 +1,7 @@
+"""Plays kubelet on this machine: pods become processes, each pod with a loopback address of its own.
+
+`agent` watches and keeps one `pod` per Pod; a pod keeps one `container` per container; `environment`,
+`status`, `backoff` and `images` are pure. Its one liberty: a process cannot see a mount path, so each
+volume's place is told in the variable CLIPROXY_VOLUME_<NAME>. Liveness probes, limits and networks are
+left to real nodes, and changes of a running pod's images and Secrets are not followed.
+"""

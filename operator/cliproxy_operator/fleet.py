@@ -84,9 +84,7 @@ class Fleet:
             restored = read_cooldown(provider_id, written, now_utc)
             if restored is not None and (shared or written.class_ is None):
                 changed |= known.cooldowns.restore(restored, now_utc)
-        if status.health is not None:
-            known.health.restore(status.health, known.cooldowns.provider.health_check, now_utc)
-        return changed
+        return known.health.restore(status, known.cooldowns.provider.health_check, now_utc) or changed
 
     def present(self, sidecar: SidecarId, providers: frozenset[str], now_utc: datetime) -> bool:
         """Note that a sidecar's report stream is read, and which providers (ids) its snapshot holds."""

@@ -7,9 +7,11 @@ a provider that nobody probes any more is not unhealthy for ever.
 from datetime import datetime, timedelta
 from typing import Final
 
+from cliproxy_api.conditions import ConditionType, find_condition
 from cliproxy_api.report import Probed
-from cliproxy_api.resources.llmprovider_status import HealthStatus
+from cliproxy_api.resources.llmprovider_status import HealthStatus, LLMProviderStatus
 from cliproxy_api.snapshot import HealthCheck
+from cliproxy_api.vocabulary import ConditionStatus
 from cliproxy_operator.fleet_window import DayCount
 from cliproxy_operator.instants import read_instant
 from cliproxy_operator.view import HealthView
@@ -73,11 +75,21 @@ class ProviderHealth:
         """Return when the verdict grows stale; None: there is none."""
         return self._stale
 
-    def restore(self, status: HealthStatus, check: HealthCheck, now: datetime) -> None:
-        """Take over what an earlier leader wrote; the last day is rebuilt as evenly as its sums allow.
+    def restore(self, status: LLMProviderStatus, check: HealthCheck, now: datetime) -> bool:
+        """Take over what an earlier leader wrote; return whether that is a verdict.
 
-        The verdict itself is not taken over: the next probe gives it.
+        The verdict stands until it would have grown stale; the last day is rebuilt as evenly as its sums allow.
         """
+        healthy = find_condition(status.conditions, ConditionType.HEALTHY)
+        known = healthy is not None and healthy.status is not ConditionStatus.UNKNOWN
+        if known and healthy is not None and check.enabled:
+            self.healthy = healthy.status is ConditionStatus.TRUE
+            self._stale = now + stale_after(check)
+        if status.health is not None:
+            self._restore_figures(status.health, check, now)
+        return self.healthy is not None
+
+    def _restore_figures(self, status: HealthStatus, check: HealthCheck, now: datetime) -> None:
         self._last_check = read_instant(status.last_check)
         self._last_success = read_instant(status.last_success)
         self._failures = status.consecutive_failures or 0

@@ -4,12 +4,23 @@ An AlertRule's evaluation is not this module's: its `state` and `providers` are 
 """
 
 from datetime import datetime
+from typing import Final
 
+import msgspec
+
+from cliproxy_api.conditions import clip
 from cliproxy_api.resources.alertrule import AlertRuleStatus
 from cliproxy_api.resources.cooldownpolicy import CooldownPolicyStatus
-from cliproxy_api.resources.proxyprofile import ProxyProfileStatus
+from cliproxy_api.resources.proxyprofile import LaggingSidecar, ProfileSidecars, ProxyProfileStatus
+from cliproxy_operator.instants import write_instant
+from cliproxy_operator.status.common import Conditions, accepted_fact, summary
 from cliproxy_operator.validate import Diagnostic
-from cliproxy_operator.view import PolicyView, ProfileView
+from cliproxy_operator.view import Lagging, PolicyView, ProfileView, SidecarsView
+
+MAX_PROVIDERS: Final = 50
+MAX_WORST: Final = 10
+MAX_MESSAGE_CHARS: Final = 512
+MAX_REASON_CHARS: Final = 128
 
 
 def merge_policy_status(
@@ -21,7 +32,17 @@ def merge_policy_status(
     now_utc: datetime,
 ) -> CooldownPolicyStatus:
     """Return a CooldownPolicy's status; as `merge_provider_status`."""
-    raise NotImplementedError
+    before = previous or CooldownPolicyStatus()
+    conditions = Conditions(before.conditions, generation=generation, now_utc=now_utc)
+    conditions.put_configuration(accepted_fact(diagnostics, fine="valid"), None)
+    return CooldownPolicyStatus(
+        observed_generation=generation,
+        provider_count=len(view.providers),
+        providers=view.providers[:MAX_PROVIDERS],
+        active_cooldowns=view.active_cooldowns,
+        trips_last_day=view.trips_last_day,
+        conditions=conditions.result,
+    )
 
 
 def merge_profile_status(
@@ -33,7 +54,14 @@ def merge_profile_status(
     now_utc: datetime,
 ) -> ProxyProfileStatus:
     """Return a ProxyProfile's status; as `merge_provider_status`."""
-    raise NotImplementedError
+    before = previous or ProxyProfileStatus()
+    conditions = Conditions(before.conditions, generation=generation, now_utc=now_utc)
+    conditions.put_configuration(accepted_fact(diagnostics, fine="valid"), view.sidecars)
+    return ProxyProfileStatus(
+        observed_generation=generation,
+        sidecars=_sidecars(view.sidecars),
+        conditions=conditions.result,
+    )
 
 
 def merge_alertrule_status(
@@ -44,4 +72,26 @@ def merge_alertrule_status(
     now_utc: datetime,
 ) -> AlertRuleStatus:
     """Return an AlertRule's status; as `merge_provider_status`."""
-    raise NotImplementedError
+    before = previous or AlertRuleStatus()
+    conditions = Conditions(before.conditions, generation=generation, now_utc=now_utc)
+    conditions.put_configuration(accepted_fact(diagnostics, fine="valid"), None)
+    return msgspec.structs.replace(before, observed_generation=generation, conditions=conditions.result)
+
+
+def _sidecars(view: SidecarsView) -> ProfileSidecars:
+    return ProfileSidecars(
+        total=view.total,
+        ready=view.ready,
+        synced=view.synced,
+        summary=summary(view),
+        worst=tuple(_lagging(one) for one in view.lagging[:MAX_WORST]),
+    )
+
+
+def _lagging(one: Lagging) -> LaggingSidecar:
+    return LaggingSidecar(
+        pod=one.sidecar.pod,
+        reason=clip(one.reason, MAX_REASON_CHARS) or None,
+        message=clip(one.message, MAX_MESSAGE_CHARS) or None,
+        since=write_instant(one.since_utc),
+    )

@@ -78,7 +78,7 @@ class ProviderHealth:
     def restore(self, status: LLMProviderStatus, check: HealthCheck, now: datetime) -> bool:
         """Take over what an earlier leader wrote; return whether that is a verdict.
 
-        The verdict stands until it would have grown stale; the last day is rebuilt as evenly as its sums allow.
+        The verdict stands until it would grow stale; the last day is rebuilt as evenly as its sums allow.
         """
         healthy = find_condition(status.conditions, ConditionType.HEALTHY)
         known = healthy is not None and healthy.status is not ConditionStatus.UNKNOWN

@@ -18,10 +18,10 @@ from typing import Any, Final, Protocol
 
 from cliproxy_api import codec
 from cliproxy_api.report import Hello, Report
-from cliproxy_api.snapshot import Position, Running
+from cliproxy_api.snapshot import Position
 from cliproxy_operator.clock import Clock
 from cliproxy_operator.metrics import Metrics
-from cliproxy_operator.transport import DocumentName, LinkError, Transport
+from cliproxy_operator.transport import Answer, DocumentName, LinkError, Transport
 from cliproxy_operator.view import SidecarId
 
 log = logging.getLogger(__name__)
@@ -56,8 +56,8 @@ class Listener(Protocol):
         """One report line after the first."""
         ...
 
-    def answered(self, sidecar: SidecarId, running: Running) -> None:
-        """A push was answered; a refusal of ours has `running.error`."""
+    def answered(self, sidecar: SidecarId, document: DocumentName, digest: str, answer: Answer) -> None:
+        """A push of this content was taken (200) or refused for good (422, `running.error` says why)."""
         ...
 
     def lost(self, sidecar: SidecarId, reason: str) -> None:
@@ -65,7 +65,11 @@ class Listener(Protocol):
         ...
 
     def outrun(self, sidecar: SidecarId, seen: Position) -> None:
-        """The sidecar has a later position than ours."""
+        """The sidecar has a later position than ours, of the same or a later epoch."""
+        ...
+
+    def deposed(self, sidecar: SidecarId) -> None:
+        """The sidecar follows a leader of a later epoch, and does not say which."""
         ...
 
 
@@ -126,6 +130,8 @@ class Link:
                 self._metrics.link_failures.labels(error.trouble).inc()
                 level = logging.DEBUG if error.trouble in {"connect", "closed"} else logging.WARNING
                 log.log(level, "link broke", extra={"sidecar": str(self.sidecar), "reason": str(error)})
+                if error.trouble == "deposed":
+                    self._listener.deposed(self.sidecar)
                 self._listener.lost(self.sidecar, f"{error.trouble}: {error}")
             if self._clock.now() - started_s > STABLE_S:
                 pause_s = PAUSE_FIRST_S
@@ -200,17 +206,18 @@ class Link:
         answer = await self._transport.put(self.address, name, body)
         self._metrics.push_s.labels(name).observe(self._clock.now() - started_s)
         self._metrics.pushes.labels(name, str(answer.status)).inc()
+        if answer.status != 409:  # noqa: PLR2004 -- HTTP's own number
+            self._listener.answered(self.sidecar, name, document.digest, answer)
+            return True
         running = answer.running
-        if answer.status == 409:  # noqa: PLR2004 -- HTTP's own number
-            seen = running.snapshot if name == "snapshot" else running.state
-            self._listener.outrun(self.sidecar, max(seen, running.snapshot, running.state))
-            if max(running.snapshot, running.state).epoch > position.epoch:
-                raise LinkError("deposed", "the sidecar follows a newer leader")
-            if seen < position:
-                raise LinkError("malformed", f"refused {position}, but claims {seen}")
-            return False
-        self._listener.answered(self.sidecar, running)
-        return True
+        seen = running.snapshot if name == "snapshot" else running.state
+        newest = max(running.snapshot, running.state)
+        if newest.epoch > position.epoch:
+            self._listener.outrun(self.sidecar, newest)
+        if newest.epoch > position.epoch or seen < position:  # what refused us has not pushed anything yet
+            raise LinkError("deposed", "the sidecar follows a newer leader")
+        self._listener.outrun(self.sidecar, seen)
+        return False
 
 
 async def _first_failure(*works: Coroutine[Any, Any, None]) -> None:

@@ -120,12 +120,10 @@ class StateDocument:
 class Publisher:
     """All links and the newest documents. Idle until `activate`."""
 
-    def __init__(
-        self, *, transport: Transport, listener: Listener, clock: Clock, metrics: Metrics, tasks: Tasks
-    ) -> None:
-        """`listener` hears what links bring; `tasks` owns the links' tasks."""
+    def __init__(self, *, transport: Transport, clock: Clock, metrics: Metrics, tasks: Tasks) -> None:
+        """`tasks` owns the links' tasks."""
         self._transport = transport
-        self._listener = listener
+        self._listener: Listener | None = None
         self._clock = clock
         self._metrics = metrics
         self._tasks = tasks
@@ -140,6 +138,10 @@ class Publisher:
     def epoch(self) -> int | None:
         """The epoch pushed under; None while idle."""
         return self._sequencer.epoch if self._sequencer is not None else None
+
+    def listen(self, listener: Listener) -> None:
+        """Say who hears what links bring; before `activate`."""
+        self._listener = listener
 
     def activate(self, epoch: int) -> None:
         """Begin to link and push under `epoch`; documents of an earlier one are forgotten."""
@@ -234,13 +236,14 @@ class Publisher:
                 return
             del self._links[sidecar]
             task.cancel()
-            self._listener.lost(sidecar, "closed: the link is no longer wanted")
-        if endpoint is not None and self._sequencer is not None:
-            link = self._link(endpoint, self._sequencer.epoch)
+            if self._listener is not None:
+                self._listener.lost(sidecar, "closed: the link is no longer wanted")
+        if endpoint is not None and self._sequencer is not None and self._listener is not None:
+            link = self._link(endpoint, self._sequencer.epoch, self._listener)
             task = self._tasks.spawn(link.run(), f"link {sidecar}")
             self._links[sidecar] = (endpoint, link, task)
 
-    def _link(self, endpoint: Endpoint, epoch: int) -> Link:
+    def _link(self, endpoint: Endpoint, epoch: int, listener: Listener) -> Link:
         namespace, profile = endpoint.sidecar.namespace, endpoint.profile
 
         def snapshot() -> Document | None:
@@ -255,7 +258,7 @@ class Publisher:
             epoch=epoch,
             documents={"state": state, "snapshot": snapshot},
             transport=self._transport,
-            listener=self._listener,
+            listener=listener,
             connecting=self._connecting,
             clock=self._clock,
             metrics=self._metrics,

@@ -1,0 +1,226 @@
+"""HTTP on 8080: metrics, health, and the fleet's operations API. Served by every replica.
+
+Reading needs no authority (it shows what status shows); changing does (`access.py`). A replica that does not
+lead passes a wish on to the leader as an annotation on the object. Bodies are `report.py`'s.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, Final
+
+import msgspec
+from fastapi import FastAPI, Header, Query, Request
+from fastapi.responses import JSONResponse, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.exceptions import HTTPException
+
+from cliproxy_api.durations import format_duration
+from cliproxy_api.resources.llmprovider_status import LLMProviderStatus
+from cliproxy_api.version import __version__
+from cliproxy_api.vocabulary import COOLDOWN_ANNOTATION, MANUAL_REASON, RECOVER_ANNOTATION
+from cliproxy_operator import report
+from cliproxy_operator.access import Doorkeeper
+from cliproxy_operator.inputs import Kind, ObjectKey
+from cliproxy_operator.kinds import PROVIDER
+from cliproxy_operator.kube import ApiError
+from cliproxy_operator.manual import cooldown_s
+from cliproxy_operator.wiring import Operator
+
+log = logging.getLogger(__name__)
+
+MAX_BODY_BYTES: Final = 4096
+MAX_REASON_CHARS: Final = 200
+READ_TIMEOUT_S: Final = 5.0
+
+
+class CooldownWish(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of a manual cooldown."""
+
+    duration: str
+    reason: str = MANUAL_REASON
+
+
+def make_app(operator: Operator) -> FastAPI:
+    """Return the application, without documentation pages: they would be public."""
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    app.add_exception_handler(HTTPException, _words)
+    _health(app, operator)
+    _views(app, operator)
+    _changes(app, operator)
+    return app
+
+
+def _health(app: FastAPI, operator: Operator) -> None:
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(operator.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/health/live")
+    async def live() -> JSONResponse:
+        # Answered by the loop that does the work: if that is stuck, so is this.
+        return JSONResponse({"status": "ok"})
+
+    @app.get("/health/ready")
+    async def ready() -> JSONResponse:
+        problems = operator.problems()
+        body = {"status": "not_ready" if problems else "ok", "standing": operator.leader.standing.value}
+        return JSONResponse({**body, "reasons": problems}, status_code=503 if problems else 200)
+
+    @app.get("/health")
+    async def health() -> JSONResponse:
+        linked = sum(known.linked for known in operator.collector.all())
+        return JSONResponse(
+            {
+                "status": "not_ready" if operator.problems() else "ok",
+                "version": __version__,
+                "standing": operator.leader.standing.value,
+                "epoch": operator.publisher.epoch,
+                "sidecars": {"total": len(operator.collector.all()), "linked": linked},
+                "reasons": operator.problems(),
+            }
+        )
+
+
+def _views(app: FastAPI, operator: Operator) -> None:
+    namespaces = Annotated[str | None, Query(max_length=253)]
+
+    @app.get("/v0/operations/providers/status")
+    async def providers(namespace: namespaces = None) -> JSONResponse:
+        return JSONResponse(report.providers_status(_providers(operator, namespace)))
+
+    @app.get("/v0/operations/cooldown/status")
+    async def cooldowns(namespace: namespaces = None) -> JSONResponse:
+        return JSONResponse(report.cooldown_status(_providers(operator, namespace), operator.clock.utc()))
+
+    @app.get("/v0/operations/load_balancing/status")
+    async def load_balancing(namespace: namespaces = None) -> JSONResponse:
+        return JSONResponse(report.load_balancing_status(_providers(operator, namespace)))
+
+    @app.get("/v0/operations/circuit_breakers")
+    async def circuit_breakers(namespace: namespaces = None) -> JSONResponse:
+        return JSONResponse(report.circuit_breakers(_providers(operator, namespace)))
+
+
+def _changes(app: FastAPI, operator: Operator) -> None:
+    doorkeeper = Doorkeeper(operator.kube)
+    namespaces = Annotated[str | None, Query(max_length=253)]
+    authorizations = Annotated[str | None, Header()]
+
+    @app.post("/v0/operations/providers/{provider}/cooldown")
+    async def cooldown(
+        provider: str, request: Request, namespace: namespaces = None, authorization: authorizations = None
+    ) -> JSONResponse:
+        key = _find(operator, provider, namespace)
+        await _admit(operator, doorkeeper, authorization, key)
+        wish = await _read(request)
+        with _bad_request():
+            seconds = cooldown_s(wish.duration)
+        if not operator.leader.may_write():
+            return await _pass_on(operator, key, {COOLDOWN_ANNOTATION: format_duration(seconds)})
+        reason = " ".join(wish.reason.split())[:MAX_REASON_CHARS] or MANUAL_REASON
+        if not operator.host.cooldown(key.id, seconds, reason):
+            raise HTTPException(409, f"{key.id} is not in use: it is disabled or not accepted")
+        log.info("cooldown asked for", extra={"provider": key.id, "seconds": seconds})
+        return JSONResponse(
+            {"provider": provider, "namespace": key.namespace, "cooling": True, **_state(operator, key)}
+        )
+
+    @app.post("/v0/operations/providers/{provider}/recover")
+    async def recover(
+        provider: str, namespace: namespaces = None, authorization: authorizations = None
+    ) -> JSONResponse:
+        key = _find(operator, provider, namespace)
+        await _admit(operator, doorkeeper, authorization, key)
+        if not operator.leader.may_write():
+            return await _pass_on(operator, key, {RECOVER_ANNOTATION: "now"})
+        ended = operator.host.recover(key.id)
+        log.info("recovery asked for", extra={"provider": key.id, "ended": ended})
+        return JSONResponse({"provider": provider, "namespace": key.namespace, "recovered": ended})
+
+
+def _providers(operator: Operator, namespace: str | None) -> list[report.Provider]:
+    """Return every provider's status: as the leader sees it now, else as it was last written."""
+    found: list[report.Provider] = []
+    for owner, name in sorted(operator.store.keys(PROVIDER)):
+        if namespace not in (None, owner):
+            continue
+        key = ObjectKey(Kind.LLM_PROVIDER, owner, name)
+        status = operator.statuses.now(key) if operator.leader.may_write() else None
+        if status is None:
+            status = getattr(operator.gatherer.one(key), "status", None)
+        found.append((owner, name, status if isinstance(status, LLMProviderStatus) else LLMProviderStatus()))
+    return found
+
+
+def _find(operator: Operator, provider: str, namespace: str | None) -> ObjectKey:
+    matches = [
+        owner
+        for owner, name in sorted(operator.store.keys(PROVIDER))
+        if name == provider and namespace in (None, owner)
+    ]
+    if not matches:
+        where = f" in namespace {namespace}" if namespace else ""
+        raise HTTPException(404, f"there is no provider {provider[:100]!r}{where}")
+    if len(matches) > 1:
+        choices = ", ".join(f"?namespace={owner}" for owner in matches[:10])
+        raise HTTPException(409, f"{provider} is in {len(matches)} namespaces; say which: {choices}")
+    return ObjectKey(Kind.LLM_PROVIDER, matches[0], provider)
+
+
+async def _admit(
+    operator: Operator, doorkeeper: Doorkeeper, authorization: str | None, key: ObjectKey
+) -> None:
+    denied = await doorkeeper.admit(authorization, namespace=key.namespace, name=key.name)
+    if denied is not None:
+        operator.metrics.authentication_failures.labels(denied.reason).inc()
+        headers = {"WWW-Authenticate": "Bearer"} if denied.status == 401 else None  # noqa: PLR2004 -- HTTP's own
+        raise HTTPException(denied.status, denied.message, headers)
+
+
+async def _pass_on(operator: Operator, key: ObjectKey, annotations: dict[str, str]) -> JSONResponse:
+    try:
+        await operator.writer.request(key, annotations)
+    except ApiError as error:
+        raise HTTPException(
+            503, f"this replica does not lead, and could not tell the leader: {error}"
+        ) from None
+    return JSONResponse({"provider": key.name, "namespace": key.namespace, "accepted": True}, status_code=202)
+
+
+async def _read(request: Request) -> CooldownWish:
+    body = bytearray()
+    try:
+        async with asyncio.timeout(READ_TIMEOUT_S):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_BODY_BYTES:
+                    raise HTTPException(413, f"the body may have {MAX_BODY_BYTES} bytes")
+    except TimeoutError:
+        raise HTTPException(408, "the body did not come in time") from None
+    with _bad_request():
+        return msgspec.json.decode(bytes(body), type=CooldownWish)
+    raise AssertionError
+
+
+@contextmanager
+def _bad_request() -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, msgspec.MsgspecError) as error:
+        example = '{"duration": "10m", "reason": "manual"}'
+        raise HTTPException(400, f"{error}; send {example}") from None
+
+
+def _state(operator: Operator, key: ObjectKey) -> dict[str, Any]:
+    until = [entry.until_utc for entry in operator.host.fleet.cooldowns(key.id)]
+    return {"ends_at": max(until).isoformat().replace("+00:00", "Z") if until else None}
+
+
+async def _words(_request: Request, error: Exception) -> Response:
+    """Answer every refusal as JSON with one sentence."""
+    if not isinstance(error, HTTPException):
+        raise error
+    body = {"error": {"status": error.status_code, "message": str(error.detail)}}
+    return JSONResponse(body, status_code=error.status_code, headers=dict(error.headers or {}) or None)

@@ -1,0 +1,227 @@
+"""What sidecars have told, the latest of each; makes the frozen views that status is built from.
+
+Bounded by the number of sidecar pods: one that is gone is forgotten, one whose link is down keeps its traffic
+for a while. What reports mean for cooldowns is left to `host.py`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from cliproxy_api.conditions import Reason
+from cliproxy_api.report import ProviderTraffic, Traffic
+from cliproxy_api.snapshot import Running
+from cliproxy_operator.clock import Clock
+from cliproxy_operator.view import Lagging, SidecarId, SidecarsView
+
+TRAFFIC_KEPT_S: Final = 30.0
+MAX_LAGGING: Final = 10
+
+Group = tuple[str, str]
+"""(namespace, profile): the sidecars that follow one snapshot."""
+
+
+@dataclass(slots=True)
+class Sidecar:
+    """The latest of one sidecar."""
+
+    id: SidecarId
+    profile: str
+    ready: bool
+    since_utc: datetime
+    """When it last began to lag behind, or was first seen."""
+    linked: bool = False
+    down_s: float = 0.0
+    trouble: str = ""
+    running: Running = field(default_factory=Running)
+    refused: tuple[str, str] | None = None
+    """(digest, message) of the snapshot that it would not take."""
+    traffic: Mapping[str, ProviderTraffic] = field(default_factory=dict)
+    synced: bool = False
+
+    @property
+    def group(self) -> Group:
+        """Whose snapshot it follows."""
+        return self.id.namespace, self.profile
+
+
+class Collector:
+    """All sidecars."""
+
+    def __init__(self, *, clock: Clock, wanted: Callable[[SidecarId], str | None]) -> None:
+        """`wanted` gives the digest that a sidecar should run, None if its profile has no snapshot."""
+        self._clock = clock
+        self._wanted = wanted
+        self._sidecars: dict[SidecarId, Sidecar] = {}
+        self._views: dict[Group, SidecarsView] = {}
+        self._traffic: dict[str, dict[SidecarId, ProviderTraffic]] = {}
+
+    def seen(self, sidecar: SidecarId, *, profile: str, ready: bool) -> None:
+        """A pod is there; again for each change of it."""
+        known = self._sidecars.get(sidecar)
+        if known is None:
+            known = Sidecar(sidecar, profile, ready, self._clock.utc())
+            self._sidecars[sidecar] = known
+        self._views.pop(known.group, None)
+        known.profile, known.ready = profile, ready
+        self._judge(known)
+
+    def forget(self, sidecar: SidecarId) -> None:
+        """A pod is gone."""
+        known = self._sidecars.pop(sidecar, None)
+        if known is not None:
+            self._views.pop(known.group, None)
+            self._set_traffic(known, {})
+
+    def linked(self, sidecar: SidecarId, running: Running) -> None:
+        """A link stands."""
+        if known := self._sidecars.get(sidecar):
+            known.linked, known.trouble, known.running = True, "", running
+            self._judge(known)
+
+    def lost(self, sidecar: SidecarId, trouble: str) -> None:
+        """A link is down."""
+        if known := self._sidecars.get(sidecar):
+            if known.linked:
+                known.down_s = self._clock.now()
+            known.linked, known.trouble = False, trouble
+            self._judge(known)
+
+    def runs(self, sidecar: SidecarId, running: Running) -> bool:
+        """A sidecar says what it runs; returns whether that changed its being in sync."""
+        known = self._sidecars.get(sidecar)
+        if known is None:
+            return False
+        known.running = running
+        return self._judge(known)
+
+    def refuses(self, sidecar: SidecarId, digest: str, message: str) -> None:
+        """A sidecar will not take the snapshot of this digest."""
+        if known := self._sidecars.get(sidecar):
+            known.refused = (digest, message)
+            self._judge(known)
+
+    def heard_traffic(self, sidecar: SidecarId, report: Traffic) -> None:
+        """Take a sidecar's figures of the last minute."""
+        if known := self._sidecars.get(sidecar):
+            self._set_traffic(known, report.providers)
+
+    def republished(self, namespace: str) -> None:
+        """The wanted digests of a namespace may have changed."""
+        for known in self._sidecars.values():
+            if known.id.namespace == namespace:
+                self._judge(known)
+
+    def expire(self) -> frozenset[str]:
+        """Drop figures of sidecars whose links are down for long; returns the providers concerned."""
+        limit_s = self._clock.now() - TRAFFIC_KEPT_S
+        concerned: set[str] = set()
+        for known in self._sidecars.values():
+            if not known.linked and known.traffic and known.down_s < limit_s:
+                concerned |= known.traffic.keys()
+                self._set_traffic(known, {})
+        return frozenset(concerned)
+
+    def all(self) -> tuple[Sidecar, ...]:
+        """Return all sidecars."""
+        return tuple(self._sidecars.values())
+
+    def group(self, sidecar: SidecarId) -> Group | None:
+        """Return whose snapshot a sidecar follows, None if it is not known."""
+        known = self._sidecars.get(sidecar)
+        return known.group if known is not None else None
+
+    def in_sync(self, group: Group) -> bool:
+        """Whether all linked sidecars of a group run what they should."""
+        return all(known.synced for known in self._sidecars.values() if known.group == group and known.linked)
+
+    def traffic(self, provider_id: str) -> ProviderTraffic | None:
+        """Return all sidecars' last minute of a provider together; None: nobody has reported."""
+        parts = self._traffic.get(provider_id)
+        return _sum(parts.values()) if parts else None
+
+    def reported(self, groups: Iterable[Group]) -> bool:
+        """Whether any sidecar of these groups is linked."""
+        wanted = frozenset(groups)
+        return any(known.linked for known in self._sidecars.values() if known.group in wanted)
+
+    def view(self, groups: Iterable[Group]) -> SidecarsView:
+        """Return the counts over these groups."""
+        views = [self._group(group) for group in groups]
+        lagging = sorted((lag for view in views for lag in view.lagging), key=lambda lag: lag.since_utc)
+        return SidecarsView(
+            total=sum(view.total for view in views),
+            ready=sum(view.ready for view in views),
+            synced=sum(view.synced for view in views),
+            ready_synced=sum(view.ready_synced for view in views),
+            lagging=tuple(lagging[:MAX_LAGGING]),
+        )
+
+    def _group(self, group: Group) -> SidecarsView:
+        view = self._views.get(group)
+        if view is None:
+            members = [known for known in self._sidecars.values() if known.group == group]
+            behind = sorted(
+                (known for known in members if not known.synced), key=lambda known: known.since_utc
+            )
+            view = self._views[group] = SidecarsView(
+                total=len(members),
+                ready=sum(known.ready for known in members),
+                synced=sum(known.synced for known in members),
+                ready_synced=sum(known.ready and known.synced for known in members),
+                lagging=tuple(self._lagging(known) for known in behind[:MAX_LAGGING]),
+            )
+        return view
+
+    def _judge(self, known: Sidecar) -> bool:
+        self._views.pop(known.group, None)
+        wanted = self._wanted(known.id)
+        synced = wanted is not None and known.running.digest == wanted
+        if known.refused is not None and known.refused[0] != wanted:
+            known.refused = None
+        changed = synced != known.synced
+        if changed and not synced:
+            known.since_utc = self._clock.utc()
+        known.synced = synced
+        return changed
+
+    def _lagging(self, known: Sidecar) -> Lagging:
+        if self._wanted(known.id) is None:
+            reason, message = Reason.PROFILE_NOT_FOUND, f"there is no valid ProxyProfile {known.profile!r}"
+        elif known.refused is not None:
+            reason, message = Reason.SNAPSHOT_REFUSED, known.refused[1]
+        elif not known.linked:
+            reason, message = Reason.NOT_CONNECTED, known.trouble or "not connected yet"
+        else:
+            reason, message = Reason.PENDING, "has not taken the current configuration yet"
+        return Lagging(sidecar=known.id, reason=reason, message=message, since_utc=known.since_utc)
+
+    def _set_traffic(self, known: Sidecar, traffic: Mapping[str, ProviderTraffic]) -> None:
+        for provider_id in known.traffic.keys() - traffic.keys():
+            parts = self._traffic.get(provider_id, {})
+            parts.pop(known.id, None)
+            if not parts:
+                self._traffic.pop(provider_id, None)
+        for provider_id, figures in traffic.items():
+            self._traffic.setdefault(provider_id, {})[known.id] = figures
+        known.traffic = traffic
+
+
+def _sum(parts: Iterable[ProviderTraffic]) -> ProviderTraffic:
+    """Add up; the provider's own "remaining" is the least that anybody was told."""
+    total = {"requests": 0, "errors": 0, "tokens": 0, "latency_sum_ms": 0}
+    buckets: dict[int, int] = {}
+    remaining: dict[str, int | None] = {"remaining_requests": None, "remaining_tokens": None}
+    for part in parts:
+        for name in total:
+            total[name] += getattr(part, name)
+        for bound_ms, count in part.latency_buckets.items():
+            buckets[bound_ms] = buckets.get(bound_ms, 0) + count
+        for name, least in remaining.items():
+            value = getattr(part, name)
+            if value is not None and (least is None or value < least):
+                remaining[name] = value
+    return msgspec.structs.replace(ProviderTraffic(), **total, latency_buckets=buckets, **remaining)

@@ -1,0 +1,126 @@
+"""What links bring, handed to whom it concerns: the fleet first, then the collector, then status.
+
+The order matters for speed only: a `Tripped` line is on its way to the other sidecars before anything else.
+"""
+
+import logging
+from typing import Final
+
+from cliproxy_api.report import Applied, Hello, Probed, Report, Traffic, Tripped
+from cliproxy_api.snapshot import Position
+from cliproxy_operator.collect import Collector
+from cliproxy_operator.host import FleetHost
+from cliproxy_operator.inputs import Kind, ObjectKey
+from cliproxy_operator.leader import Leader
+from cliproxy_operator.publish import Publisher
+from cliproxy_operator.reconcile import Reconciler
+from cliproxy_operator.statuses import FIGURES_S, PROGRESS_S, Statuses
+from cliproxy_operator.transport import Answer, DocumentName
+from cliproxy_operator.view import SidecarId
+
+log = logging.getLogger(__name__)
+
+REFUSED: Final = 422
+
+
+class Hearing:
+    """The listener of all links."""
+
+    def __init__(
+        self,
+        *,
+        host: FleetHost,
+        collector: Collector,
+        reconciler: Reconciler,
+        statuses: Statuses,
+        publisher: Publisher,
+        leader: Leader,
+    ) -> None:
+        self._host = host
+        self._collector = collector
+        self._reconciler = reconciler
+        self._statuses = statuses
+        self._publisher = publisher
+        self._leader = leader
+
+    def greeted(self, sidecar: SidecarId, hello: Hello) -> None:
+        """The link stands."""
+        group = self._group(sidecar)
+        self._host.present(sidecar, self._reconciler.held(group))
+        self._collector.linked(sidecar, hello.running)
+        self._progress(sidecar)
+        log.info("sidecar linked", extra={"sidecar": str(sidecar), "runs": hello.running.digest})
+
+    def heard(self, sidecar: SidecarId, report: Report) -> None:
+        """One report line."""
+        match report:
+            case Applied(running=running):
+                if self._collector.runs(sidecar, running):
+                    self._progress(sidecar)
+            case Traffic(providers=providers):
+                self._collector.heard_traffic(sidecar, report)
+                for provider_id in providers:
+                    self._look_at(provider_id, FIGURES_S)
+            case Probed(provider=provider_id):
+                self._host.hear(sidecar, report)
+                self._look_at(provider_id, PROGRESS_S)
+            case Tripped(scope=scope, outcome_class=outcome_class, remaining_s=remaining_s):
+                self._host.hear(sidecar, report)
+                log.info(
+                    "sidecar tripped",
+                    extra={
+                        "sidecar": str(sidecar),
+                        "provider": scope.provider,
+                        "class": outcome_class or "manual",
+                        "remaining_s": round(remaining_s, 1),
+                    },
+                )
+            case _:
+                self._host.hear(sidecar, report)
+
+    def answered(self, sidecar: SidecarId, document: DocumentName, digest: str, answer: Answer) -> None:
+        """A push was taken or refused."""
+        if answer.status == REFUSED:
+            reason = answer.running.error or "the sidecar gives no reason"
+            log.warning(
+                "push refused", extra={"sidecar": str(sidecar), "document": document, "reason": reason}
+            )
+            if document == "snapshot":
+                self._collector.refuses(sidecar, digest, reason)
+                self._progress(sidecar)
+        if self._collector.runs(sidecar, answer.running):
+            self._progress(sidecar)
+
+    def lost(self, sidecar: SidecarId, reason: str) -> None:
+        """The link is down."""
+        self._host.gone(sidecar)
+        self._collector.lost(sidecar, reason)
+        self._progress(sidecar)
+
+    def outrun(self, sidecar: SidecarId, seen: Position) -> None:
+        """The sidecar is ahead of us."""
+        log.warning("sidecar is ahead", extra={"sidecar": str(sidecar), "epoch": seen.epoch})
+        if self._publisher.epoch is not None and seen.epoch > self._publisher.epoch:
+            self._leader.outrun(seen.epoch)
+        else:
+            self._publisher.outrun(seen)
+
+    def deposed(self, sidecar: SidecarId) -> None:
+        """The sidecar follows another leader."""
+        log.warning("sidecar follows another leader", extra={"sidecar": str(sidecar)})
+        self._leader.deposed()
+
+    def _group(self, sidecar: SidecarId) -> tuple[str, str]:
+        return self._collector.group(sidecar) or (sidecar.namespace, "")
+
+    def _progress(self, sidecar: SidecarId) -> None:
+        """Whether the sidecar is in sync may have changed: the status of what it runs says so, soon."""
+        group = self._group(sidecar)
+        self._reconciler.converged(group)
+        for provider_id in self._reconciler.held(group):
+            self._look_at(provider_id, PROGRESS_S)
+        self._statuses.look_at_all(group[0], PROGRESS_S)
+
+    def _look_at(self, provider_id: str, after_s: float) -> None:
+        namespace, _, name = provider_id.partition("/")
+        self._statuses.look_at(ObjectKey(Kind.LLM_PROVIDER, namespace, name), after_s)

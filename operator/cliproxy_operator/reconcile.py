@@ -1,0 +1,197 @@
+"""Namespaces to snapshots: gather, compile, publish, again whenever something changed.
+
+Level-based: what changed does not matter, only that something did. Runs on the leader (and one adrift); the
+rules are `compile.py`'s, who is concerned by a change is `concern.py`'s.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from cliproxy_api.resources.llmprovider import LLMProvider
+from cliproxy_operator.clock import Clock
+from cliproxy_operator.collect import Collector, Group
+from cliproxy_operator.compile import Compiled, compile_namespace, needed_secrets
+from cliproxy_operator.gather import Gatherer
+from cliproxy_operator.host import FleetHost
+from cliproxy_operator.inputs import Inputs, Kind, ObjectKey, key_of
+from cliproxy_operator.metrics import Metrics
+from cliproxy_operator.publish import Publisher
+from cliproxy_operator.tasks import Tasks
+from cliproxy_operator.vault import SecretName, Vault
+from cliproxy_operator.workqueue import WorkQueue
+
+log = logging.getLogger(__name__)
+
+DEBOUNCE_S: Final = 0.02
+"""`kubectl apply` of several objects becomes one snapshot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a namespace came to, and from which generations."""
+
+    compiled: Compiled
+    generations: Mapping[ObjectKey, int]
+
+
+class Reconciler:
+    """The queue of namespaces and the results."""
+
+    def __init__(
+        self,
+        *,
+        gatherer: Gatherer,
+        vault: Vault,
+        publisher: Publisher,
+        collector: Collector,
+        host: FleetHost,
+        clock: Clock,
+        metrics: Metrics,
+        tasks: Tasks,
+        on_done: Callable[[str], None],
+    ) -> None:
+        """`on_done` is told each namespace whose result is new."""
+        self._gatherer = gatherer
+        self._vault = vault
+        self._publisher = publisher
+        self._collector = collector
+        self._host = host
+        self._clock = clock
+        self._metrics = metrics
+        self._on_done = on_done
+        self._needed: dict[str, frozenset[SecretName]] = {}
+        self._changed_s: dict[str, float] = {}
+        self._converging: dict[Group, float] = {}
+        self.results: dict[str, Result] = {}
+        self.active = False
+        """Whether results are wanted: on the leader."""
+        self.queue: WorkQueue[str] = WorkQueue(
+            self._work,
+            name="reconcile",
+            clock=clock,
+            tasks=tasks,
+            on_defect=lambda name: metrics.loop_failures.labels(name).inc(),
+        )
+
+    def changed(self, namespace: str) -> None:
+        """Something that the namespace's snapshots depend on has changed."""
+        if self.active:
+            self._changed_s.setdefault(namespace, self._clock.now())
+            self.queue.add(namespace, DEBOUNCE_S)
+
+    def reset(self) -> None:
+        """Forget all results, as before a new leadership."""
+        self.results.clear()
+        self._needed.clear()
+        self._changed_s.clear()
+        self._converging.clear()
+
+    async def compile(self, namespace: str) -> Result:
+        """Gather and compile, fetching Secrets not yet known; publishes nothing.
+
+        The first time, the fleet takes over what an earlier leader wrote into the providers' status.
+
+        Raises:
+            ApiError: a Secret could not be asked for; what ran before goes on.
+
+        """
+        inputs = self._gatherer.inputs(namespace, self._needed.get(namespace, frozenset()))
+        needed = self._needed[namespace] = needed_secrets(inputs)
+        if unknown := self._vault.need(namespace, needed):
+            await self._gatherer.fetch(unknown)
+        inputs = self._gatherer.inputs(namespace, needed)
+        result = Result(compile_namespace(inputs), _generations(inputs))
+        first = namespace not in self.results
+        self.results[namespace] = result
+        self._host.configure(namespace, result.compiled.providers)
+        if first:
+            for provider in inputs.providers:
+                if isinstance(provider, LLMProvider) and provider.metadata.namespace == namespace:
+                    self._host.restore(f"{namespace}/{provider.metadata.name}", provider.status)
+        return result
+
+    def publish(self, namespace: str) -> None:
+        """Publish what the namespace came to, and tell the fleet which sidecar holds what."""
+        result = self.results.get(namespace)
+        if result is None:
+            return
+        snapshots = result.compiled.snapshots
+        references = {
+            credential.secret
+            for snapshot in snapshots.values()
+            for provider in snapshot.providers
+            for credential in provider.credentials
+        }
+        changed = self._publisher.publish_snapshots(namespace, snapshots, self._vault.values(references))
+        self._host.settle()
+        self._collector.republished(namespace)
+        since_s = self._changed_s.pop(namespace, None)
+        if changed and since_s is not None:
+            for profile in snapshots:
+                self._converging.setdefault((namespace, profile), since_s)
+        for known in self._collector.all():
+            if known.id.namespace == namespace and known.linked:
+                self._host.present(known.id, self.held(known.group))
+        for group in [group for group in self._converging if group[0] == namespace]:
+            self.converged(group)
+        self._on_done(namespace)
+
+    def held(self, group: Group) -> frozenset[str]:
+        """Return the ids of the providers in a group's snapshot."""
+        result = self.results.get(group[0])
+        snapshot = result.compiled.snapshots.get(group[1]) if result is not None else None
+        return (
+            frozenset(provider.id for provider in snapshot.providers) if snapshot is not None else frozenset()
+        )
+
+    def holders(self, provider_id: str) -> tuple[Group, ...]:
+        """Return the groups whose snapshots hold a provider."""
+        return tuple(
+            (namespace, profile)
+            for namespace, result in self.results.items()
+            if provider_id in result.compiled.providers
+            for profile, snapshot in result.compiled.snapshots.items()
+            if any(provider.id == provider_id for provider in snapshot.providers)
+        )
+
+    def converged(self, group: Group) -> None:
+        """A sidecar of the group is in sync: if all are, note how long it took."""
+        if group in self._converging and self._collector.in_sync(group):
+            self._metrics.convergence_s.observe(self._clock.now() - self._converging.pop(group))
+
+    async def _work(self, namespace: str) -> None:
+        if not self.active:
+            return
+        started_s = self._clock.now()
+        if namespace not in self._gatherer.namespaces():
+            self._drop(namespace)
+            return
+        await self.compile(namespace)
+        self.publish(namespace)  # does nothing if we have stopped leading meanwhile
+        self._metrics.reconcile_s.observe(self._clock.now() - started_s)
+
+    def _drop(self, namespace: str) -> None:
+        """Forget a namespace that holds nothing of ours any more."""
+        self._vault.need(namespace, ())
+        self._needed.pop(namespace, None)
+        self._changed_s.pop(namespace, None)
+        self._publisher.publish_snapshots(namespace, {}, {})
+        self._host.configure(namespace, {})
+        self.results.pop(namespace, None)
+
+
+def _generations(inputs: Inputs) -> dict[ObjectKey, int]:
+    kinds = (
+        (Kind.LLM_PROVIDER, inputs.providers),
+        (Kind.COOLDOWN_POLICY, inputs.policies),
+        (Kind.PROXY_PROFILE, inputs.profiles),
+        (Kind.ALERT_RULE, inputs.alert_rules),
+    )
+    return {
+        key: entry.metadata.generation
+        for kind, entries in kinds
+        for entry in entries
+        if (key := key_of(kind, entry)).namespace == inputs.namespace
+    }

@@ -1,0 +1,198 @@
+"""The status of each object: what it should be now, whether and when that is worth a write.
+
+One queue of objects; each is judged from the world as it is when its turn comes. Also takes what people ask
+for by annotations, since the order matters: effect, status, and only then the annotation goes. The words are
+`status/`'s, the writing is `apply.py`'s.
+"""
+
+import logging
+from typing import Any, Final
+
+import msgspec
+
+from cliproxy_api.resources.alertrule import AlertRuleStatus
+from cliproxy_api.resources.cooldownpolicy import CooldownPolicyStatus
+from cliproxy_api.resources.llmprovider import LLMProvider
+from cliproxy_api.resources.llmprovider_status import LLMProviderStatus
+from cliproxy_api.resources.parse import ParseFailure
+from cliproxy_api.resources.proxyprofile import ProxyProfileStatus
+from cliproxy_operator import events
+from cliproxy_operator.apply import Writer
+from cliproxy_operator.clock import Clock
+from cliproxy_operator.collect import Collector
+from cliproxy_operator.gather import RESOURCES, Gatherer, Parsed
+from cliproxy_operator.host import FleetHost
+from cliproxy_operator.inputs import Kind, ObjectKey
+from cliproxy_operator.leader import Leader
+from cliproxy_operator.manual import Manual
+from cliproxy_operator.metrics import Metrics
+from cliproxy_operator.reconcile import Reconciler, Result
+from cliproxy_operator.status.others import merge_alertrule_status, merge_policy_status, merge_profile_status
+from cliproxy_operator.status.provider import merge_provider_status
+from cliproxy_operator.status.writing import worth_writing
+from cliproxy_operator.store import Store
+from cliproxy_operator.tasks import Tasks
+from cliproxy_operator.view import PolicyView, ProfileView, ProviderView
+from cliproxy_operator.workqueue import WorkQueue
+
+log = logging.getLogger(__name__)
+
+SOON_S: Final = 0.01
+"""Several causes of one moment become one write."""
+PROGRESS_S: Final = 0.25
+FIGURES_S: Final = 2.0
+
+Status = LLMProviderStatus | CooldownPolicyStatus | ProxyProfileStatus | AlertRuleStatus
+_TYPES: Final[dict[Kind, type[Status]]] = {
+    Kind.LLM_PROVIDER: LLMProviderStatus,
+    Kind.COOLDOWN_POLICY: CooldownPolicyStatus,
+    Kind.PROXY_PROFILE: ProxyProfileStatus,
+    Kind.ALERT_RULE: AlertRuleStatus,
+}
+
+
+class Statuses:
+    """The queue of objects whose status may have to change."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        gatherer: Gatherer,
+        reconciler: Reconciler,
+        collector: Collector,
+        host: FleetHost,
+        leader: Leader,
+        writer: Writer,
+        manual: Manual,
+        clock: Clock,
+        metrics: Metrics,
+        tasks: Tasks,
+    ) -> None:
+        self._store = store
+        self._gatherer = gatherer
+        self._reconciler = reconciler
+        self._collector = collector
+        self._host = host
+        self._leader = leader
+        self._writer = writer
+        self._manual = manual
+        self._clock = clock
+        self._metrics = metrics
+        self._written_s: dict[ObjectKey, float] = {}
+        self.queue: WorkQueue[ObjectKey] = WorkQueue(
+            self._work,
+            name="status",
+            clock=clock,
+            tasks=tasks,
+            on_defect=lambda name: metrics.loop_failures.labels(name).inc(),
+        )
+
+    def look_at(self, key: ObjectKey, after_s: float = SOON_S) -> None:
+        """Have an object's status judged."""
+        self.queue.add(key, after_s)
+
+    def look_at_all(self, namespace: str, after_s: float = SOON_S) -> None:
+        """Have the status of all objects of a namespace judged."""
+        for key in self._gatherer.keys(namespace):
+            self.queue.add(key, after_s)
+
+    def now(self, key: ObjectKey) -> Status | None:
+        """Return what the object's status should be at this moment, None if nothing can be said yet."""
+        entry = self._gatherer.one(key)
+        result = self._reconciler.results.get(key.namespace)
+        if entry is None or result is None or key not in result.generations:
+            return None
+        return self._merge(key, entry, result)
+
+    async def _work(self, key: ObjectKey) -> None:
+        entry = self._gatherer.one(key)
+        if entry is None:
+            self._written_s.pop(key, None)
+            self._manual.forget(key)
+            return
+        if not self._leader.may_write():
+            return  # all objects are looked at again when a replica begins to lead
+        raw = self._store.get(RESOURCES[key.kind], key.namespace, key.name)
+        result = self._reconciler.results.get(key.namespace)
+        if raw is None or result is None or key not in result.generations:
+            return  # not compiled yet: looked at again when it is
+        asked = self._manual.take(key, raw) if isinstance(entry, LLMProvider) else None
+        await self._write(key, self._merge(key, entry, result))
+        if asked is not None:
+            await self._manual.settle(key, asked)
+
+    async def _write(self, key: ObjectKey, new: Status) -> None:
+        raw = self._store.get(RESOURCES[key.kind], key.namespace, key.name)
+        if raw is None:
+            return
+        previous, now = self._previous(key, raw), self._clock.now()
+        at_s = worth_writing(previous, new, last_write=self._written_s.get(key), now=now)  # type: ignore[type-var]
+        if at_s is None:
+            return
+        if at_s > now:
+            self.queue.add(key, at_s - now)
+            return
+        if not await self._writer.status(key, new):
+            return
+        self._written_s[key] = self._clock.now()
+        if isinstance(new, LLMProviderStatus) and (
+            previous is None or isinstance(previous, LLMProviderStatus)
+        ):
+            for event in events.provider_events(previous, new):
+                await self._writer.post(key, raw, event)
+
+    def _previous(self, key: ObjectKey, raw: Any) -> Status | None:
+        """Return the status that the API server holds; None if there is none or it cannot be read."""
+        held = raw.get("status")
+        if not held:
+            return None
+        try:
+            return msgspec.convert(held, _TYPES[key.kind])
+        except msgspec.ValidationError:
+            return None
+
+    def _merge(self, key: ObjectKey, entry: Parsed | ParseFailure, result: Result) -> Status:
+        raw = self._store.get(RESOURCES[key.kind], key.namespace, key.name)
+        previous: Any = self._previous(key, raw)
+        common: dict[str, Any] = {
+            "generation": result.generations[key],
+            "diagnostics": result.compiled.diagnostics.get(key, ()),
+            "now_utc": self._clock.utc(),
+        }
+        match key.kind:
+            case Kind.LLM_PROVIDER:
+                enabled = entry.spec.enabled if isinstance(entry, LLMProvider) else True
+                return merge_provider_status(
+                    previous, enabled=enabled, view=self._provider(key, result), **common
+                )
+            case Kind.COOLDOWN_POLICY:
+                return merge_policy_status(previous, view=self._policy(key, result), **common)
+            case Kind.PROXY_PROFILE:
+                view = ProfileView(sidecars=self._collector.view([(key.namespace, key.name)]))
+                return merge_profile_status(previous, view=view, **common)
+            case Kind.ALERT_RULE:
+                return merge_alertrule_status(previous, **common)
+
+    def _provider(self, key: ObjectKey, result: Result) -> ProviderView:
+        groups = self._reconciler.holders(key.id)
+        fleet = self._host.fleet
+        return ProviderView(
+            provider=result.compiled.providers.get(key.id),
+            cooldowns=fleet.cooldowns(key.id),
+            local_cooldowns=fleet.local_cooldowns(key.id),
+            health=fleet.health(key.id, self._clock.utc()),
+            traffic=self._collector.traffic(key.id),
+            sidecars=self._collector.view(groups),
+            reported=self._collector.reported(groups),
+        )
+
+    def _policy(self, key: ObjectKey, result: Result) -> PolicyView:
+        names = result.compiled.policy_users.get(key, ())
+        ids = [f"{key.namespace}/{name}" for name in names]
+        fleet, now_utc = self._host.fleet, self._clock.utc()
+        return PolicyView(
+            providers=tuple(names),
+            active_cooldowns=sum(len(fleet.cooldowns(id_)) for id_ in ids),
+            trips_last_day=sum(fleet.trips_last_day(id_, now_utc) for id_ in ids),
+        )

@@ -16,7 +16,7 @@ from cliproxy_dev.providers.script import Normal
 from cliproxy_dev.providers.server import Request
 from cliproxy_dev.providers.stamp import Stamp
 
-MODELS = ("claude-sonnet-4-5", "claude-opus-4-1", "claude-haiku-4-5", "claude-3-5-haiku-latest")
+MODELS = ("claude-sonnet-5", "claude-opus-5", "claude-haiku-4-5", "claude-sonnet-4-5")
 EVENT_STREAM = (("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache"))
 _LIMITS = (("input-tokens", "400000"), ("output-tokens", "80000"), ("requests", "4000"), ("tokens", "480000"))
 _ORGANISATION = "4f6f7c56-0c3c-4d0b-9b0e-2f8d3a1b5c6d"

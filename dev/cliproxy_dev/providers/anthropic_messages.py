@@ -49,7 +49,7 @@ def blocks(call: Call, knobs: Normal, stamp: Stamp) -> tuple[list[Block], str, s
 
 
 def _thinking(call: Call) -> list[Block]:
-    if (call.thinking or {}).get("type") != "enabled":
+    if (call.thinking or {}).get("type") not in ("enabled", "adaptive"):
         return []
     return [{"type": "thinking", "thinking": THOUGHT, "signature": SIGNATURE}]
 

@@ -119,8 +119,10 @@ class Control:
             behaviour = self._provider.preset(name, retry_after_s=None if wait is None else float(wait))
         except KeyError:
             raise Refusal(404, f"no preset {name}; one of {', '.join(presets.names())}") from None
-        self._provider.script(_step(behaviour, query))
-        return {"pending": self._provider.queue.pending}
+        step = _step(behaviour, query)
+        self._provider.script(step)
+        waiting = len(self._provider.queue.pending)
+        return {"queued": name, "times": step.times, "match": step.match, "steps_waiting": waiting}
 
     async def _keys(self, request: Request, _query: dict[str, str]) -> Any:
         keys = msgspec.json.decode(request.body, type=dict[str, str] | list[str])

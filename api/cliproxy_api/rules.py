@@ -3,7 +3,8 @@
 The rules of each kind stand beside its types (`resources/*_rules.py`); here they are applied, together with
 what holds for every field of a sort: bounds of durations, real dates, entries that differ in their key.
 The same is CEL or schema in `crds/`, so that servers that know CEL refuse such objects at once; old servers
-store them, and the operator reports them. Rules across objects are the operator's.
+store them, and the operator reports them. Only an alert's condition is beyond CEL. Rules across objects are
+the operator's.
 """
 
 import re
@@ -13,6 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
+from cliproxy_api.alert_condition import ConditionError, parse_condition
 from cliproxy_api.durations import parse_duration_s
 from cliproxy_api.resources import (
     alertrule_rules,
@@ -20,6 +22,7 @@ from cliproxy_api.resources import (
     llmprovider_rules,
     proxyprofile_rules,
 )
+from cliproxy_api.resources.alertrule import AlertRule
 from cliproxy_api.resources.explain import Problem as Violation
 from cliproxy_api.resources.explain import child
 from cliproxy_api.resources.parse import Resource
@@ -44,6 +47,10 @@ def violations(resource: Resource) -> list[Violation]:
         for path, value in _at(resource, rule.at):
             if not rule.holds(value):
                 found.append(Violation(child(path, rule.field) if rule.field else path, rule.message))
+    if isinstance(resource, AlertRule):
+        condition = parse_condition(resource.spec.condition)
+        if isinstance(condition, ConditionError):
+            found.append(Violation("spec.condition", str(condition)))
     return sorted(found, key=lambda one: one.path)
 
 

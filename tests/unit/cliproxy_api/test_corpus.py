@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cliproxy_api.resources.parse import ParseFailure, parse
-from cliproxy_api.rules import violations
+from cliproxy_api.rules import RULES, violations
 from cliproxy_dev.crds import load_sources
 from support import corpus, schema_judge
 
@@ -38,6 +38,12 @@ def test_bad_objects_are_refused_with_the_field_at_fault(case: corpus.Case) -> N
     found = judged(case.kind, case.body)
     assert case.path in [path for path, _ in found]
     assert all(path.startswith("spec") and message for path, message in found)
+
+
+@pytest.mark.parametrize("kind", sorted(SCHEMAS))
+def test_every_rule_is_broken_by_some_object(kind: str) -> None:
+    said = {message for case in CASES if case.kind == kind for _, message in judged(kind, case.body)}
+    assert {rule.message for rule in RULES[kind]} <= said
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)

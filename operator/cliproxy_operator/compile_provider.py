@@ -51,7 +51,7 @@ def resolve_credentials(
         path = f"spec.credentials[{number}].secretRef"
         if view is None:
             reason = Reason.SECRET_NOT_FOUND
-            text = f"Secret {ref.name!r} does not exist in namespace {namespace!r}; create it with {ref.key}"
+            text = f"Secret {ref.name!r} is not in namespace {namespace!r}; create it with key {ref.key!r}"
             missing.append((reason, path, text))
         elif ref.key not in view.digests:
             reason = Reason.SECRET_KEY_NOT_FOUND

@@ -100,7 +100,9 @@ def _synced(accepted: Fact, view: SidecarsView) -> Fact:
 def _ready(accepted: Fact, view: SidecarsView | None) -> Fact:
     if accepted.status is ConditionStatus.FALSE:
         return accepted
-    if view is None or view.ready_synced >= view.ready:
+    if view is None:
+        return Fact(ConditionStatus.TRUE, Reason.READY, "accepted")
+    if view.ready_synced >= view.ready:
         return Fact(ConditionStatus.TRUE, Reason.READY, "accepted and in force in every ready sidecar")
     return Fact(ConditionStatus.FALSE, _why(view), _lag(view))
 

@@ -139,4 +139,4 @@ def _evidence(evidence: Evidence) -> EvidenceStatus | None:
 
 
 def _part(name: str, value: str | None) -> str:
-    return f"{name} {value!r}" if value is not None else ""
+    return f"{name} {value}" if value is not None else ""

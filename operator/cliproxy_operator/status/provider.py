@@ -68,13 +68,16 @@ def _fine(*, enabled: bool) -> str:
 
 
 def _healthy(view: ProviderView, *, in_force: bool) -> Fact:
-    match view.health.healthy:
-        case True if in_force:
+    health = view.health
+    why = f": {health.error}" if health.error else ""
+    match health.healthy if in_force else None:
+        case True if health.consecutive_failures and health.last_success_utc is None:
+            return Fact(ConditionStatus.UNKNOWN, Reason.PROBE_FAILED, f"no probe has passed yet{why}")
+        case True:
             return Fact(ConditionStatus.TRUE, Reason.PROBE_PASSED, "probes pass")
-        case False if in_force:
-            why = f": {view.health.error}" if view.health.error else ""
+        case False:
             return Fact(ConditionStatus.FALSE, Reason.PROBE_FAILED, f"probes fail{why}")
-        case _:
+        case None:
             message = "no probe has told yet, or spec.healthCheck.enabled is false"
             return Fact(ConditionStatus.UNKNOWN, Reason.NOT_PROBED, message if in_force else "not in force")
 

@@ -48,7 +48,7 @@ class UpstreamResponse(Protocol):
         """
         ...
 
-    def close(self, *, reuse: bool) -> None:
+    def close(self) -> None:
         """Let go of the connection: back to the pool if the body was read to its end, else closed at once."""
         ...
 

@@ -54,9 +54,9 @@ class AiohttpResponse:
             self._response.close()
             raise UpstreamFailed(_classify(error, began=True)) from None
 
-    def close(self, *, reuse: bool) -> None:
+    def close(self) -> None:
         """Give the connection back, or close it (see `UpstreamResponse`)."""
-        if reuse:
+        if self._response.content.at_eof():
             self._response.release()
         else:
             self._response.close()

@@ -133,14 +133,8 @@ class Metrics(Collector):
             "cliproxy_response_size_bytes", "Body bytes sent to callers.", SIZE_BOUNDS_BYTES, "provider"
         )
         self.active = 0
-        self.waiting = 0
         self._gauges: list[Gauge] = [
             Gauge("cliproxy_active_requests", "Requests being served.", read=lambda: {(): self.active}),
-            Gauge(
-                "cliproxy_queue_size",
-                "Requests that wait for a provider to return.",
-                read=lambda: {(): self.waiting},
-            ),
         ]
         self.registry = CollectorRegistry()
         self.registry.register(self)

@@ -1,0 +1,100 @@
+"""`/v0/operations`: this sidecar's view of its providers, and the levers for people. FastAPI.
+
+Loaded on first use (see `door`, which admits this machine only). The shapes are `views`', what a lever does
+is the machines' business.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from fastapi import FastAPI, HTTPException, Path
+from pydantic import BaseModel, ConfigDict, Field
+
+from cliproxy_api.durations import parse_duration_s
+from cliproxy_api.snapshot import Provider, Snapshot
+from cliproxy_api.vocabulary import MANUAL_REASON
+from cliproxy_sidecar.admin import views
+from cliproxy_sidecar.runtime.clock import now_s, utc_now
+from cliproxy_sidecar.runtime.machines import Machines
+from cliproxy_sidecar.runtime.metrics import Metrics
+
+MAX_COOLDOWN_S = 30 * 86_400.0
+"""A month; whoever wants longer disables the provider."""
+
+
+class CooldownRequest(BaseModel):
+    """Body of `POST providers/{provider}/cooldown`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    duration: str = Field(default="10m", max_length=32)
+    reason: str = Field(default=MANUAL_REASON, max_length=200)
+
+
+def create_app(machines: Machines, metrics: Metrics, snapshot: Callable[[], Snapshot | None]) -> FastAPI:
+    """Return the application; paths begin with `/v0/operations`."""
+    app = FastAPI(title="cliproxy sidecar operations", openapi_url=None, docs_url=None, redoc_url=None)
+
+    @app.get("/v0/operations/providers/status")
+    async def providers_status() -> dict[str, Any]:
+        return views.providers_status(machines, _now())
+
+    @app.get("/v0/operations/cooldown/status")
+    async def cooldown_status() -> dict[str, Any]:
+        return views.cooldown_status(machines, _now())
+
+    @app.get("/v0/operations/load_balancing/status")
+    async def load_balancing_status() -> dict[str, Any]:
+        return views.load_balancing_status(machines, snapshot(), _now())
+
+    @app.get("/v0/operations/circuit_breakers")
+    async def circuit_breakers() -> dict[str, Any]:
+        return views.circuit_breakers(machines, _now())
+
+    @app.get("/v0/operations/connections")
+    async def connections() -> dict[str, Any]:
+        pools = {
+            provider.name: {
+                "max_connections": provider.pool.max_connections,
+                "idle_timeout_seconds": provider.pool.idle_timeout_s,
+            }
+            for provider in machines.providers
+        }
+        return {"active_requests": metrics.active, "waiting_requests": machines.waiting, "connections": pools}
+
+    @app.post("/v0/operations/providers/{provider:path}/cooldown")
+    async def cool(provider: Annotated[str, Path()], wish: CooldownRequest | None = None) -> dict[str, Any]:
+        wish = wish or CooldownRequest()
+        known = _find(machines, provider)
+        machines.cool(known.id, _duration_s(wish.duration), wish.reason)
+        period = views.cooldown_status(machines, _now())["cooldown_periods"].get(known.name)
+        return {"provider": known.name, "in_cooldown": period is not None, "cooldown": period}
+
+    @app.post("/v0/operations/providers/{provider:path}/recover")
+    async def recover(provider: Annotated[str, Path()]) -> dict[str, Any]:
+        known = _find(machines, provider)
+        machines.recover(known.id, f"{MANUAL_REASON} at {machines.sidecar}")
+        return {"provider": known.name, "in_cooldown": False, "cooldown": None}
+
+    return app
+
+
+def _find(machines: Machines, wanted: str) -> Provider:
+    for provider in machines.providers:
+        if wanted in (provider.name, provider.id):
+            return provider
+    raise HTTPException(404, f"no provider {wanted[:200]!r} is configured here")
+
+
+def _duration_s(text: str) -> float:
+    try:
+        duration_s = parse_duration_s(text)
+    except ValueError as error:
+        raise HTTPException(400, f"duration: {error}") from None
+    if not 0 < duration_s <= MAX_COOLDOWN_S:
+        raise HTTPException(400, f"duration: {text} is not between 1ms and 720h")
+    return duration_s
+
+
+def _now() -> views.Now:
+    return views.Now(now_s(), utc_now())

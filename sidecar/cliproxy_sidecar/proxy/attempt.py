@@ -1,0 +1,214 @@
+"""One try at one target: send, read as much of the answer as decides whether it may be relayed, classify.
+
+Ends in `Failed`, or in an `Answer` of which nothing has gone downstream yet. What follows is the exchange's
+decision; passing an answer on is `relay`'s.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+
+from cliproxy_api.snapshot import Timeouts
+from cliproxy_sidecar.core.dialect import Dialect, Operation
+from cliproxy_sidecar.core.outcome import (
+    CANCELLED,
+    MAX_BODY_BYTES,
+    SUCCESS,
+    Outcome,
+    Response,
+    TransportError,
+    classify_response,
+    classify_stream_error,
+    classify_transport,
+)
+from cliproxy_sidecar.core.sse import Event, SSEParser, SSETooLarge
+from cliproxy_sidecar.core.stream import ContentKind, content_kind
+from cliproxy_sidecar.core.target import Target
+from cliproxy_sidecar.proxy.upstream import (
+    RawHeaders,
+    Upstream,
+    UpstreamFailed,
+    UpstreamRequest,
+    UpstreamResponse,
+)
+from cliproxy_sidecar.runtime.clock import utc_now
+
+MAX_HELD_BYTES: Final = 1024 * 1024
+"""Of a body that is no stream, before the first byte goes downstream: a cut below that can still fail over.
+Chat answers are far below, large batches of embeddings above."""
+MAX_HELD_STREAM_BYTES: Final = 256 * 1024
+MAX_HELD_EVENTS: Final = 1000
+"""Of a stream before its first content: some providers send keep-alives for as long as they think."""
+
+_DECODER: Final = msgspec.json.Decoder(msgspec.Raw)
+
+
+@dataclass(slots=True)
+class Answer:
+    """A provider's answer that may be relayed; nothing of it has gone downstream."""
+
+    status: int
+    headers: RawHeaders
+    held: list[bytes]
+    """What has been read of the body."""
+    complete: bool
+    """The held bytes are all."""
+    parser: SSEParser | None = None
+    """It is a stream of events; the parser has been fed with what is held."""
+    events: list[Event] = field(default_factory=list)
+    """The held bytes as events."""
+    outcome: Outcome = SUCCESS
+    """So far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The attempt is over; `answer` is the provider's word in full, if it may be passed on to the caller."""
+
+    outcome: Outcome
+    answer: Answer | None = None
+
+
+class Attempt:
+    """One try. `response` stays open after an `Answer` until `close`."""
+
+    __slots__ = ("_budget_s", "_clamped", "_dialect", "_type", "response", "target")
+
+    def __init__(self, target: Target, operation: Operation, *, budget_s: float) -> None:
+        self.target = target
+        self._type = target.provider.type
+        self._dialect: Dialect = operation.dialect
+        self._budget_s = budget_s
+        self._clamped = budget_s < target.provider.timeouts.total_s
+        self.response: UpstreamResponse | None = None
+
+    async def open(self, upstream: Upstream, request: UpstreamRequest) -> Answer | Failed:
+        """Send the request and read until the answer can be judged. Never raises but for cancellation."""
+        try:
+            self.response = response = await upstream.send(request, self._timeouts())
+            content_type = _header(response.headers, b"content-type").lower()
+            if 200 <= response.status < 300:  # noqa: PLR2004 -- success
+                if _header(response.headers, b"content-encoding").lower() not in (b"", b"identity"):
+                    # Compressed although we asked for none: what cannot be looked into passes as it is.
+                    return Answer(response.status, response.headers, [], complete=False)
+                if content_type.startswith(b"text/event-stream"):
+                    return await self._peek(response)
+                return await self._hold(response)
+            return await self._error(response)
+        except UpstreamFailed as failure:
+            return Failed(self.cut(failure, after_headers=self.response is not None))
+
+    def cut(self, failure: UpstreamFailed, *, after_headers: bool) -> Outcome:
+        """Classify a failure; running into the request's own deadline is not the provider's fault."""
+        if failure.error.kind == "total_timeout" and self._clamped:
+            return CANCELLED
+        return classify_transport(failure.error, after_headers=after_headers)
+
+    def classify_event(self, event: Event) -> Outcome:
+        """Classify an error event of a stream."""
+        return classify_stream_error(self._type, event.data, now_utc=utc_now())
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self.response is not None:
+            self.response.close()
+            self.response = None
+
+    def _timeouts(self) -> Timeouts:
+        timeouts = self.target.provider.timeouts
+        return msgspec.structs.replace(timeouts, total_s=self._budget_s) if self._clamped else timeouts
+
+    async def _hold(self, response: UpstreamResponse) -> Answer | Failed:
+        """Read a body that is no stream, as far as it is held."""
+        held, size = [], 0
+        while chunk := await response.read():
+            held.append(chunk)
+            size += len(chunk)
+            if size > MAX_HELD_BYTES:
+                if held[0].lstrip()[:1] not in (b"{", b"["):
+                    return Failed(_not_json(response.status))
+                return Answer(response.status, response.headers, held, complete=False)
+        body = held[0] if len(held) == 1 else b"".join(held)
+        try:
+            _DECODER.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return Failed(_not_json(response.status))
+        seen = Response(response.status, _NO_HEADERS, body)
+        outcome = classify_response(self._type, seen, now_utc=_NEVER)
+        return Answer(response.status, response.headers, [body], complete=True, outcome=outcome)
+
+    async def _peek(self, response: UpstreamResponse) -> Answer | Failed:
+        """Read a stream up to its first content, an error, or the bounds."""
+        parser = SSEParser()
+        answer = Answer(response.status, response.headers, [], complete=False, parser=parser)
+        size = 0
+        while chunk := await response.read():
+            size += len(chunk)
+            try:
+                events = parser.feed(chunk)
+            except SSETooLarge as large:
+                answer.parser = None
+                answer.held += [*(event.raw for event in large.events), large.rest]
+                return answer
+            for position, event in enumerate(events):
+                match content_kind(self._dialect, event):
+                    case ContentKind.ERROR:
+                        return Failed(self.classify_event(event))
+                    case ContentKind.CONTENT | ContentKind.DONE:
+                        answer.events += events[position:]
+                        return answer
+                    case ContentKind.PREAMBLE:
+                        answer.events.append(event)
+            if size > MAX_HELD_STREAM_BYTES or len(answer.events) > MAX_HELD_EVENTS:
+                return answer
+        # It ended in good order, but there was no answer in it.
+        return Failed(classify_transport(TransportError("reset", "the stream was empty"), after_headers=True))
+
+    async def _error(self, response: UpstreamResponse) -> Failed:
+        """Read a refusal and classify it."""
+        if 300 <= response.status < 400:  # noqa: PLR2004 -- redirection
+            return Failed(classify_transport(TransportError("redirect", f"status {response.status}")))
+        body, whole = bytearray(), True
+        try:
+            while chunk := await response.read():
+                body += chunk
+                if len(body) > MAX_HELD_BYTES:
+                    whole = False
+                    break
+        except UpstreamFailed:
+            whole = False  # The status alone says enough.
+        headers = {
+            name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers
+        }
+        prefix = bytes(body[:MAX_BODY_BYTES])
+        seen = Response(response.status, headers, prefix)
+        outcome = classify_response(self._type, seen, now_utc=utc_now())
+        held = Answer(response.status, response.headers, [bytes(body)], complete=True) if whole else None
+        return Failed(outcome, held)
+
+
+_NO_HEADERS: Final[Mapping[str, str]] = {}
+_NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""For outcomes that look at no clock."""
+
+
+def _not_json(status: int) -> Outcome:
+    outcome = classify_transport(TransportError("protocol", "not JSON"))
+    return Outcome(
+        outcome.cls,
+        scope_kind=outcome.scope_kind,
+        retry=outcome.retry,
+        status=status,
+        code="not_json",
+        reason="the answer is neither JSON nor a stream of events",
+    )
+
+
+def _header(headers: RawHeaders, name: bytes) -> bytes:
+    for key, value in headers:
+        if len(key) == len(name) and key.lower() == name:
+            return value
+    return b""

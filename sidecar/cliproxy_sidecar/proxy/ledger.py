@@ -1,0 +1,143 @@
+"""Accounts for one request: attempts and their outcomes, tokens, times; in the end one log line.
+
+It only writes down what the exchange tells it. Figures are bounded by `runtime.metrics`, lines are written by
+`runtime.logs`.
+"""
+
+from typing import Final
+
+from cliproxy_api.vocabulary import COUNTED_CLASSES, OutcomeClass
+from cliproxy_sidecar.core.outcome import Outcome
+from cliproxy_sidecar.core.permit import Permit
+from cliproxy_sidecar.core.scopes import scopes_of
+from cliproxy_sidecar.core.target import Target
+from cliproxy_sidecar.core.usage import Usage
+from cliproxy_sidecar.proxy.downstream import Downstream, Stage
+from cliproxy_sidecar.runtime.clock import now_s, unix_now_s
+from cliproxy_sidecar.runtime.logs import Logs, RequestLine, TokenCounts, rfc3339
+from cliproxy_sidecar.runtime.machines import Machines
+from cliproxy_sidecar.runtime.metrics import NO_PROVIDER, OTHER, Metrics
+
+CLIENT_CLOSED_REQUEST: Final = 499
+"""nginx's word for a caller that left before the answer."""
+_NO_USAGE: Final = Usage()
+
+
+class Ledger:
+    """The account of one request."""
+
+    __slots__ = (
+        "_first_content_s",
+        "_logs",
+        "_machines",
+        "_metrics",
+        "_started_s",
+        "attempts",
+        "model",
+        "model_label",
+        "outcome",
+        "provider",
+        "refused",
+        "request_id",
+        "stream",
+        "usage",
+    )
+
+    def __init__(self, machines: Machines, metrics: Metrics, logs: Logs, *, request_id: str) -> None:
+        self._machines = machines
+        self._metrics = metrics
+        self._logs = logs
+        self._started_s = now_s()
+        self._first_content_s: float | None = None
+        self.request_id = request_id
+        self.model: str | None = None
+        """As the caller named it."""
+        self.model_label = OTHER
+        self.stream = False
+        self.provider: str | None = None
+        """Who was asked last."""
+        self.attempts = 0
+        self.outcome: Outcome | None = None
+        """Of the last attempt."""
+        self.refused: str | None = None
+        """Kind of our own refusal."""
+        self.usage = _NO_USAGE
+
+    def first_content(self) -> None:
+        """Note that a stream's first content goes out."""
+        self._first_content_s = now_s()
+
+    def attempt_ended(
+        self, target: Target, permit: Permit, outcome: Outcome, usage: Usage, *, started_s: float
+    ) -> None:
+        """Settle one attempt with the machines and count it."""
+        now = now_s()
+        provider_id, credential, upstream_model = target.id
+        scopes = scopes_of(outcome, target.provider, credential, upstream_model)
+        self._machines.settle(permit, outcome, scopes, now)
+        self.outcome, self.usage = outcome, usage
+        if outcome.cls is OutcomeClass.CANCELLED:
+            return
+        failed = outcome.cls in COUNTED_CLASSES
+        self._machines.windows.of(provider_id).record(
+            now, error=failed, latency_ms=int((now - started_s) * 1000), tokens=usage.total
+        )
+        if failed:
+            self._metrics.errors.add((target.provider.name, outcome.cls.value))
+
+    def close(self, downstream: Downstream) -> None:
+        """Count the finished request and write its line."""
+        duration_s = now_s() - self._started_s
+        status = downstream.status if downstream.stage is not Stage.FRESH else 0
+        if downstream.left:
+            status = CLIENT_CLOSED_REQUEST
+        succeeded = (
+            downstream.stage is Stage.ENDED
+            and status < 400  # noqa: PLR2004 -- success
+            and (self.outcome is None or self.outcome.cls not in COUNTED_CLASSES)
+        )
+        self._count(downstream, status, duration_s)
+        logs = self._logs
+        if logs.requests_enabled or not succeeded:
+            logs.request(self._line(status, duration_s, succeeded=succeeded))
+
+    def _count(self, downstream: Downstream, status: int, duration_s: float) -> None:
+        metrics, model = self._metrics, self.model_label
+        provider = self.provider or NO_PROVIDER
+        metrics.requests.add((provider, model, str(status)))
+        metrics.duration_s.observe((provider, model), duration_s)
+        metrics.response_bytes.observe((provider,), downstream.sent_bytes)
+        if self._first_content_s is not None:
+            metrics.first_token_s.observe((provider, model), self._first_content_s - self._started_s)
+        usage = self.usage
+        if usage.input:
+            metrics.tokens.add((provider, model, "input"), usage.input)
+        if usage.output:
+            metrics.tokens.add((provider, model, "output"), usage.output)
+        if usage.cached_input:
+            metrics.tokens.add((provider, model, "cached_input"), usage.cached_input)
+        if usage.cache_write:
+            metrics.tokens.add((provider, model, "cache_write"), usage.cache_write)
+        if usage.reasoning:
+            metrics.tokens.add((provider, model, "reasoning"), usage.reasoning)
+
+    def _line(self, status: int, duration_s: float, *, succeeded: bool) -> RequestLine:
+        usage, outcome = self.usage, self.outcome
+        failure = None if succeeded else self.refused or (outcome.cls.value if outcome is not None else None)
+        return RequestLine(
+            timestamp=rfc3339(unix_now_s()),
+            level="info" if succeeded else "warning",
+            msg="request_success" if succeeded else "request_failed",
+            provider=self.provider,
+            model=self.model,
+            request_id=self.request_id,
+            latency_ms=int(duration_s * 1000),
+            tokens=TokenCounts(
+                input=usage.input + usage.cached_input + usage.cache_write,
+                output=usage.output + usage.reasoning,
+            ),
+            attempts=self.attempts,
+            status=status,
+            stream=self.stream,
+            error_class=failure,
+        )

@@ -1,0 +1,47 @@
+"""`GET /v1/models` from the snapshot, in the shape that the caller's SDK expects.
+
+Nothing is asked of providers: the list is what callers can use here, under the names they can use.
+Sources: OpenAI API reference, models; Anthropic API documentation, models (both read 2026-11).
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from cliproxy_sidecar.core.dialect import Dialect
+from cliproxy_sidecar.core.routing import PublicModel
+
+_EPOCH: Final = "1970-01-01T00:00:00Z"
+"""Nobody tells us when a model was made; the field is there because SDKs want it."""
+
+
+def list_body(models: tuple[PublicModel, ...], dialect: Dialect) -> bytes:
+    """Return the list of models that callers of this dialect can use."""
+    usable = [model for model in models if dialect in model.dialects]
+    data = [_entry(model, dialect) for model in usable]
+    if dialect is Dialect.OPENAI:
+        return msgspec.json.encode({"object": "list", "data": data})
+    ends = {"first_id": usable[0].name if usable else None, "last_id": usable[-1].name if usable else None}
+    return msgspec.json.encode({"data": data, "has_more": False, **ends})
+
+
+def model_body(models: tuple[PublicModel, ...], dialect: Dialect, name: str) -> bytes | None:
+    """Return one model; None if callers of this dialect cannot use it."""
+    for model in models:
+        if model.name == name and dialect in model.dialects:
+            return msgspec.json.encode(_entry(model, dialect))
+    return None
+
+
+def _entry(model: PublicModel, dialect: Dialect) -> dict[str, Any]:
+    if dialect is Dialect.ANTHROPIC:
+        entry: dict[str, Any] = {
+            "type": "model",
+            "id": model.name,
+            "display_name": model.name,
+            "created_at": _EPOCH,
+        }
+        if model.context_window_tokens is not None:
+            entry["max_input_tokens"] = model.context_window_tokens
+        return entry
+    return {"id": model.name, "object": "model", "created": 0, "owned_by": model.owner}

@@ -1,0 +1,131 @@
+"""A snapshot made ready to serve: targets, and per target all that does not depend on the request.
+
+Addresses and fixed headers are worked out once per snapshot; connections are shared with the plan before
+where the provider's pool settings did not change. What to choose is `core.selection`'s.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from cliproxy_api.snapshot import ConnectionPool, Credential, Provider, SnapshotPush
+from cliproxy_sidecar.core.dialect import Operation, upstream_url
+from cliproxy_sidecar.core.headers import FixedHeaders, Header, UnusableCredentialError, fixed_headers
+from cliproxy_sidecar.core.routing import RoutingTable
+from cliproxy_sidecar.core.selection import Chooser
+from cliproxy_sidecar.core.target import Target
+from cliproxy_sidecar.proxy.upstream import Upstream
+from cliproxy_sidecar.runtime.machines import Machines
+from cliproxy_sidecar.runtime.tasks import Tasks
+
+log = logging.getLogger(__name__)
+
+Dial = Callable[[ConnectionPool], Upstream]
+"""Makes a client with its own connection pool."""
+
+
+@dataclass(slots=True, eq=False)
+class Line:
+    """The connections to one provider, shared by the plans that hold it."""
+
+    upstream: Upstream
+    pool: ConnectionPool
+    holders: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where one operation goes at one target, and with which headers."""
+
+    url: str
+    fixed: FixedHeaders
+    named: tuple[Header, ...]
+    """What tells the caller where the answer came from."""
+
+
+class Plan:
+    """What one snapshot runs on; held by the sidecar and by every request that began with it."""
+
+    def __init__(self, push: SnapshotPush, machines: Machines, previous: "Plan | None") -> None:
+        self.fixed: dict[tuple[str, str], FixedHeaders] = {}
+        providers = tuple(self._usable(provider, push.secrets) for provider in push.snapshot.providers)
+        self.snapshot = msgspec.structs.replace(push.snapshot, providers=providers)
+        self.limits = push.snapshot.profile.limits
+        self.table: RoutingTable = RoutingTable(
+            providers, previous=None if previous is None else previous.table
+        )
+        self.chooser = Chooser(self.table, machines.cooldowns, machines.health)
+        self.secrets = tuple(secret.encode() for secret in set(push.secrets.values()) if secret)
+        self.lines: dict[str, Line] = {}
+        self.holders = 0
+        self._routes: dict[tuple[str, str, str, str], Route] = {}
+
+    def _usable(self, provider: Provider, secrets: dict[str, str]) -> Provider:
+        """Leave out credentials that no header can carry: one bad key must not stop the others."""
+        usable: list[Credential] = []
+        for credential in provider.credentials:
+            try:
+                fixed = fixed_headers(provider, secrets[credential.secret])
+            except UnusableCredentialError as error:
+                log.warning("%s: credential %s is left out: %s", provider.id, credential.name, error)
+                continue
+            self.fixed[provider.id, credential.name] = fixed
+            usable.append(credential)
+        if len(usable) == len(provider.credentials):
+            return provider
+        return msgspec.structs.replace(provider, credentials=tuple(usable))
+
+    def route(self, target: Target, operation: Operation) -> Route:
+        """Return the address and fixed headers for an operation at a target."""
+        key = (*target.id, operation.name)
+        route = self._routes.get(key)
+        if route is None:
+            provider_id, credential, model = target.id
+            named = (
+                (b"x-cliproxy-provider", _printable(target.provider.name)),
+                (b"x-cliproxy-model", _printable(model)),
+            )
+            url = upstream_url(target.provider, operation, model)
+            route = self._routes[key] = Route(url, self.fixed[provider_id, credential], named)
+        return route
+
+
+def _printable(name: str) -> bytes:
+    return "".join(letter if " " <= letter <= "~" else "?" for letter in name).encode()
+
+
+class Plans:
+    """Makes plans and closes connections that no plan needs any more."""
+
+    def __init__(self, dial: Dial, machines: Machines, tasks: Tasks) -> None:
+        self._dial = dial
+        self._machines = machines
+        self._tasks = tasks
+        self._latest: Plan | None = None
+        self._newest: dict[str, Line] = {}
+
+    def prepare(self, push: SnapshotPush) -> Plan:
+        """Return a plan for the snapshot, held once (by the sidecar that will run it)."""
+        plan = Plan(push, self._machines, self._latest)
+        plan.holders = 1
+        for provider in plan.snapshot.providers:
+            line = self._newest.get(provider.id)
+            if line is None or line.pool != provider.pool:
+                line = Line(self._dial(provider.pool), provider.pool)
+            line.holders += 1
+            plan.lines[provider.id] = line
+        self._newest = dict(plan.lines)
+        self._latest = plan
+        return plan
+
+    def release(self, plan: Plan) -> None:
+        """Let go of a plan once; the last holder closes what only this plan used."""
+        plan.holders -= 1
+        if plan.holders > 0:
+            return
+        for line in plan.lines.values():
+            line.holders -= 1
+            if line.holders == 0:
+                self._tasks.spawn(line.upstream.aclose(), "close connections")

@@ -1,0 +1,161 @@
+"""Passes a provider's answer on, byte for byte, in the caller's pace, counting tokens as they go by.
+
+It begins when the exchange has committed itself to an answer, so there is no way back from here: a cut is
+told to the caller (an error event in a stream, a broken connection otherwise) and to the machines by the
+outcome.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from cliproxy_sidecar.core.dialect import Dialect
+from cliproxy_sidecar.core.errors import ErrorKind, error_event
+from cliproxy_sidecar.core.headers import Header, response_headers
+from cliproxy_sidecar.core.outcome import Outcome
+from cliproxy_sidecar.core.sse import Event, SSETooLarge
+from cliproxy_sidecar.core.stream import ContentKind, content_kind
+from cliproxy_sidecar.core.usage import UsageMeter
+from cliproxy_sidecar.proxy.attempt import Answer, Attempt
+from cliproxy_sidecar.proxy.downstream import Downstream
+from cliproxy_sidecar.proxy.upstream import RawHeaders, UpstreamFailed, UpstreamResponse
+
+_REQUEST_ID: Final = b"x-request-id"
+UPSTREAM_REQUEST_ID: Final = b"x-cliproxy-upstream-request-id"
+
+
+class BrokenAnswer(Exception):
+    """The answer broke off after it had begun; the caller's connection must be broken off too."""
+
+
+class Relay:
+    """One answer on its way to one caller; `outcome` and `meter` may be read at any time."""
+
+    __slots__ = ("_attempt", "_dialect", "_downstream", "_on_content", "_request_id", "meter", "outcome")
+
+    def __init__(
+        self,
+        attempt: Attempt,
+        downstream: Downstream,
+        dialect: Dialect,
+        *,
+        request_id: str,
+        on_content: Callable[[], None],
+    ) -> None:
+        self._attempt = attempt
+        self._downstream = downstream
+        self._dialect = dialect
+        self._request_id = request_id
+        self._on_content = on_content
+        self.meter = UsageMeter(dialect)
+        self.outcome: Outcome | None = None
+        """Set as soon as it is known."""
+
+    async def run(self, answer: Answer, own_headers: list[Header]) -> None:
+        """Relay the whole answer.
+
+        Raises:
+            BrokenAnswer: it broke off and the caller can be told only by breaking off.
+
+        """
+        response = self._attempt.response
+        headers = downstream_headers(answer.headers, own_headers)
+        if answer.complete or response is None:
+            await self._whole(answer, headers)
+        elif answer.parser is not None:
+            await self._stream(answer, response, headers)
+        else:
+            await self._body(answer, response, headers)
+
+    async def _whole(self, answer: Answer, headers: list[Header]) -> None:
+        body = answer.held[0] if answer.held else b""
+        if not any(name == b"content-length" for name, _ in headers):
+            headers.append((b"content-length", str(len(body)).encode()))
+        self.meter.feed(body)
+        self.outcome = answer.outcome
+        await self._downstream.begin(answer.status, headers)
+        await self._downstream.end(body)
+
+    async def _body(self, answer: Answer, response: UpstreamResponse, headers: list[Header]) -> None:
+        await self._downstream.begin(answer.status, headers)
+        for chunk in answer.held:
+            self.meter.feed(chunk)
+            await self._downstream.write(chunk)
+        answer.held.clear()
+        await self._rest(response)
+        self.outcome = answer.outcome
+        await self._downstream.end()
+
+    async def _rest(self, response: UpstreamResponse) -> None:
+        """Pass on what is left of a body that is not looked into."""
+        try:
+            while chunk := await response.read():
+                self.meter.feed(chunk)
+                await self._downstream.write(chunk)
+        except UpstreamFailed as failure:
+            self.outcome = self._attempt.cut(failure, after_headers=True)
+            raise BrokenAnswer(failure.error.message) from None
+
+    async def _stream(self, answer: Answer, response: UpstreamResponse, headers: list[Header]) -> None:
+        headers = [
+            item for item in headers if item[0] != b"content-length"
+        ]  # An error event may come on top.
+        await self._downstream.begin(answer.status, headers)
+        parser = answer.parser
+        if parser is None:  # pragma: no cover -- the caller has looked
+            return
+        events, self.outcome = answer.events, None
+        answer.events = []
+        failed: Outcome | None = None
+        content = False
+        try:
+            while True:
+                if events:
+                    if not content:
+                        content = True
+                        self._on_content()
+                    failed = self._look_at(events) or failed
+                    await self._downstream.write(b"".join([event.raw for event in events]))
+                chunk = await response.read()
+                if not chunk:
+                    break
+                events = parser.feed(chunk)
+        except SSETooLarge as large:
+            await self._downstream.write(b"".join([*(event.raw for event in large.events), large.rest]))
+            await self._rest(response)
+            self.outcome = failed or answer.outcome
+            await self._downstream.end()
+            return
+        except UpstreamFailed as failure:
+            self.outcome = failed or self._attempt.cut(failure, after_headers=True)
+            await self._downstream.end(b"" if failed else self._cut_event())
+            return
+        rest = parser.finish()
+        if rest is not None:
+            failed = self._look_at([rest]) or failed
+        self.outcome = failed or answer.outcome
+        await self._downstream.end(rest.raw if rest is not None else b"")
+
+    def _cut_event(self) -> bytes:
+        """Return what tells the caller that the stream is cut; a part of an unfinished event is dropped."""
+        message = "The provider's stream broke off before its end."
+        return error_event(self._dialect, ErrorKind.UPSTREAM_FAILED, message, request_id=self._request_id)
+
+    def _look_at(self, events: list[Event]) -> Outcome | None:
+        """Count tokens; return the outcome of an error event among them."""
+        failed: Outcome | None = None
+        for event in events:
+            self.meter.feed_event(event)
+            # A word's look before the parsing: nearly no event of a running stream is an error.
+            if b"error" in event.raw and content_kind(self._dialect, event) is ContentKind.ERROR:
+                failed = self._attempt.classify_event(event)
+        return failed
+
+
+def downstream_headers(upstream: RawHeaders, own: list[Header]) -> list[Header]:
+    """Return the head's lines for the caller: the provider's safe ones, then ours."""
+    headers = [
+        (UPSTREAM_REQUEST_ID, value) if name == _REQUEST_ID else (name, value)
+        for name, value in response_headers(upstream)
+    ]
+    headers += own
+    return headers

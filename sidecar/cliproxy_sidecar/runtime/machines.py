@@ -1,0 +1,135 @@
+"""The one host of the sans-IO machines: gives them the time, carries their reports, arms their timer.
+
+Data path, prober and admin ask here; what the answers are is the machines' business. Nothing but `change`
+awaits, so every step is whole.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from cliproxy_api.chance import Chance
+from cliproxy_api.report import Probed, Report, Traffic
+from cliproxy_api.scope import Scope
+from cliproxy_api.snapshot import Provider
+from cliproxy_api.state import StatePush
+from cliproxy_sidecar.core.cooldown import Cooldowns
+from cliproxy_sidecar.core.health import Health
+from cliproxy_sidecar.core.outcome import Outcome
+from cliproxy_sidecar.core.permit import ActiveCooldown, Permit
+from cliproxy_sidecar.core.target import Target
+from cliproxy_sidecar.core.windows import TrafficWindows
+from cliproxy_sidecar.runtime.clock import now_s
+from cliproxy_sidecar.runtime.timers import WakeTimer
+
+
+class Machines:
+    """Cooldowns, health and traffic of all providers."""
+
+    def __init__(self, *, sidecar: str, chance: Chance, tell: Callable[[Iterable[Report]], None]) -> None:
+        self.sidecar = sidecar
+        self.cooldowns = Cooldowns(sidecar=sidecar, chance=chance)
+        self.health = Health(sidecar=sidecar)
+        self.windows = TrafficWindows()
+        self.providers: tuple[Provider, ...] = ()
+        self.waiting = 0
+        """Requests that wait for a change."""
+        self._tell = tell
+        self._probed: dict[str, Probed] = {}
+        self._change = asyncio.Event()
+        self._timer = WakeTimer(asyncio.get_running_loop(), self._woken)
+
+    # --------------------------------------------------------------- attempts
+    def began(self, permit: Permit) -> None:
+        """Tell the operator if this attempt is the fleet's trial."""
+        if permit.reports:
+            self._tell(permit.reports)
+
+    def force(self, target: Target, now: float) -> Permit:
+        """Let an attempt through whatever cools; the permit wants `settle`, once."""
+        permit = self.cooldowns.force(target, now)
+        self.began(permit)
+        return permit
+
+    def settle(self, permit: Permit, outcome: Outcome, scopes: tuple[Scope, ...], now: float) -> None:
+        """Say how an attempt ended."""
+        reports = self.cooldowns.settle(permit, outcome, scopes, now)
+        if reports or permit.trials:
+            self._moved(reports, now)
+
+    async def change(self) -> None:
+        """Wait until something about the machines has changed: a target may have come back."""
+        self.waiting += 1
+        try:
+            await self._change.wait()
+        finally:
+            self.waiting -= 1
+
+    # --------------------------------------------------------------- operator
+    def configure(self, providers: tuple[Provider, ...]) -> None:
+        """Take a new snapshot's providers."""
+        now = now_s()
+        self.providers = providers
+        self.cooldowns.configure(providers, now)
+        self.health.configure(providers)
+        known = {provider.id for provider in providers}
+        self.windows.configure(known)
+        self._probed = {name: probed for name, probed in self._probed.items() if name in known}
+        self._moved((), now)
+
+    def adopt(self, push: StatePush) -> None:
+        """Take the fleet's word."""
+        now = now_s()
+        self.cooldowns.adopt(push, now)
+        self.health.adopt(push.state)
+        self._moved((), now)
+
+    def attach(self, attached: bool) -> None:  # noqa: FBT001 -- the one thing it says
+        """Note whether the operator listens."""
+        now = now_s()
+        self.cooldowns.attach(attached, now)
+        self.health.attach(attached)
+        self._moved((), now)
+
+    def standing(self) -> tuple[Report, ...]:
+        """Return what is true and the operator may not know."""
+        return (*self.cooldowns.standing_reports(now_s()), *self._probed.values())
+
+    def traffic(self) -> Traffic:
+        """Return the last minute of all providers."""
+        return Traffic(providers=self.windows.traffic(now_s()))
+
+    # ----------------------------------------------------------- probes, people
+    def probed(self, provider: Provider, *, ok: bool, latency_ms: int, error: str) -> None:
+        """Take the end of one probe."""
+        now = now_s()
+        healthy = self.health.record(provider.id, ok=ok, now=now, error=error)
+        report = Probed(provider=provider.id, ok=ok, healthy=healthy, latency_ms=latency_ms, error=error)
+        self._probed[provider.id] = report
+        self._moved((report,), now)
+
+    def cool(self, provider_id: str, duration_s: float, reason: str) -> None:
+        """Cool a provider in the whole fleet because a person says so."""
+        now = now_s()
+        self._moved(self.cooldowns.cooldown(provider_id, duration_s, reason, now), now)
+
+    def recover(self, provider_id: str, by: str) -> None:
+        """End all cooldowns of a provider because a person says so."""
+        now = now_s()
+        self._moved(self.cooldowns.recover(provider_id, by, now), now)
+
+    def active(self) -> tuple[ActiveCooldown, ...]:
+        """Return every scope that is not closed."""
+        return self.cooldowns.active(now_s())
+
+    # ------------------------------------------------------------------- time
+    def _moved(self, reports: Iterable[Report], now: float) -> None:
+        self._tell(reports)
+        self._timer.arm(self.cooldowns.wake_at(), now)
+        if self.waiting:
+            self._change.set()
+            self._change = asyncio.Event()
+
+    def _woken(self) -> None:
+        now = now_s()
+        self.cooldowns.advance(now)
+        self._moved((), now)

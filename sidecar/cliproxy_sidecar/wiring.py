@@ -1,0 +1,154 @@
+"""Puts the parts of one sidecar together and takes them apart again.
+
+Settings in, a running `Sidecar` out. Signals and exit codes are `__main__`'s, everything else the parts'.
+"""
+
+import asyncio
+import logging
+
+from cliproxy_api.chance import Chance
+from cliproxy_api.report import Applied, Hello, Report, Traffic
+from cliproxy_api.snapshot import Snapshot
+from cliproxy_api.state import StatePush
+from cliproxy_api.version import __version__
+from cliproxy_sidecar.admin.control import BearerToken, ControlApp
+from cliproxy_sidecar.admin.door import OperationsDoor
+from cliproxy_sidecar.admin.health import HealthApp
+from cliproxy_sidecar.proxy.app import ProxyApp
+from cliproxy_sidecar.proxy.plan import Dial, Plan, Plans
+from cliproxy_sidecar.proxy.probe import HttpProbe
+from cliproxy_sidecar.proxy.upstream_aiohttp import AiohttpUpstream
+from cliproxy_sidecar.runtime.clock import CHANCE
+from cliproxy_sidecar.runtime.gauges import show_machines
+from cliproxy_sidecar.runtime.logs import Logs
+from cliproxy_sidecar.runtime.machines import Machines
+from cliproxy_sidecar.runtime.metrics import Metrics
+from cliproxy_sidecar.runtime.prober import Prober
+from cliproxy_sidecar.runtime.reporter import Reporter
+from cliproxy_sidecar.runtime.snapshots import Snapshots
+from cliproxy_sidecar.runtime.tasks import Tasks
+from cliproxy_sidecar.servers import Door, Servers
+from cliproxy_sidecar.settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class Sidecar:
+    """One sidecar; made and run inside a running event loop."""
+
+    def __init__(
+        self, settings: Settings, logs: Logs, *, chance: Chance = CHANCE, dial: Dial = AiohttpUpstream
+    ) -> None:
+        self.settings = settings
+        self.logs = logs
+        self.tasks = Tasks()
+        self.metrics = Metrics()
+        self.reporter = Reporter(standing=self._standing, traffic=self._traffic, attached=self._attached)
+        self.machines = Machines(sidecar=settings.pod_name, chance=chance, tell=self.reporter.tell)
+        show_machines(self.metrics, self.machines, self.reporter)
+        self.plans = Plans(dial, self.machines, self.tasks)
+        self.snapshots: Snapshots[Plan] = Snapshots(
+            prepare=self.plans.prepare,
+            activate=self._activate,
+            adopt=self._adopt,
+            changed=lambda running: self.reporter.tell([Applied(running=running)]),
+        )
+        self.prober = Prober(self.machines, self.tasks, chance, HttpProbe(lambda: self.snapshots.current))
+        self.health = HealthApp(
+            digest=lambda: self.snapshots.running.digest,
+            attached=lambda: self.reporter.attached,
+            render_metrics=self.metrics.render,
+        )
+        self.proxy = ProxyApp(
+            plans=self.plans,
+            machines=self.machines,
+            metrics=self.metrics,
+            logs=logs,
+            tasks=self.tasks,
+            chance=chance,
+            health=self.health,
+            operations=OperationsDoor(self.machines, self.metrics, self._snapshot),
+        )
+        self.servers = Servers(self.tasks, drain_timeout_s=settings.drain_timeout_s)
+
+    async def start(self) -> None:
+        """Boot from the snapshot file, if there is one, and open the doors.
+
+        Raises:
+            PortTaken: a port cannot be bound.
+
+        """
+        self.logs.writer.attach(asyncio.get_running_loop())
+        self._boot()
+        settings = self.settings
+        doors = [
+            Door("proxy", self.proxy, settings.proxy_host, settings.proxy_port),
+            Door("observe", self.health, settings.observe_host, settings.observe_port),
+        ]
+        if settings.control_token:
+            control = ControlApp(
+                self.snapshots,
+                self.reporter,
+                BearerToken(settings.control_token),
+                tasks=self.tasks,
+                refused=lambda: self.metrics.authentication_failures.add(("control",)),
+            )
+            doors.append(Door("control", control, settings.control_host, settings.control_port))
+        await self.servers.start(doors)
+        log.info("serving on %s", ", ".join(f"{name} {port}" for name, port in self.servers.ports.items()))
+
+    async def stop(self) -> None:
+        """Drain: be unready, accept nothing new, let what is in flight finish in time, end all else."""
+        self.health.draining = True
+        self.reporter.stop()
+        await self.servers.drain()
+        if self.snapshots.current is not None:
+            self.plans.release(self.snapshots.current)
+            await asyncio.sleep(0)
+        await self.tasks.stop()
+        self.logs.writer.attach(None)
+
+    # ---------------------------------------------------------------- joints
+    def _boot(self) -> None:
+        path = self.settings.snapshot_file
+        if path is None:
+            return
+        try:
+            body = path.read_bytes()
+        except OSError as error:
+            log.warning("no snapshot to boot with: %s", error)
+            return
+        self.snapshots.boot(body)
+
+    def _activate(self, plan: Plan, before: Plan | None) -> None:
+        self.proxy.plan = plan
+        self.logs.hide([secret.decode() for secret in plan.secrets])
+        self.logs.set_level(self.settings.log_level or plan.snapshot.profile.log_level)
+        self.machines.configure(plan.snapshot.providers)
+        self.prober.follow()
+        if before is not None:
+            self.plans.release(before)
+
+    def _adopt(self, push: StatePush) -> None:
+        self.machines.adopt(push)
+        self.prober.follow()
+
+    def _attached(self, attached: bool) -> None:  # noqa: FBT001 -- the one thing it says
+        self.machines.attach(attached)
+        self.prober.follow()
+
+    def _standing(self) -> tuple[Report, ...]:
+        hello = Hello(
+            sidecar=self.settings.pod_name,
+            namespace=self.settings.namespace,
+            version=__version__,
+            running=self.snapshots.running,
+        )
+        return (hello, *self.machines.standing())
+
+    def _traffic(self) -> Traffic:
+        return self.machines.traffic()
+
+    def _snapshot(self) -> Snapshot | None:
+        plan = self.snapshots.current
+        return plan.snapshot if plan is not None else None

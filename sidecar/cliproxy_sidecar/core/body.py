@@ -113,14 +113,14 @@ def _only_span(body: bytes, old: str) -> tuple[int, int] | None:
 def _walk(body: bytes) -> list[tuple[int, int]] | None:
     """Find the value by stepping over the other top-level values at the decoder's speed.
 
-    None if keys repeat, or are not UTF-8: then the decoder does not tell all values.
+    None if keys repeat, or the decoder cannot tell all values (keys that are not UTF-8).
     """
     try:
         fields = _FIELDS.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     spans: list[tuple[int, int]] = []
-    at = body.index(b"{") + 1
+    at = body.find(b"{") + 1
     for name, raw in fields.items():
         match = _KEY.match(body, at)
         if match is None or not body.startswith(value := bytes(raw), match.end()):
@@ -140,7 +140,7 @@ def _walk(body: bytes) -> list[tuple[int, int]] | None:
 def _scan(body: bytes) -> list[tuple[int, int]]:
     """Find all values of the key token by token."""
     spans: list[tuple[int, int]] = []
-    at = body.index(b"{") + 1
+    at = body.find(b"{") + 1
     while (match := _KEY.match(body, at)) is not None:
         stop, at = _value_end(body, match.end())
         if _is_model(match[1]):

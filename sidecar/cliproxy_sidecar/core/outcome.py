@@ -8,7 +8,7 @@ time-outs and cancelled calls never count against a provider: their outcomes hav
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, assert_never
 
 from cliproxy_api.vocabulary import OutcomeClass, ProviderType, ScopeKind
 from cliproxy_sidecar.core import hints
@@ -190,6 +190,8 @@ def _classify_success(provider_type: ProviderType, response: Response, now_utc: 
             return classify_stream_error(provider_type, response.body, now_utc=now_utc)
         case Answer.GARBAGE:
             return _outcome(_GARBAGE, response.status, ErrorBody(), None)
+        case unknown:
+            assert_never(unknown)
 
 
 def _body_signal(provider_type: ProviderType, status: int | None, error: ErrorBody) -> Signal | None:

@@ -1,0 +1,150 @@
+"""What passes between caller and provider, and what never does."""
+
+import pytest
+
+from cliproxy_api.snapshot import Credential, Provider
+from cliproxy_api.vocabulary import ProviderType
+from cliproxy_sidecar.core.headers import (
+    CREDENTIALS,
+    HOP_BY_HOP,
+    Header,
+    UnusableCredentialError,
+    auth_headers,
+    fixed_headers,
+    request_headers,
+    response_headers,
+)
+
+
+def provider(provider_type: ProviderType, headers: dict[str, str] | None = None) -> Provider:
+    return Provider(
+        id="ns/p",
+        name="p",
+        type=provider_type,
+        base_url="https://h.example",
+        credentials=(Credential(name="a", secret="ns/s/k", secret_digest="d"),),
+        models=(),
+        headers=headers or {},
+    )
+
+
+def sent(
+    provider_type: ProviderType, downstream: list[Header], headers: dict[str, str] | None = None
+) -> list[Header]:
+    return request_headers(downstream, fixed_headers(provider(provider_type, headers), "sk-ours"))
+
+
+@pytest.mark.parametrize(
+    ("provider_type", "key", "header"),
+    [
+        (ProviderType.OPENAI, "k", (b"authorization", b"Bearer k")),
+        (ProviderType.OPENAI_COMPATIBLE, "k", (b"authorization", b"Bearer k")),
+        (ProviderType.GEMINI, "k", (b"authorization", b"Bearer k")),
+        (ProviderType.AZURE_OPENAI, "k", (b"api-key", b"k")),
+        (ProviderType.ANTHROPIC, "k", (b"x-api-key", b"k")),
+        (ProviderType.ANTHROPIC, "sk-ant-oat01-x", (b"authorization", b"Bearer sk-ant-oat01-x")),
+        (ProviderType.OPENAI, " k\n", (b"authorization", b"Bearer k")),
+    ],
+)
+def test_each_type_is_shown_the_key_its_way(provider_type: ProviderType, key: str, header: Header) -> None:
+    assert auth_headers(provider_type, key) == [header]
+
+
+@pytest.mark.parametrize("key", ["", " \n", "sk-a\nb", "sk-\x00", "sk-\u00e9", "sk-\U0001f511"])
+def test_a_key_that_no_header_can_carry_is_refused_unseen(key: str) -> None:
+    with pytest.raises(UnusableCredentialError) as caught:
+        auth_headers(ProviderType.OPENAI, key)
+    assert "sk-" not in str(caught.value)
+
+
+@pytest.mark.parametrize("provider_type", ProviderType)
+def test_no_credential_of_the_caller_reaches_a_provider(provider_type: ProviderType) -> None:
+    downstream = [(name, b"callers-secret") for name in sorted(CREDENTIALS | HOP_BY_HOP)]
+    headers = sent(provider_type, downstream)
+    assert all(b"callers-secret" not in value for _, value in headers)
+    assert any(b"sk-ours" in value for _, value in headers)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [b"host", b"content-length", b"expect", b"x-cliproxy-provider", b"x-forwarded-for", b"via", b"forwarded"],
+)
+def test_what_belongs_to_this_hop_stays_here(name: bytes) -> None:
+    assert name not in dict(sent(ProviderType.OPENAI, [(name, b"x")]))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        (b"user-agent", b"sdk/1"),
+        (b"anthropic-beta", b"a,b"),
+        (b"openai-beta", b"c"),
+        (b"traceparent", b"00-1-2-01"),
+        (b"idempotency-key", b"i"),
+        (b"x-stainless-lang", b"python"),
+        (b"content-type", b"application/json; charset=utf-8"),
+    ],
+)
+def test_the_rest_passes_as_it_came(header: Header) -> None:
+    assert header in sent(ProviderType.ANTHROPIC, [header])
+
+
+def test_answers_are_asked_for_uncompressed() -> None:
+    headers = sent(ProviderType.OPENAI, [(b"accept-encoding", b"gzip, br")])
+    assert [value for name, value in headers if name == b"accept-encoding"] == [b"identity"]
+
+
+def test_defaults_fill_in_what_the_caller_left_out() -> None:
+    assert (b"anthropic-version", b"2023-06-01") in sent(ProviderType.ANTHROPIC, [])
+    assert (b"content-type", b"application/json") in sent(ProviderType.OPENAI, [])
+    assert b"anthropic-version" not in dict(sent(ProviderType.OPENAI, []))
+    own = sent(ProviderType.ANTHROPIC, [(b"anthropic-version", b"2099-01-01")])
+    assert [value for name, value in own if name == b"anthropic-version"] == [b"2099-01-01"]
+
+
+def test_the_objects_headers_win_over_the_callers_and_the_key_over_both() -> None:
+    headers = sent(
+        ProviderType.ANTHROPIC,
+        [(b"x-team", b"caller"), (b"anthropic-version", b"caller")],
+        {
+            "X-Team": "object",
+            "Anthropic-Version": "object",
+            "X-Api-Key": "object",
+            "openai-organization": "org",
+        },
+    )
+    assert [value for name, value in headers if name == b"x-team"] == [b"object"]
+    assert [value for name, value in headers if name == b"anthropic-version"] == [b"object"]
+    assert [value for name, value in headers if name == b"x-api-key"] == [b"sk-ours"]
+    assert (b"openai-organization", b"org") in headers
+
+
+def test_what_connection_names_goes_no_further() -> None:
+    hop = [(b"connection", b"close, X-Secret"), (b"x-secret", b"1"), (b"x-other", b"2")]
+    names = dict(sent(ProviderType.OPENAI, hop))
+    assert b"x-secret" not in names
+    assert names[b"x-other"] == b"2"
+    assert response_headers(hop) == [(b"x-other", b"2")]
+
+
+def test_answers_lose_cookies_hops_and_claims_to_be_us() -> None:
+    upstream = [
+        (b"Content-Type", b"application/json"),
+        (b"Set-Cookie", b"a=1"),
+        (b"Transfer-Encoding", b"chunked"),
+        (b"Alt-Svc", b"h3"),
+        (b"X-CLIProxy-Provider", b"spoof"),
+        (b"Retry-After", b"8"),
+        (b"x-ratelimit-remaining-requests", b"0"),
+        (b"Content-Length", b"5"),
+        (b"vary", b"a"),
+        (b"vary", b"b"),
+    ]
+    assert response_headers(upstream) == [
+        (b"content-type", b"application/json"),
+        (b"retry-after", b"8"),
+        (b"x-ratelimit-remaining-requests", b"0"),
+        (b"content-length", b"5"),
+        (b"vary", b"a"),
+        (b"vary", b"b"),
+    ]

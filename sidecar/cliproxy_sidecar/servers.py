@@ -6,6 +6,7 @@ What they serve is handed in; signals are `__main__`'s business, so uvicorn's ow
 import asyncio
 import contextlib
 import errno
+import logging
 import socket
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -56,6 +57,9 @@ class Servers:
     """All doors of the process."""
 
     def __init__(self, tasks: Tasks, *, drain_timeout_s: float) -> None:
+        # What it would log is known (start, stop), the caller's doing (no HTTP), or told with more sense by
+        # the applications (bugs, answers that break off).
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
         self._tasks = tasks
         self._drain_timeout_s = drain_timeout_s
         self._running: list[tuple[_Server, asyncio.Task[None]]] = []
@@ -118,6 +122,7 @@ def _config(app: App, drain_timeout_s: float) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        date_header=False,  # the provider's own passes; two would be one too many
         proxy_headers=False,
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_S,

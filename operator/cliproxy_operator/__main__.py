@@ -87,7 +87,7 @@ def main() -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run(settings, access))
     logging.shutdown()
-    # kopf's thread is a daemon: nothing of it is waited for.
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -51,8 +51,8 @@ class Sidecar:
 class Collector:
     """All sidecars."""
 
-    def __init__(self, *, clock: Clock, wanted: Callable[[SidecarId], str | None]) -> None:
-        """`wanted` gives the digest that a sidecar should run, None if its profile has no snapshot."""
+    def __init__(self, *, clock: Clock, wanted: Callable[[str, str], str | None]) -> None:
+        """`wanted` gives the digest for a namespace's profile, None if there is no snapshot."""
         self._clock = clock
         self._wanted = wanted
         self._sidecars: dict[SidecarId, Sidecar] = {}
@@ -178,7 +178,7 @@ class Collector:
 
     def _judge(self, known: Sidecar) -> bool:
         self._views.pop(known.group, None)
-        wanted = self._wanted(known.id)
+        wanted = self._wanted(*known.group)
         synced = wanted is not None and known.running.digest == wanted
         if known.refused is not None and known.refused[0] != wanted:
             known.refused = None
@@ -189,7 +189,7 @@ class Collector:
         return changed
 
     def _lagging(self, known: Sidecar) -> Lagging:
-        if self._wanted(known.id) is None:
+        if self._wanted(*known.group) is None:
             reason, message = Reason.PROFILE_NOT_FOUND, f"there is no valid ProxyProfile {known.profile!r}"
         elif known.refused is not None:
             reason, message = Reason.SNAPSHOT_REFUSED, known.refused[1]

@@ -16,6 +16,7 @@ from cliproxy_operator.clock import Clock
 from cliproxy_operator.fleet import Fleet
 from cliproxy_operator.metrics import Metrics
 from cliproxy_operator.publish import Publisher
+from cliproxy_operator.tasks import happens
 from cliproxy_operator.view import SidecarId
 
 MIN_SLEEP_S: Final = 0.005
@@ -127,9 +128,5 @@ class FleetHost:
             pause_s = MAX_SLEEP_S
             if wake_at is not None:
                 pause_s = min(MAX_SLEEP_S, max(MIN_SLEEP_S, (wake_at - self._clock.utc()).total_seconds()))
-            try:
-                await asyncio.wait_for(self._wake.wait(), pause_s)
-            except TimeoutError:
-                if self.fleet.tick(self._clock.utc()):
-                    self.settle()
-                await asyncio.sleep(0)
+            if not await happens(self._wake, pause_s) and self.fleet.tick(self._clock.utc()):
+                self.settle()

@@ -21,6 +21,7 @@ from cliproxy_operator.kinds import LEASE
 from cliproxy_operator.kube import ApiError, Kube
 from cliproxy_operator.metrics import Metrics
 from cliproxy_operator.settings import Settings
+from cliproxy_operator.tasks import happens
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +30,8 @@ NOT_FOUND: Final = 404
 MAX_EPOCH_STEP: Final = 1_000_000
 """A sidecar that claims an epoch further ahead than this is mistaken, not pushed by another leader."""
 RELEASE_TIMEOUT_S: Final = 0.5
+MIN_PAUSE_S: Final = 0.05
+"""Between two steps: a sidecar that cries wolf must not make the loop spin."""
 
 
 class Standing(StrEnum):
@@ -119,23 +122,31 @@ class Leader:
                 pause_s = self._timing.retry_s / 2
                 self.problem = f"Lease {self._namespace}/{self._name}: {error or 'no answer in time'}"
                 self._check_deadline()
-            try:
-                await asyncio.wait_for(self._wake.wait(), pause_s)
-                await asyncio.sleep(0.05)  # a sidecar that cries wolf must not make this loop spin
-            except TimeoutError:
-                continue
+            if await happens(self._wake, pause_s):
+                await asyncio.sleep(MIN_PAUSE_S)
 
     async def release(self) -> None:
-        """Give the lease back, so that another need not wait for it to expire."""
+        """Give the lease back, so that another need not wait for it to expire; only after `run` has ended."""
         leading, observed = self._leading, self._observed
         self._leading = self._adrift = None
         if leading is None or observed is None or observed.record is None:
             return
         try:
             async with asyncio.timeout(RELEASE_TIMEOUT_S):
-                await self._write(election.released(observed.record))
+                await self._give_back(observed.record)
         except (ApiError, TimeoutError) as error:
             log.info("the lease was not given back; it will expire", extra={"reason": str(error)})
+
+    async def _give_back(self, record: election.Record) -> None:
+        try:
+            await self._write(election.released(record))
+        except ApiError as error:
+            if error.status != CONFLICT:
+                raise
+            await self._look()  # a renewal that was cut off may have arrived
+            newest = self._observed.record if self._observed is not None else None
+            if newest is not None and newest.holder == self._me:
+                await self._write(election.released(newest))
 
     async def _step(self) -> float:
         """Look, decide, act once; return how long to wait."""

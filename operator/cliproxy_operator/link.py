@@ -21,6 +21,7 @@ from cliproxy_api.report import Hello, Report
 from cliproxy_api.snapshot import Position
 from cliproxy_operator.clock import Clock
 from cliproxy_operator.metrics import Metrics
+from cliproxy_operator.tasks import happens
 from cliproxy_operator.transport import Answer, DocumentName, LinkError, Transport
 from cliproxy_operator.view import SidecarId
 
@@ -135,8 +136,7 @@ class Link:
                 self._listener.lost(self.sidecar, f"{error.trouble}: {error}")
             if self._clock.now() - started_s > STABLE_S:
                 pause_s = PAUSE_FIRST_S
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._nudged.wait(), pause_s * (0.5 + self._clock.chance.random()))
+            await happens(self._nudged, pause_s * (0.5 + self._clock.chance.random()))
             self._nudged.clear()
             pause_s = min(pause_s * 2, PAUSE_MAX_S)
 

@@ -166,20 +166,9 @@ class Publisher:
             self._endpoints[sidecar] = endpoint
         self._relink_one(sidecar)
 
-    def endpoints(self, namespace: str | None = None) -> tuple[Endpoint, ...]:
-        """Return the known sidecars (of a namespace)."""
-        return tuple(
-            endpoint
-            for endpoint in self._endpoints.values()
-            if namespace is None or endpoint.sidecar.namespace == namespace
-        )
-
-    def wanted_digest(self, sidecar: SidecarId) -> str | None:
-        """Return the digest that the sidecar should run; None: nothing is published for it."""
-        endpoint = self._endpoints.get(sidecar)
-        if endpoint is None:
-            return None
-        document = self._snapshots.get((sidecar.namespace, endpoint.profile))
+    def wanted_digest(self, namespace: str, profile: str) -> str | None:
+        """Return the digest that followers of a profile should run; None: nothing is published for it."""
+        document = self._snapshots.get((namespace, profile))
         return document.digest if document is not None else None
 
     def publish_snapshots(

@@ -16,6 +16,7 @@ from cliproxy_operator.kube import ApiError, Kube
 from cliproxy_operator.metrics import Metrics
 from cliproxy_operator.settings import Settings
 from cliproxy_operator.store import Store, name_of
+from cliproxy_operator.tasks import happens
 from cliproxy_operator.vault import Vault
 from cliproxy_operator.watch import watched
 
@@ -73,10 +74,7 @@ class Resync:
             await asyncio.gather(*(self._attempt(resource) for resource in due))
             self._wake.clear()
             pause_s = max(0.0, min(self._due_s.values()) - self._clock.now())
-            try:
-                await asyncio.wait_for(self._wake.wait(), pause_s)
-            except TimeoutError:
-                continue
+            await happens(self._wake, pause_s)
 
     async def _attempt(self, resource: Resource) -> None:
         interval_s = self._settings.resync_interval_s * (0.9 + 0.2 * self._clock.chance.random())

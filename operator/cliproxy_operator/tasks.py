@@ -13,6 +13,7 @@ log = logging.getLogger(__name__)
 
 RESTART_BASE_S = 0.1
 RESTART_MAX_S = 5.0
+CANCEL_AGAIN_S = 0.1
 
 
 class Tasks:
@@ -57,9 +58,19 @@ class Tasks:
                 self._on_failure(task.get_name())
 
     async def stop(self) -> None:
-        """Cancel everything and wait until it ended."""
-        while pending := list(self._tasks):
+        """Cancel everything else and wait until it ended."""
+        while pending := self._tasks - {asyncio.current_task()}:
             for task in pending:
                 task.cancel()
-            await asyncio.gather(*pending, return_exceptions=True)
-            await asyncio.sleep(0)  # let the done callbacks empty the set
+            # Again and again: libraries swallow a cancellation that meets the end of what they wait for.
+            await asyncio.wait(pending, timeout=CANCEL_AGAIN_S)
+
+
+async def happens(event: asyncio.Event, within_s: float | None) -> bool:
+    """Wait for an event; False if it was not set within that time (None: however long it takes)."""
+    try:
+        async with asyncio.timeout(within_s):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

@@ -38,7 +38,7 @@ from cliproxy_operator.watch import Event, Watch
 log = logging.getLogger(__name__)
 
 EXPIRY_S: Final = 10.0
-ACTIVATION_RETRY_S: Final = 0.5
+ELECTION_END_S: Final = 0.2
 _ENDED: Final = frozenset({"Succeeded", "Failed"})
 
 
@@ -125,6 +125,7 @@ class Operator:
         )
         self.publisher.listen(self.hearing)
         self._activation: asyncio.Task[Any] | None = None
+        self._electing: asyncio.Task[Any] | None = None
 
     # ------------------------------------------------------------------ life
 
@@ -133,7 +134,6 @@ class Operator:
         loops = {
             "resync": self.resync.run,
             "watch": self.watch.run,
-            "leader": self.leader.run,
             "reconcile": self.reconciler.queue.run,
             "status": self.statuses.queue.run,
             "fleet": self.host.run,
@@ -141,11 +141,15 @@ class Operator:
         }
         for name, work in loops.items():
             self.tasks.forever(work, name)
+        self._electing = self.tasks.forever(self.leader.run, "leader")
 
     async def stop(self) -> None:
         """Give the lease back, close all links, end all loops."""
         self.reconciler.active = False
         self.publisher.deactivate()
+        if self._electing is not None:
+            self._electing.cancel()
+            await asyncio.wait({self._electing}, timeout=ELECTION_END_S)
         await self.leader.release()
         await self.tasks.stop()
         await self.transport.close()

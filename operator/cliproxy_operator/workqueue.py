@@ -11,7 +11,7 @@ from typing import Final, Generic, TypeVar
 
 from cliproxy_operator.clock import Clock
 from cliproxy_operator.kube import ApiError
-from cliproxy_operator.tasks import Tasks
+from cliproxy_operator.tasks import Tasks, happens
 
 log = logging.getLogger(__name__)
 
@@ -67,10 +67,7 @@ class WorkQueue(Generic[K]):
         while True:
             self._wake.clear()
             pause_s = self._start_due()
-            try:
-                await asyncio.wait_for(self._wake.wait(), pause_s)
-            except TimeoutError:
-                continue
+            await happens(self._wake, pause_s)
 
     def _start_due(self) -> float | None:
         """Start what may start; return how long until the next is due, None: wait for a sign."""

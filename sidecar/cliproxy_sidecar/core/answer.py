@@ -3,6 +3,7 @@
 Only non-stream bodies come here; events of streams are `stream`'s. Never raises.
 """
 
+import re
 from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Any, Final
@@ -45,7 +46,10 @@ class _Body(msgspec.Struct):
 
 
 _BODY: Final = msgspec.json.Decoder(_Body)
-_TRACES: Final = (b"content_filter", b"refusal", b"SAFETY", b"blockReason", b"PROHIBITED_CONTENT")
+# As values only: the keys `"refusal":null` and `"content_filter_results"` stand in many good answers.
+_TRACE: Final = re.compile(
+    rb'"(?:content_filter|refusal|SAFETY|PROHIBITED_CONTENT)"(?!\s*:)|"blockReason"', re.ASCII
+)
 _FILTER_ENDS: Final = frozenset({"content_filter", "refusal", "SAFETY", "PROHIBITED_CONTENT"})
 """OpenAI and Azure: finish_reason; Anthropic: stop_reason; Gemini: finishReason. Read 2026-11."""
 _HEAD_BYTES: Final = 256
@@ -62,9 +66,9 @@ def read_answer(body: bytes, headers: Mapping[str, str]) -> Answer:
     if start[:1] not in {b"{", b"["}:
         return Answer.GARBAGE
     # A search first: nearly every answer is spared the parsing.
-    if b'"error"' not in start and not any(trace in body for trace in _TRACES):
-        return Answer.GOOD
-    return _parsed(body)
+    if b'"error"' in start or _TRACE.search(body) is not None:
+        return _parsed(body)
+    return Answer.GOOD
 
 
 def _parsed(body: bytes) -> Answer:

@@ -52,6 +52,7 @@ class _Request(msgspec.Struct):
 _REQUEST: Final = msgspec.json.Decoder(_Request)
 _FIELDS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _STRING: Final = msgspec.json.Decoder(str)
+_encode: Final = msgspec.json.Encoder().encode
 
 
 def peek(body: bytes) -> Peek | BodyError:
@@ -81,7 +82,7 @@ def with_model(body: bytes, old: str, new: str) -> bytes:
         RepeatedKeysError: the body repeats top-level keys and is too large to be searched for them.
 
     """
-    value = msgspec.json.encode(new)
+    value = _encode(new)
     span = _only_span(body, old)
     if span is not None:
         return body if old == new else body[: span[0]] + value + body[span[1] :]
@@ -104,7 +105,7 @@ def _only_span(body: bytes, old: str) -> tuple[int, int] | None:
     if first < 0 or body.find(_UNESCAPED, first + 1) >= 0 or _ESCAPED in body:
         return None
     match = _KEY.match(body, first)
-    value = msgspec.json.encode(old)
+    value = _encode(old)
     if match is None or not body.startswith(value, match.end()):
         return None
     return match.end(), match.end() + len(value)

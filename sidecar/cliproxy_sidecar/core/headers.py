@@ -4,7 +4,7 @@ Names are lower-case bytes, as ASGI gives them. `host` and `content-length` are 
 Addresses are left to `dialect`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -69,6 +69,7 @@ STRIPPED_FROM_REQUESTS: Final = (
 STRIPPED_FROM_RESPONSES: Final = HOP_BY_HOP | {b"set-cookie", b"set-cookie2", b"alt-svc"}
 """Cookies bind a caller to one provider; `alt-svc` would tell it of another way to what it thinks is us."""
 OWN_PREFIX: Final = b"x-cliproxy-"
+_USUAL_CONNECTIONS: Final = frozenset({b"", b"keep-alive", b"close"})
 
 
 class UnusableCredentialError(ValueError):
@@ -130,16 +131,18 @@ def fixed_headers(provider: Provider, key: str) -> FixedHeaders:
     )
 
 
-def request_headers(downstream: Sequence[Header], fixed: FixedHeaders) -> list[Header]:
+def request_headers(downstream: Iterable[Header], fixed: FixedHeaders) -> list[Header]:
     """Return the headers of the request to the provider."""
-    stripped = STRIPPED_FROM_REQUESTS
-    headers = [
-        item
-        for item in downstream
-        if item[0] not in stripped and item[0] not in fixed.names and not item[0].startswith(OWN_PREFIX)
-    ]
-    headers = _without_named(downstream, headers)
-    sent = {name for name, _ in headers}
+    headers: list[Header] = []
+    named = b""
+    for item in downstream:
+        name = item[0]
+        if name in STRIPPED_FROM_REQUESTS:
+            named = item[1] if name == b"connection" else named
+        elif name not in fixed.names and not name.startswith(OWN_PREFIX):
+            headers.append(item)
+    headers = _without_named(headers, named)
+    sent = [name for name, _ in headers]
     headers += [item for item in fixed.defaults if item[0] not in sent]
     headers += fixed.items
     return headers
@@ -147,18 +150,20 @@ def request_headers(downstream: Sequence[Header], fixed: FixedHeaders) -> list[H
 
 def response_headers(upstream: Iterable[Header]) -> list[Header]:
     """Return the headers of the answer that go downstream; names may be of any case, and come out lower."""
-    received = [(name.lower(), value) for name, value in upstream]
-    stripped = STRIPPED_FROM_RESPONSES
-    headers = [item for item in received if item[0] not in stripped and not item[0].startswith(OWN_PREFIX)]
-    return _without_named(received, headers)
+    headers: list[Header] = []
+    named = b""
+    for received, value in upstream:
+        name = received.lower()
+        if name in STRIPPED_FROM_RESPONSES:
+            named = value if name == b"connection" else named
+        elif not name.startswith(OWN_PREFIX):
+            headers.append((name, value))
+    return _without_named(headers, named)
 
 
-def _without_named(received: Sequence[Header], headers: list[Header]) -> list[Header]:
-    """Drop what `Connection` names as meant for this hop only."""
-    named = {
-        token.strip().lower()
-        for name, value in received
-        if name == b"connection"
-        for token in value.split(b",")
-    } - {b"close", b"keep-alive"}
-    return [item for item in headers if item[0] not in named] if named else headers
+def _without_named(headers: list[Header], connection: bytes) -> list[Header]:
+    """Drop what the `Connection` header names as meant for this hop only."""
+    if connection.lower() in _USUAL_CONNECTIONS:
+        return headers
+    named = {token.strip().lower() for token in connection.split(b",")}
+    return [item for item in headers if item[0] not in named]

@@ -82,15 +82,24 @@ class SSEParser:
         """Return the complete events of the buffer and where the rest begins."""
         events: list[Event] = []
         start = 0
+        if b"\r" not in buffer:
+            # Nearly every stream: the same as below, several times faster.
+            while (found := buffer.find(b"\n\n", scan)) >= 0:
+                start = scan = self._take(events, buffer, start, found + 2)
+            return events, start
         while (match := _EVENT_END.search(buffer, scan)) is not None:
             end = match.end()
             if end == len(buffer) and buffer.endswith(b"\r"):
                 break
-            if end - start > self._max_event_bytes:
-                raise SSETooLarge(events, bytes(buffer[start:]), self._max_event_bytes)
-            events.append(self._event(bytes(buffer[start:end])))
-            start = scan = end
+            start = scan = self._take(events, buffer, start, end)
         return events, start
+
+    def _take(self, events: list[Event], buffer: bytes | bytearray, start: int, end: int) -> int:
+        """Add the event between the two places; return the second."""
+        if end - start > self._max_event_bytes:
+            raise SSETooLarge(events, bytes(buffer[start:]), self._max_event_bytes)
+        events.append(self._event(bytes(buffer[start:end])))
+        return end
 
     def finish(self) -> Event | None:
         """Return what stands unfinished at the end of the stream, None if nothing does.

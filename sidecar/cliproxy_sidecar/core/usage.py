@@ -6,7 +6,6 @@ an answer.
 """
 
 import re
-from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import msgspec
@@ -29,8 +28,7 @@ _USAGE_KEY: Final = re.compile(rb'(?<!\\)"usage"\s*:\s*(?=\{)')
 _TOKEN: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}]', re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """Disjoint token counts of one answer."""
 
     input: int = 0
@@ -118,7 +116,7 @@ class UsageMeter:
             return Usage(input=request_bytes // BYTES_PER_TOKEN, output=output, estimated=True)
         if self._fields and not self._final:
             # Cut off between the first usage and the last: the input is known, the output is not.
-            return replace(usage, output=max(usage.output, output), estimated=True)
+            return msgspec.structs.replace(usage, output=max(usage.output, output), estimated=True)
         return usage
 
     def _body_usage(self) -> dict[str, Any]:

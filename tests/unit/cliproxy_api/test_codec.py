@@ -1,0 +1,52 @@
+"""Documents survive the wire; nothing but `DecodeError` comes of bytes that are none."""
+
+import pytest
+
+from cliproxy_api import codec
+from cliproxy_api.report import Hello, ProviderTraffic, Report, Traffic
+from cliproxy_api.snapshot import Position, Running, Snapshot, SnapshotPush
+
+FIGURES = ProviderTraffic(requests=3, errors=1, latency_sum_ms=120, latency_buckets={50: 2, -1: 1})
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        Traffic(providers={"shop/claude": FIGURES}),
+        Hello(sidecar="app-1", namespace="shop", version="1", running=Running()),
+    ],
+)
+def test_a_report_line_says_what_was_told(report: Report) -> None:
+    line = codec.encode_report(report)
+
+    assert line.count(b"\n") == 1
+    assert codec.decode_report(line.strip()) == report
+
+
+def test_a_push_is_sealed_by_its_content() -> None:
+    snapshot = codec.seal(Snapshot(namespace="shop"))
+    body = codec.encode(SnapshotPush(position=Position(1, 2), snapshot=snapshot, secrets={}))
+
+    assert codec.decode_snapshot_push(body).snapshot == snapshot
+    with pytest.raises(codec.DecodeError, match="digest"):
+        codec.decode_snapshot_push(body.replace(b'"shop"', b'"shed"'))
+
+
+def test_an_unknown_schema_version_is_refused() -> None:
+    line = codec.encode_report(
+        Hello(schema_version=2, sidecar="a", namespace="b", version="1", running=Running())
+    )
+
+    with pytest.raises(codec.DecodeError, match="schema_version"):
+        codec.decode_report(line.strip())
+
+
+@pytest.mark.parametrize("line", [b"", b"{", b"[]", b'{"kind":"nobody"}', b"\xff", b"[" * 100_000])
+def test_bytes_that_are_no_report(line: bytes) -> None:
+    with pytest.raises(codec.DecodeError):
+        codec.decode_report(line)
+
+
+def test_a_huge_line_is_refused_unread() -> None:
+    with pytest.raises(codec.DecodeError, match="bytes"):
+        codec.decode_report(b" " * (codec.MAX_REPORT_LINE_BYTES + 1))

@@ -4,21 +4,19 @@ Closed passes; cooling refuses until an instant (a breaker's "open"); half-open 
 ramp lets a share pass. The failure threshold is the breaker's part, a provider's hint the cooldown's. Which
 scopes a target has, and permits, are `cooldown`'s; who was at fault is `outcome`'s; how long is `trip`'s.
 
-                 failure: hint, at-once class, or threshold reached
-        +------------------------------------------------+
-        |                                                v
-    +--------+                                      +---------+ <---+ later deadline
-    | closed |                                      | cooling | ----+ (failures in flight)
-    +--------+                                      +---------+
-        ^                                             |     ^
-        | last step over                  `until` has |     | a failure that is not late: level + 1
-        |                                      passed v     |
-    +--------+          trials passed            +-----------+
-    |  ramp  | <-------------------------------- | half-open |  (policy `probe: None` skips it)
-    +--------+                                   +-----------+
-        |                                              ^
-        +--- failure as when closed: cooling, level+1  |
-    A document of the operator may put any state in place of any other (`obey`); `close` leads home from all.
+                  failure: hint, at-once class, or threshold reached
+        +---------------------------------------------------+
+        |                                                   v
+    +--------+    a failure, weighed as if closed      +---------+ <---+ a later deadline
+    | closed |      (level + 1)  +-------------------> | cooling | ----+ (level stays)
+    +--------+                   |                     +---------+
+        ^                        |       `until` passed  |     ^  a failure, if
+        | last step over         |                       v     |  not late (level + 1)
+    +--------+ ------------------+                     +-----------+
+    |  ramp  | <-------------------------------------- | half-open |
+    +--------+   trials passed (`probe: None`: always) +-----------+
+
+A document of the operator may put any phase in place of any other (`obey`); `close` leads home from all.
 
 Led by the fleet (the policy shares its cooldowns and the link is attached), the moves after `until` are the
 operator's and come by document. Alone (cut off, the policy is `Sidecar`, or the document has not moved on for
@@ -150,10 +148,11 @@ class ScopeState:
         """Note that a trial of the present half-open phase has passed."""
         self.passed += 1
         level, led = self.level, self.led(attached=attached)
-        if self.passed >= self.rules.recovery.trials:
+        if self.passed == self.rules.recovery.trials:
+            # From here the operator's time to move on counts; later passes do not give it more.
             self.until = now
-            if self.alone or not led:
-                self._ramp(now, above=0)
+        if self.passed >= self.rules.recovery.trials and (self.alone or not led):
+            self._ramp(now, above=0)
         return (TrialSettled(scope=self.scope, level=level),) if led else ()
 
     def fail(self, failure: Failure, now: float) -> tuple[Report, ...]:
@@ -224,15 +223,18 @@ class ScopeState:
 
     def close(self, now: float) -> None:
         """Let everything pass and forget the failures; answers still on their way are late."""
-        self._enter(None)
-        self.since, self.level, self.share_percent = now, 0, WHOLE
-        self.own = self.alone = self.here = False
+        self._close(now)
         self.count.clear()
 
     # ----------------------------------------------------------------- moves
     def _enter(self, phase: CooldownPhase | None) -> None:
         self.phase, self.epoch = phase, self.epochs.begin()
         self.trial, self.passed = None, 0
+
+    def _close(self, at: float) -> None:
+        self._enter(None)
+        self.since, self.level, self.share_percent = at, 0, WHOLE
+        self.own = self.alone = self.here = False
 
     def _half_open(self, at: float) -> None:
         self._enter(CooldownPhase.HALF_OPEN)
@@ -242,7 +244,8 @@ class ScopeState:
     def _ramp(self, at: float, *, above: int) -> None:
         share = next((step for step in self.rules.recovery.ramp_percent if step > above), None)
         if share is None:
-            self.close(at)
+            # Time alone forgives nothing: failures in a row go on counting.
+            self._close(at)
             return
         if self.phase is not CooldownPhase.RAMP:
             self._enter(CooldownPhase.RAMP)

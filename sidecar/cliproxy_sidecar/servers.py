@@ -16,6 +16,7 @@ import uvicorn
 
 from cliproxy_sidecar.runtime.asgi import App
 from cliproxy_sidecar.runtime.tasks import Tasks
+from cliproxy_sidecar.serverprotocol import BoundedHttpProtocol
 
 BACKLOG: Final = 2048
 KEEP_ALIVE_S: Final = 75
@@ -115,7 +116,7 @@ def _bind(door: Door) -> socket.socket:
 def _config(app: App, drain_timeout_s: float) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=BoundedHttpProtocol,
         ws="none",
         lifespan="off",
         interface="asgi3",

@@ -1,0 +1,166 @@
+"""Streams: first content at once, at the caller's pace, no way back after it, and nobody left behind."""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from cliproxy_api.snapshot import Timeouts
+from cliproxy_dev.providers.provider import ScriptedProvider
+from cliproxy_dev.providers.script import HalfStream, Hang, Normal, Raw, StreamError
+from support import build
+from support.sidecar import HOST, RunningSidecar, eventually, running_sidecar
+
+SHORT = Timeouts(connect_s=1.0, first_byte_s=0.5, idle_s=0.3, total_s=5.0)
+CHAT = {"model": "gpt-4o", "stream": True, "messages": [{"role": "user", "content": "Hello"}]}
+
+
+@contextlib.asynccontextmanager
+async def raw_call(
+    sidecar: RunningSidecar, body: object
+) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """Send a chat request on a connection of its own and hand it over."""
+    reader, writer = await asyncio.open_connection(HOST, sidecar.proxy_port)
+    data = json.dumps(body).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: {len(data)}\r\n\r\n"
+    writer.write(head.encode() + data)
+    try:
+        yield reader, writer
+    finally:
+        writer.transport.abort()
+
+
+async def test_content_goes_out_as_soon_as_it_is_there(scripted_openai: ScriptedProvider) -> None:
+    scripted_openai.script(HalfStream(events=3, ending="hang"))
+    async with (
+        running_sidecar(build.push(build.built(scripted_openai))) as sidecar,
+        raw_call(sidecar, CHAT) as (
+            reader,
+            _,
+        ),
+    ):
+        async with asyncio.timeout(5):
+            seen = await reader.readuntil(b"You ")
+    assert b"200 OK" in seen
+
+
+@pytest.mark.parametrize("ending", ["close", "reset", "hang"])
+async def test_a_cut_after_content_ends_in_an_error_event(
+    ending: str, scripted_openai: ScriptedProvider
+) -> None:
+    scripted_openai.script(HalfStream(events=3, ending=ending))  # type: ignore[arg-type]
+    async with (
+        ScriptedProvider(kind="openai", name="spare") as spare,
+        running_sidecar(
+            build.push(
+                build.built(scripted_openai, timeouts=SHORT), build.built(spare, name="spare", priority=2)
+            )
+        ) as sidecar,
+    ):
+        response = await sidecar.chat(stream=True)
+        assert response.status_code == 200
+        last = [line for line in response.text.split("\n\n") if line][-1]
+        assert json.loads(last.removeprefix("data: "))["error"]["code"] == "upstream_failed"
+        assert "[DONE]" not in response.text
+        assert response.headers["x-cliproxy-provider"] == "gpt"
+        assert spare.requests == []
+        (line,) = sidecar.log_lines("request_failed")
+        assert (line["error_class"], line["status"]) == ("StreamError", 200)
+
+
+async def test_a_cut_anthropic_stream_ends_in_its_own_kind_of_event(
+    scripted_anthropic: ScriptedProvider,
+) -> None:
+    scripted_anthropic.script(HalfStream(events=4, ending="reset"))
+    async with running_sidecar(build.push(build.built(scripted_anthropic, models=("claude",)))) as sidecar:
+        response = await sidecar.message(stream=True)
+    last = [block for block in response.text.split("\n\n") if block][-1].split("\n")
+    assert last[0] == "event: error"
+    assert json.loads(last[1].removeprefix("data: "))["error"]["type"] == "api_error"
+
+
+async def test_an_error_event_after_content_passes_and_counts(scripted_anthropic: ScriptedProvider) -> None:
+    event = (
+        'event: error\ndata: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}\n\n'
+    )
+    scripted_anthropic.script(StreamError(event=event, events=4))
+    async with running_sidecar(build.push(build.built(scripted_anthropic, models=("claude",)))) as sidecar:
+        response = await sidecar.message(stream=True)
+        assert response.text.endswith(event)
+        assert response.text.count("event: error") == 1
+        cooling = (await sidecar.get("/v0/operations/cooldown/status")).json()["cooldown_periods"]["claude"]
+        assert (cooling["class"], cooling["model"]) == ("Overloaded", "claude")
+
+
+async def test_a_cut_body_that_has_begun_breaks_the_callers_connection(
+    scripted_openai: ScriptedProvider,
+) -> None:
+    head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 3000000\r\n\r\n"
+    scripted_openai.script(Raw(data=head + '{"data": "' + "y" * 2_000_000))
+    async with running_sidecar(build.push(build.built(scripted_openai))) as sidecar:
+        with pytest.raises(httpx.RemoteProtocolError):
+            await sidecar.chat()
+        (line,) = sidecar.log_lines("request_failed")
+    assert (line["error_class"], line["status"]) == ("StreamError", 200)
+
+
+async def test_a_caller_that_leaves_takes_the_providers_call_with_it(
+    scripted_openai: ScriptedProvider,
+) -> None:
+    scripted_openai.script(HalfStream(events=3, ending="hang"), Hang())
+    async with running_sidecar(build.push(build.built(scripted_openai))) as sidecar:
+        for waits_for in (b"You ", b""):
+            async with raw_call(sidecar, CHAT) as (reader, _):
+                async with asyncio.timeout(5):
+                    if waits_for:
+                        await reader.readuntil(waits_for)
+                await eventually(lambda: scripted_openai.connections == 1, what="the upstream call")
+                await eventually(lambda: sidecar.sidecar.metrics.active == 1, what="the request")
+            await eventually(lambda: scripted_openai.connections == 0, what="the cancelled upstream call")
+        await eventually(lambda: len(sidecar.log_lines("request_failed")) == 2, what="two log lines")
+        assert [line["status"] for line in sidecar.log_lines("request_failed")] == [499, 499]
+        assert sidecar.sidecar.machines.cooldowns.outstanding == 0
+        assert not [
+            sample for sample in await sidecar.metrics() if sample.startswith("cliproxy_errors_total{")
+        ]
+        status = (await sidecar.get("/v0/operations/providers/status")).json()["providers"]["gpt"]
+        assert (status["status"], status["requests_last_minute"]) == ("healthy", 0)
+
+
+async def test_a_slow_reader_slows_the_provider_down_and_fills_no_memory(
+    scripted_openai: ScriptedProvider,
+) -> None:
+    words = "word " * 6_000_000
+    scripted_openai.script(Normal(text=words, chunks=1000))
+    async with (
+        running_sidecar(build.push(build.built(scripted_openai))) as sidecar,
+        raw_call(sidecar, CHAT) as (
+            reader,
+            writer,
+        ),
+    ):
+        writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await eventually(lambda: sidecar.sidecar.metrics.active == 1, what="the request")
+        proxy: Any = sidecar.sidecar.servers._running[0][0].server_state.connections
+        (call,) = [connection for connection in proxy if connection.cycle is not None]
+        await eventually(lambda: call.flow.write_paused, what="back-pressure")
+        assert call.transport.get_write_buffer_size() < 1_000_000
+        writer.transport.resume_reading()  # type: ignore[attr-defined]
+        async with asyncio.timeout(20):
+            pieces = [b""]
+            while b"[DONE]" not in pieces[-1]:
+                pieces.append(await reader.read(1 << 20))
+    body = b"".join(pieces)
+    assert body.count(b"word") == 6_000_000
+
+
+async def test_many_streams_at_once_do_not_mix(scripted_openai: ScriptedProvider) -> None:
+    async with running_sidecar(build.push(build.built(scripted_openai))) as sidecar:
+        answers = await asyncio.gather(*(sidecar.chat(prompt=f"number-{n}", stream=True) for n in range(40)))
+    for number, answer in enumerate(answers):
+        assert f"number-{number}." in answer.text
+        assert answer.text.endswith("data: [DONE]\n\n")

@@ -4,7 +4,6 @@ The policy (`snapshot.CooldownRules`) is read here; how one scope goes on is `fl
 providers and the sidecars are `fleet`'s.
 """
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ from cliproxy_api.trip import class_duration_s, retrip_s, trip_rule
 from cliproxy_api.vocabulary import CooldownPhase, CooldownScope, OutcomeClass, RecoveryProbe, ScopeKind, Trip
 from cliproxy_operator.fleet_restore import Restored
 from cliproxy_operator.fleet_scope import MAX_LEVEL, TRIAL_MAX_S, Finding, ScopeCooldown, Way
+from cliproxy_operator.fleet_turn import Pick, Turn
 from cliproxy_operator.fleet_window import DayCount, FailureWindow
 from cliproxy_operator.instants import rounded_up
 from cliproxy_operator.view import SidecarId
@@ -32,8 +32,6 @@ MAX_EVIDENCE_CHARS: Final = 128
 
 _ENDED_BY_NEW_KEY: Final = frozenset({OutcomeClass.AUTH, OutcomeClass.QUOTA_MONEY})
 
-Pick = Callable[[frozenset[SidecarId]], SidecarId | None]
-
 
 class ProviderCooldowns:
     """The fleet's cooldowns of one provider."""
@@ -41,7 +39,7 @@ class ProviderCooldowns:
     def __init__(self, provider: Provider, *, pick: Pick, chance: Chance) -> None:
         self.provider = provider
         self.trips = DayCount()
-        self._pick = pick
+        self._turn = Turn(pick)
         self._chance = chance
         self._entries: dict[Scope, ScopeCooldown] = {}
         self._windows: dict[Scope, FailureWindow] = {}
@@ -137,28 +135,39 @@ class ProviderCooldowns:
     def started(self, report: TrialStarted, sidecar: SidecarId, now: datetime) -> bool:
         """Note that a trial is under way; return whether anything changed."""
         entry = self._entries.get(report.scope)
-        return entry is not None and entry.trial_started(sidecar, report.level, self._way(), now)
+        started = (
+            entry is not None
+            and self._turn.claim(sidecar)
+            and entry.start_trial(report.level, self._way(), now)
+        )
+        return self._share_turn(now) or started
 
     def settled(self, report: TrialSettled, now: datetime) -> bool:
         """Count a passed trial; return whether anything changed."""
         entry = self._entries.get(report.scope)
-        passed = entry is not None and entry.trial_passed(report.level, self._way(), now)
-        return self._sweep([entry] if entry is not None and passed else [])
+        if entry is None or not entry.trial_passed(report.level, self._way(), now):
+            return False
+        self._turn.settled(now)
+        return self._sweep([entry], now)
 
     def probed(self, *, healthy: bool, now: datetime) -> bool:
         """Take a health check's verdict; return whether anything changed."""
         way = self._way()
-        return self._sweep([one for one in self._all() if one.probed(healthy=healthy, way=way, now=now)])
+        return self._sweep([one for one in self._all() if one.probed(healthy=healthy, way=way, now=now)], now)
 
     def sidecars_changed(self, now: datetime, *, gone: SidecarId | None = None) -> bool:
-        """Hand permits on after a sidecar came or went; return whether anything changed."""
-        way = self._way()
-        return self._sweep([one for one in self._all() if one.sidecars_changed(way, now, gone=gone)])
+        """Hand the permit on after a sidecar came or went; return whether anything changed."""
+        if gone is None:
+            self._turn.came(now)
+        elif self._turn.went(gone, now):
+            for entry in self._entries.values():
+                entry.trial_until = None
+        return self._share_turn(now)
 
     def advance(self, now: datetime) -> bool:
         """Move on what is due; return whether anything changed."""
         way = self._way()
-        return self._sweep([one for one in self._all() if one.advance(way, now)])
+        return self._sweep([one for one in self._all() if one.advance(way, now)], now)
 
     def wake_at(self) -> datetime | None:
         """Return when `advance` has something to do."""
@@ -218,17 +227,28 @@ class ProviderCooldowns:
             probe=probe,
             trial_max=timedelta(seconds=min(self.provider.timeouts.total_s, TRIAL_MAX_S)),
             probe_wait=timedelta(seconds=check.interval_s + check.timeout_s),
-            pick=self._pick,
         )
 
     def _all(self) -> list[ScopeCooldown]:
         return list(self._entries.values())
 
-    def _sweep(self, moved: list[ScopeCooldown]) -> bool:
+    def _sweep(self, moved: list[ScopeCooldown], now: datetime) -> bool:
         for entry in moved:
             if entry.closed:
                 self._drop(entry.scope)
-        return bool(moved)
+        return self._share_turn(now) or bool(moved)
+
+    def _share_turn(self, now: datetime) -> bool:
+        """Move the permit on if it is time, and tell the scopes that wait for one; whether any changed."""
+        way = self._way()
+        waiting = [entry for entry in self._entries.values() if entry.waits_for_trial(way)]
+        if not waiting:
+            self._turn.rest()
+            return False
+        busy = [entry.trial_until for entry in waiting if entry.trial_until is not None]
+        self._turn.advance(max(busy, default=None), now)
+        until = self._turn.until or now
+        return any([entry.hold(self._turn.holder, until) for entry in waiting])  # noqa: C419 -- all are told
 
     def _drop(self, scope: Scope) -> None:
         # Old failures must not trip a scope that has just come back.

@@ -2,16 +2,15 @@
 
            trip                 until                trials passed              last step over
   (closed) ────> COOLING ──────────────> HALF_OPEN ───────────────> RAMP 10..100 % ──────────> (closed)
-                  ^  │ until, no probe       │  ^ permit unused: next sidecar   │ ^ next step
+                  ^  │ until, no probe       │  ^ another sidecar's turn        │ ^ next step
                   │  └───────────────────────│──┴───────────> RAMP              └─┘
                   └── trip ──────────────────┴──────────────────┘
 
 Every phase has an `until`; left alone a scope closes in bounded time: a permit that nobody uses for
-`PATIENCE_S` means that nobody asks for the scope, and the ramp lets a small share try. `fleet_provider` keeps
-a provider's scopes and knows its policy.
+`PATIENCE` means that nobody asks for the scope, and the ramp lets a small share try. `fleet_provider` keeps
+a provider's scopes and knows its policy; whose turn it is to try is `fleet_turn`'s.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final, Self, assert_never
@@ -24,13 +23,8 @@ from cliproxy_operator.view import SidecarId
 
 RETOLD: Final = timedelta(seconds=2)
 """A trip this close to the known end is the same one, told again over a slow link."""
-PERMIT: Final = timedelta(seconds=5)
-"""How long a sidecar may leave the permit for a trial unused while others could have it."""
-PERMIT_ALONE: Final = timedelta(seconds=60)
-"""The same when there is no other: nothing is gained by telling it more often."""
-HANDOVER: Final = timedelta(seconds=1)
-"""Between taking the permit back and giving it to another: time for "a trial has started" to arrive."""
-PATIENCE_S: Final = 600.0
+PATIENCE: Final = timedelta(seconds=600)
+"""How long a permit may go unused by everybody before the ramp begins without a trial."""
 TRIAL_MAX_S: Final = 120.0
 """A trial that takes longer no longer keeps the permit."""
 MAX_LEVEL: Final = 1000
@@ -58,8 +52,6 @@ class Way:
     trial_max: timedelta
     probe_wait: timedelta
     """Longest time between two results of the health check."""
-    pick: Callable[[frozenset[SidecarId]], SidecarId | None]
-    """Which sidecar may try next, besides these; None: there is no other."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -78,13 +70,12 @@ class ScopeCooldown:
     share_percent: int = 0
     holder: SidecarId | None = None
     """Half-open: who may send a trial."""
-    in_trial: bool = False
-    """Half-open: whether the holder says that it has sent one."""
+    trial_until: datetime | None = None
+    """Half-open: the holder has sent a trial, which takes too long from then on."""
     closed: bool = False
     _cooled_until: datetime
     _step: int = 0
     _passed: int = 0
-    _tried: frozenset[SidecarId] = frozenset()
     _waiting_since: datetime
 
     @classmethod
@@ -117,25 +108,32 @@ class ScopeCooldown:
                 if way.probe is RecoveryProbe.NONE:
                     self._ramp(way, 0, now)
                 else:
-                    self._half_open(way, now)
+                    self.phase, self._waiting_since = CooldownPhase.HALF_OPEN, now
+                    self._wait(way, now)
             case CooldownPhase.HALF_OPEN:
-                self._hand_on(way, now)
+                return self._wait(way, now)
             case CooldownPhase.RAMP:
                 self._ramp(way, self._step + 1, now)
             case _:
                 assert_never(self.phase)
         return True
 
-    def trial_started(self, sidecar: SidecarId, level: int, way: Way, now: datetime) -> bool:
-        """Note that the permit is in use; return whether anything changed."""
-        ours = (
-            self.phase is CooldownPhase.HALF_OPEN and level == self.level and self.holder in (None, sidecar)
-        )
-        if not ours or way.probe is not RecoveryProbe.REQUEST:
+    def waits_for_trial(self, way: Way) -> bool:
+        """Whether a permit is wanted here; `fleet_turn` says whose it is."""
+        return self.phase is CooldownPhase.HALF_OPEN and way.probe is RecoveryProbe.REQUEST
+
+    def hold(self, holder: SidecarId | None, until: datetime) -> bool:
+        """Take note of who has the permit, and how long; return whether that is new."""
+        before = (self.holder, self.until)
+        self.holder, self.until = holder, until
+        return before != (holder, until)
+
+    def start_trial(self, level: int, way: Way, now: datetime) -> bool:
+        """Note that the permit is in use; return whether it is one of this level."""
+        if not self.waits_for_trial(way) or level != self.level:
             return False
-        self.holder, self.in_trial = sidecar, True
+        self.trial_until = now + way.trial_max
         self._waiting_since = now
-        self.until = now + way.trial_max
         return True
 
     def trial_passed(self, level: int, way: Way, now: datetime) -> bool:
@@ -143,11 +141,9 @@ class ScopeCooldown:
         if self.phase is not CooldownPhase.HALF_OPEN or level != self.level:
             return False
         self._passed += 1
-        self.in_trial = False
+        self.trial_until = None
         if self._passed >= way.recovery.trials:
             self._ramp(way, 0, now)
-        else:
-            self.until = now + PERMIT
         return True
 
     def probed(self, *, healthy: bool, way: Way, now: datetime) -> bool:
@@ -158,27 +154,6 @@ class ScopeCooldown:
         if healthy:
             self._ramp(way, 0, now)
         return healthy
-
-    def sidecars_changed(self, way: Way, now: datetime, *, gone: SidecarId | None = None) -> bool:
-        """Give the permit on if its holder has gone, or if nobody held it; return whether it changed."""
-        if self.phase is not CooldownPhase.HALF_OPEN or way.probe is not RecoveryProbe.REQUEST:
-            return False
-        if gone is not None:
-            self._tried -= {gone}
-            if self.holder != gone:
-                return False
-            self.holder, self.in_trial = None, False
-        elif self.holder is not None:
-            # A newcomer need not wait for what was meant for a lonely sidecar.
-            early = now + PERMIT
-            if self.in_trial or self.until <= early:
-                return False
-            self.until = early
-            return True
-        elif self.until <= now + HANDOVER:
-            return False
-        self._give(way, now)
-        return True
 
     def resume(self, phase: CooldownPhase, share_percent: int, ramp: tuple[int, ...]) -> None:
         """Continue where an earlier leader was; `until` stays. A trial begins anew."""
@@ -218,44 +193,24 @@ class ScopeCooldown:
         self.reason = finding.reason
         self.evidence = finding.evidence
         self.share_percent = 0
-        self.holder = None
-        self.in_trial = False
+        self.holder = self.trial_until = None
         self._step = self._passed = 0
-        self._tried = frozenset()
         self._waiting_since = finding.until
 
-    def _half_open(self, way: Way, now: datetime) -> None:
-        self.phase = CooldownPhase.HALF_OPEN
-        self._waiting_since = now
-        self._hand_on(way, now)
-
-    def _hand_on(self, way: Way, now: datetime) -> None:
-        if now >= self._waiting_since + timedelta(seconds=PATIENCE_S):
+    def _wait(self, way: Way, now: datetime) -> bool:
+        """Half-open: return whether anything moved. Permits are not moved here."""
+        if now >= self._waiting_since + PATIENCE:
             self._ramp(way, 0, now)
-        elif way.probe is not RecoveryProbe.REQUEST:
-            self.holder, self.in_trial = None, False
-            self.until = now + way.probe_wait
-        elif self.holder is not None and way.pick(frozenset({self.holder})) is not None:
-            self.holder, self.in_trial = None, False
-            self.until = now + HANDOVER
+        elif way.probe is RecoveryProbe.REQUEST:
+            return False
         else:
-            self._give(way, now)
-
-    def _give(self, way: Way, now: datetime) -> None:
-        chosen = way.pick(self._tried)
-        if chosen is None:
-            # Everybody has had it: from the beginning.
-            self._tried = frozenset()
-            chosen = way.pick(self._tried)
-        self.holder, self.in_trial = chosen, False
-        alone = chosen is None or way.pick(frozenset({chosen})) is None
-        self.until = now + (PERMIT_ALONE if alone else PERMIT)
-        if chosen is not None:
-            self._tried |= {chosen}
+            self.holder = self.trial_until = None
+            self.until = now + way.probe_wait
+        return True
 
     def _ramp(self, way: Way, step: int, now: datetime) -> None:
         steps = way.recovery.ramp_percent
-        self.holder, self.in_trial = None, False
+        self.holder = self.trial_until = None
         self.closed = step >= len(steps)
         if not self.closed:
             self.phase = CooldownPhase.RAMP

@@ -44,13 +44,15 @@ def percentile_ms(buckets: Mapping[int, int], share: float) -> float | None:
     """Estimate the latency in ms that `share` (0 to 1) of the attempts do not exceed; None without any.
 
     Attempts are taken as evenly spread inside their bucket. Above the last bound nothing more is known than
-    that bound. Unknown bounds are read as bounds of their own; counts below 1 do not count.
+    that bound. Unknown bounds are read as bounds of their own; bounds and counts below 1 do not count.
     """
-    counts = {bound: count for bound, count in buckets.items() if count > 0}
+    counts = {
+        bound: count for bound, count in buckets.items() if count > 0 and (bound > 0 or bound == OVERFLOW)
+    }
     total = sum(counts.values())
     if not total:
         return None
-    wanted = max(share, 0.0) * total
+    wanted = min(max(share, 0.0), 1.0) * total
     below_ms, seen = 0.0, 0
     for bound in sorted(bound for bound in counts if bound != OVERFLOW):
         lower_ms = float(max((known for known in BOUNDS_MS if known < bound), default=0))

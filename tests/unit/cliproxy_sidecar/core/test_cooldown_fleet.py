@@ -3,6 +3,7 @@
 import pytest
 
 from cliproxy_api.report import Failed, TrialSettled, TrialStarted, Tripped
+from cliproxy_api.scope import Scope
 from cliproxy_api.state import FleetCooldown
 from cliproxy_api.vocabulary import CooldownPhase, OutcomeClass, RecoveryProbe
 from cliproxy_sidecar.core.cooldown import Cooldowns
@@ -343,3 +344,10 @@ def test_without_a_probe_the_fleet_begins_the_ramp_too() -> None:
     cooldowns = machine(provider(cooldown=rules(recovery={"probe": RecoveryProbe.NONE})), attached=True)
     cooldowns.adopt(push(entry(until_s=10.0)), 0.0)
     assert only(cooldowns, 10.0 + GRACE_S).phase is RAMP
+
+
+def test_what_the_configuration_lacks_may_come_and_go_unseen() -> None:
+    cooldowns = machine(attached=True)
+    cooldowns.adopt(push(entry(Scope(provider="ns/of another profile"))), 0.0)
+    cooldowns.adopt(push(), 1.0)
+    assert cooldowns.is_idle

@@ -1,4 +1,4 @@
-"""The operator's rights on the local control plane: the chart's own rules, bound to a group instead of an account.
+"""The operator's rights on the local control plane: the chart's own rules, bound to a group.
 
 So whatever the chart forgets to grant, `make run` and the cluster tests miss as well.
 """

@@ -37,7 +37,7 @@ def create_app(machines: Machines, metrics: Metrics, snapshot: Callable[[], Snap
 
     @app.get("/v0/operations/providers/status")
     async def providers_status() -> dict[str, Any]:
-        return views.providers_status(machines, _now())
+        return views.providers_status(machines, snapshot(), _now())
 
     @app.get("/v0/operations/cooldown/status")
     async def cooldown_status() -> dict[str, Any]:

@@ -47,12 +47,17 @@ class Now:
         return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def providers_status(machines: Machines, now: Now) -> dict[str, Any]:
-    """Return every provider's health, cooldown and last minute."""
+def providers_status(machines: Machines, snapshot: Snapshot | None, now: Now) -> dict[str, Any]:
+    """Return every provider's health, cooldown and last minute, and which generation of it runs here."""
     cooling = _by_provider(machines.active())
+    objects = snapshot.objects if snapshot is not None else ()
+    generations = {f"{it.namespace}/{it.name}": it.generation for it in objects if it.kind == "LLMProvider"}
     return {
         "providers": {
-            provider.name: _provider_status(machines, provider, cooling.get(provider.id, []), now)
+            provider.name: {
+                **_provider_status(machines, provider, cooling.get(provider.id, []), now),
+                "generation": generations.get(provider.id),
+            }
             for provider in machines.providers
         }
     }

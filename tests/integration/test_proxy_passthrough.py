@@ -61,7 +61,8 @@ async def test_a_stream_passes_byte_for_byte(scripted_openai: ScriptedProvider) 
         b": keep-alive\n\n"
         b'data: {"choices":[{"delta":{"role":"assistant"}}]}\r\n\r\n'
         b'data:{"choices":[{"delta":{"content":"a\\u00e9"}}]}\n\n'
-        b'id: 7\nretry: 10\ndata: {"choices":[],\ndata: "usage":{"prompt_tokens":5,"completion_tokens":2}}\n\n'
+        b'id: 7\nretry: 10\ndata: {"choices":[],\n'
+        b'data: "usage":{"prompt_tokens":5,"completion_tokens":2}}\n\n'
         b"data: [DONE]\n\n"
     )
     head = f"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {len(events)}\r\n\r\n"

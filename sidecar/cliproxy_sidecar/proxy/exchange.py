@@ -159,6 +159,7 @@ class Exchange:
         result = await attempt.open(self._plan.lines[target.provider_id].upstream, request)
         if isinstance(result, Answer):
             return Commit(attempt, result)
+        result = replace(result, outcome=self._plan.cleaned(result.outcome))
         self._settle(result.outcome)
         return self._after(target, result)
 
@@ -231,7 +232,8 @@ class Exchange:
         finally:
             billed = self._operation is not COUNT_TOKENS
             usage = relay.meter.result(request_bytes=len(self._body)) if billed else _NOTHING
-            self._settle(relay.outcome or CANCELLED, usage)
+            outcome = relay.outcome or CANCELLED
+            self._settle(outcome if outcome.code is None else self._plan.cleaned(outcome), usage)
 
     async def _pass_on(self, step: PassOn) -> None:
         answer = step.answer

@@ -6,17 +6,19 @@ where the provider's pool settings did not change. What to choose is `core.selec
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
 from cliproxy_api.snapshot import ConnectionPool, Credential, Provider, SnapshotPush
 from cliproxy_sidecar.core.dialect import Operation, upstream_url
 from cliproxy_sidecar.core.headers import FixedHeaders, Header, UnusableCredentialError, fixed_headers
+from cliproxy_sidecar.core.outcome import Outcome
 from cliproxy_sidecar.core.routing import RoutingTable
 from cliproxy_sidecar.core.selection import Chooser
 from cliproxy_sidecar.core.target import Target
 from cliproxy_sidecar.proxy.upstream import Upstream
+from cliproxy_sidecar.runtime.logs import HIDDEN
 from cliproxy_sidecar.runtime.machines import Machines
 from cliproxy_sidecar.runtime.tasks import Tasks
 
@@ -76,6 +78,13 @@ class Plan:
         if len(usable) == len(provider.credentials):
             return provider
         return msgspec.structs.replace(provider, credentials=tuple(usable))
+
+    def cleaned(self, outcome: Outcome) -> Outcome:
+        """Return the outcome without our keys: a provider may repeat one as its error's code."""
+        said = f"{outcome.code} {outcome.header}".encode()
+        if not any(secret in said for secret in self.secrets):
+            return outcome
+        return replace(outcome, code=HIDDEN, header=None)
 
     def route(self, target: Target, operation: Operation) -> Route:
         """Return the address and fixed headers for an operation at a target."""

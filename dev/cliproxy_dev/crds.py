@@ -12,11 +12,14 @@ from typing import Any, Final
 
 import yaml
 
-SOURCE: Final = Path(__file__).resolve().parents[2] / "crds"
+_ROOT: Final = Path(__file__).resolve().parents[2]
+SOURCE: Final = _ROOT / "crds"
+CHART: Final = _ROOT / "charts" / "cliproxy-operator" / "crds"
+"""Helm cannot read files from outside a chart, so the chart holds copies."""
 CEL_SINCE_MINOR: Final = 25
 """From here on `x-kubernetes-validations` is on by default; kubectl refuses it against older servers."""
-SELECTABLE_SINCE_MINOR: Final = 30
-"""From here on servers know `selectableFields`."""
+SELECTABLE_SINCE_MINOR: Final = 31
+"""From here on `selectableFields` is on by default."""
 
 
 def load_sources(folder: Path = SOURCE) -> list[dict[str, Any]]:
@@ -53,6 +56,18 @@ def render(*, minor: int, folder: Path = SOURCE) -> str:
     return yaml.safe_dump_all(for_server(minor=minor, folder=folder), sort_keys=False, width=108)
 
 
+def copy_to_chart(source: Path = SOURCE, chart: Path = CHART) -> list[str]:
+    """Make the chart's CRDs the same files as the source's; return the names of those that were not."""
+    chart.mkdir(parents=True, exist_ok=True)
+    wanted = {file.name: file.read_bytes() for file in sorted(source.glob("*.yaml"))}
+    present = {file.name: file.read_bytes() for file in chart.glob("*.yaml")}
+    for name in present.keys() - wanted.keys():
+        (chart / name).unlink()
+    for name, content in wanted.items():
+        (chart / name).write_bytes(content)
+    return sorted(name for name in wanted.keys() | present.keys() if wanted.get(name) != present.get(name))
+
+
 def _drop_cel(schema: dict[str, Any]) -> None:
     schema.pop("x-kubernetes-validations", None)
     below = [*schema.get("properties", {}).values(), schema.get("items"), schema.get("additionalProperties")]
@@ -69,7 +84,11 @@ def main(arguments: list[str] | None = None) -> int:
     command.add_argument(
         "--minor", type=int, required=True, help="the server's minor version: 20 for v1.20.2"
     )
+    commands.add_parser("chart", help="refresh the chart's copies")
     chosen = parser.parse_args(arguments)
+    if chosen.command == "chart":
+        print("refreshed in the chart:", ", ".join(copy_to_chart()) or "nothing, it was up to date")
+        return 0
     sys.stdout.write(render(minor=chosen.minor))
     return 0
 

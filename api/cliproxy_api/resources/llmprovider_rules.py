@@ -3,7 +3,6 @@
 import re
 from typing import Final
 
-from cliproxy_api.durations import parse_duration_s
 from cliproxy_api.resources.llmprovider_parts import AllowedNamespaces, Quota
 from cliproxy_api.resources.rule import Rule, all_keys, limit_rule, selector_rules
 from cliproxy_api.vocabulary import HealthCheckMode, NamespacesFrom, ProviderType, QuotaUnit
@@ -84,12 +83,6 @@ RULES: Final = (
         "Host, Content-Type, Content-Length, Connection and other headers of the protocol are set by the "
         "proxy; leave them out",
         lambda headers: _none_of(_PROTOCOL_HEADERS, headers),
-    ),
-    Rule(
-        "spec.timeouts",
-        "idle must not be longer than total; set both",
-        lambda timeouts: parse_duration_s(timeouts.idle) <= parse_duration_s(timeouts.total),
-        field="idle",
     ),
     limit_rule("spec.rateLimit"),
     Rule(

@@ -15,11 +15,12 @@ def test_all_four_kinds_are_there() -> None:
 
 
 def test_a_new_server_gets_the_source_unchanged() -> None:
-    assert crds.for_server(minor=30) == crds.load_sources()
+    assert crds.for_server(minor=31) == crds.load_sources()
 
 
 @pytest.mark.parametrize(
-    ("minor", "cel", "selectable"), [(24, False, False), (25, True, False), (30, True, True)]
+    ("minor", "cel", "selectable"),
+    [(24, False, False), (25, True, False), (30, True, False), (31, True, True)],
 )
 def test_features_appear_with_the_server_that_knows_them(minor: int, *, cel: bool, selectable: bool) -> None:
     for crd in crds.for_server(minor=minor):
@@ -46,3 +47,22 @@ def test_an_incomplete_checkout_is_named(tmp_path: Path) -> None:
 def test_render_writes_one_stream_of_all(capsys: pytest.CaptureFixture[str]) -> None:
     assert crds.main(["render", "--minor", "20"]) == 0
     assert list(yaml.safe_load_all(capsys.readouterr().out)) == crds.for_server(minor=20)
+
+
+def test_the_chart_holds_the_same_crds() -> None:
+    def files(folder: Path) -> dict[str, bytes]:
+        return {file.name: file.read_bytes() for file in folder.glob("*.yaml")}
+
+    assert files(crds.CHART) == files(crds.SOURCE), "run make crds"
+
+
+def test_a_changed_source_reaches_the_chart(tmp_path: Path) -> None:
+    source, chart = tmp_path / "crds", tmp_path / "chart"
+    source.mkdir()
+    chart.mkdir()
+    (source / "new.yaml").write_text("a: 1\n", "utf-8")
+    (chart / "old.yaml").write_text("b: 1\n", "utf-8")
+
+    assert crds.copy_to_chart(source, chart) == ["new.yaml", "old.yaml"]
+    assert [file.name for file in chart.iterdir()] == ["new.yaml"]
+    assert crds.copy_to_chart(source, chart) == []

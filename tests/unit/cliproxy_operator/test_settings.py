@@ -1,0 +1,86 @@
+"""The environment becomes settings, or every fault in it is named."""
+
+from pathlib import Path
+
+import pytest
+
+from cliproxy_api.vocabulary import LogLevel
+from cliproxy_operator.settings import VARIABLES, SettingsError, read_settings, usage
+
+TOKEN = {"CLIPROXY_CONTROL_TOKEN": "sixteen-characters"}
+
+
+def test_defaults() -> None:
+    settings = read_settings(TOKEN)
+
+    assert settings.namespaces == ()
+    assert (settings.host, settings.port, settings.control_port) == ("0.0.0.0", 8080, 8318)  # noqa: S104
+    assert (settings.lease_duration_s, settings.lease_renew_s, settings.lease_retry_s) == (6, 4, 1)
+    assert settings.resync_interval_s == 300
+    assert settings.log_level is LogLevel.INFO
+    assert settings.pod_name
+
+
+def test_values_are_read() -> None:
+    settings = read_settings(
+        TOKEN
+        | {"CLIPROXY_NAMESPACES": "b, a,,a", "CLIPROXY_LOG_LEVEL": "DEBUG", "CLIPROXY_ALLOW_LINK_LOCAL": "1"}
+    )
+
+    assert settings.namespaces == ("a", "b")
+    assert settings.log_level is LogLevel.DEBUG
+    assert settings.allow_link_local
+    assert not settings.allow_api_server
+
+
+def test_all_faults_are_named_at_once() -> None:
+    with pytest.raises(SettingsError) as caught:
+        read_settings(
+            {
+                "CLIPROXY_PORT": "70000",
+                "CLIPROXY_RESYNC_INTERVAL": "soon",
+                "CLIPROXY_LEASE_RETRY": "0s",
+                "CLIPROXY_LOG_LEVEL": "loud",
+                "CLIPROXY_ALLOW_API_SERVER": "yes",
+                "CLIPROXY_CONTROL_TOKEN": "short",
+            }
+        )
+
+    named = [line.partition(":")[0] for line in str(caught.value).splitlines()]
+    assert sorted(named) == [
+        "CLIPROXY_ALLOW_API_SERVER",
+        "CLIPROXY_CONTROL_TOKEN",
+        "CLIPROXY_LEASE_RETRY",
+        "CLIPROXY_LOG_LEVEL",
+        "CLIPROXY_PORT",
+        "CLIPROXY_RESYNC_INTERVAL",
+    ]
+    assert "short" not in str(caught.value).replace("CLIPROXY", "")
+
+
+def test_a_lease_that_cannot_work_is_refused() -> None:
+    with pytest.raises(SettingsError, match="must hold"):
+        read_settings(TOKEN | {"CLIPROXY_LEASE_RENEW": "10s"})
+
+
+def test_the_token_may_come_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "token"
+    file.write_text("a-token-in-a-file\n")
+
+    assert (
+        read_settings({"CLIPROXY_CONTROL_TOKEN_FILE": str(file)}).control_token.reveal()
+        == "a-token-in-a-file"
+    )
+    with pytest.raises(SettingsError, match="No such file"):
+        read_settings({"CLIPROXY_CONTROL_TOKEN_FILE": str(tmp_path / "none")})
+
+
+def test_the_token_does_not_show_itself() -> None:
+    assert "sixteen" not in repr(read_settings(TOKEN))
+
+
+def test_usage_names_every_variable() -> None:
+    text = usage()
+
+    assert all(variable.name in text for variable in VARIABLES)
+    assert "CLIPROXY_CONTROL_TOKEN" in text

@@ -187,6 +187,7 @@ def test_the_callers_faults_cool_nothing(cls: OutcomeClass) -> None:
     cooldowns = machine(provider(cooldown=rules(error_threshold=1)))
     assert cooldowns.settle(admitted(cooldowns, 0.0), failed(cls, hint_s=60.0, status=413), (KEY,), 0.0) == ()
     assert cooldowns.is_idle
+    assert cooldowns._scopes.known(KEY) is None, "nothing is kept for what never failed"
 
 
 # --------------------------------------------------------------------- while it cools

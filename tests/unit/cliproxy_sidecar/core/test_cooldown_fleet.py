@@ -163,6 +163,13 @@ def test_an_own_finding_that_ran_out_ends_with_the_document() -> None:
     assert cooldowns.is_idle
 
 
+def test_an_own_finding_that_ran_out_gives_way_to_the_document() -> None:
+    cooldowns = machine(attached=True)
+    trip(cooldowns, 0.0, hint_s=8.0)
+    cooldowns.adopt(push(entry(phase=HALF_OPEN, trial=ME, until_s=20.0)), 9.0)
+    assert admitted(cooldowns, 9.0).reports == (TrialStarted(scope=KEY, level=0),)
+
+
 def test_counted_failures_are_told_for_the_fleets_sum() -> None:
     cooldowns = machine(attached=True)
     (told,) = cooldowns.settle(

@@ -172,6 +172,14 @@ def test_what_is_unhealthy_and_cools_comes_back_later() -> None:
     assert (nobody.reason, nobody.until) == (Lack.ALL_UNHEALTHY, NOW + 10.0)
 
 
+def test_the_soonest_return_is_that_of_a_healthy_one() -> None:
+    world = World(provider("a"), provider("b"))
+    world.cool("a", hint_s=5.0)
+    world.cool("b", hint_s=50.0)
+    world.sicken("a")
+    assert (world.nobody().reason, world.nobody().until) == (Lack.ALL_COOLING, NOW + 50.0)
+
+
 @pytest.mark.parametrize(
     ("first", "second", "unhealthy", "least_bad"),
     [

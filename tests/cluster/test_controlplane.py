@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from cliproxy_dev.controlplane.find import wants_existing_cluster
-from cliproxy_dev.controlplane.start import ControlPlane
+from cliproxy_dev import kubeconfig
+from cliproxy_dev.controlplane.find import Unavailable, wants_existing_cluster
+from cliproxy_dev.controlplane.start import ControlPlane, NotOurs
 from cliproxy_dev.kube import ApiError, KubeApi
 from cliproxy_dev.process import tail
 from support.cluster import eventually, kubectl
@@ -145,3 +146,30 @@ def _children(parent: int) -> dict[int, str]:
         if int(rest.split()[1]) == parent:
             found[int(stat.parent.name)] = name
     return found
+
+
+async def test_an_existing_cluster_is_used_and_left_alone(
+    control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    env = {"USE_EXISTING_CLUSTER": "1", "KUBECONFIG": str(control_plane.kubeconfig)}
+    async with ControlPlane(tmp_path / "run", env=env) as plane:
+        assert plane.existing
+        assert (plane.server, plane.minor) == (control_plane.server, control_plane.minor)
+        async with plane.api() as api:
+            await api.get("/api/v1/namespaces/default")
+        with pytest.raises(NotOurs):
+            await plane.stop_apiserver()
+
+    async with control_plane.api() as api:
+        assert (await api.get("/readyz"))["text"] == "ok"
+    assert control_plane.kubeconfig in list(control_plane.run_dir.iterdir())
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_cluster_that_is_away_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    kubeconfig.write(path, kubeconfig.Endpoint(server="https://127.0.0.1:9", token="t"))
+    env = {"USE_EXISTING_CLUSTER": "1", "KUBECONFIG": str(path)}
+
+    with pytest.raises(Unavailable, match=r"https://127\.0\.0\.1:9 cannot be used"):
+        await ControlPlane(tmp_path / "run", env=env).start()

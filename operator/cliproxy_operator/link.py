@@ -153,8 +153,10 @@ class Link:
             newest = snapshot.newest()
             if newest is not None and newest.digest == hello.running.digest:
                 snapshot.sent = newest  # it runs this already: a new leader need not send it again
-            await self._settle(state)
-            await _first_failure(self._read(lines), self._keep(state), self._keep(snapshot))
+            stated = asyncio.Event()
+            await _first_failure(
+                self._read(lines), self._keep(state, begun=stated), self._keep(snapshot, after=stated)
+            )
 
     async def _hello(self, lines: AsyncIterator[bytes]) -> Hello:
         """Read the first line: nothing is sent to a peer that is not our pod, as addresses are reused."""
@@ -183,19 +185,28 @@ class Link:
             self._listener.heard(self.sidecar, report)
         raise LinkError("closed", "the report stream ended")
 
-    async def _keep(self, slot: Slot) -> None:
+    async def _keep(
+        self, slot: Slot, *, after: asyncio.Event | None = None, begun: asyncio.Event | None = None
+    ) -> None:
+        """Keep the newest of one document pushed; from `after` on, and set `begun` after the first push."""
+        if after is not None:
+            await after.wait()
         while True:
             slot.changed.clear()
-            await self._settle(slot)
+            await self._settle(slot, begun)
             await slot.changed.wait()
 
-    async def _settle(self, slot: Slot) -> None:
+    async def _settle(self, slot: Slot, begun: asyncio.Event | None) -> None:
         """Push until what the sidecar has is the newest there is."""
         refusals = 0
+        if begun is not None and slot.newest() is None:
+            begun.set()
         while (document := slot.newest()) is not None and document is not slot.sent:
             if await self._push(slot.name, document):
                 slot.sent = document
                 refusals = 0
+                if begun is not None:
+                    begun.set()
             elif (refusals := refusals + 1) >= REFUSALS:
                 raise LinkError("malformed", f"{REFUSALS} pushes in a row refused as too old")
 

@@ -11,7 +11,7 @@ PYTEST := $(VENV)/python -m pytest
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
-run: venv ## play the main job on a real kube-apiserver, then stay up (ONCE=1: play it and exit)
+run: control-plane ## play the main job on a real kube-apiserver, then stay up (ONCE=1: play it and exit)
 	@$(VENV)/python -m cliproxy_dev.demo $(if $(ONCE),--once)
 
 test: check control-plane ## lint, types, contracts, then every test, the real API server's included

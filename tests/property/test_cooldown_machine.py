@@ -122,6 +122,15 @@ class CooldownMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.open)
     @rule(data=st.data())
+    def an_answer_begins(self, data: st.DataObject) -> None:
+        attempt = data.draw(st.sampled_from(self.open))
+        before = self.scopes_in_use()
+        self.keeping_deadlines(lambda: self.cooldowns.answered(attempt.permit, self.now))
+        attempt.trials = frozenset()
+        assert self.scopes_in_use() <= before
+
+    @precondition(lambda self: self.open)
+    @rule(data=st.data())
     def an_attempt_succeeds(self, data: st.DataObject) -> None:
         before = self.scopes_in_use()
         assert not told_of_failure(self.settle(self.take(data), SUCCESS, ()))

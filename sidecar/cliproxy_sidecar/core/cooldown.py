@@ -13,11 +13,11 @@ from cliproxy_api.scope import Scope
 from cliproxy_api.snapshot import Provider
 from cliproxy_api.state import Evidence, StatePush
 from cliproxy_api.vocabulary import COUNTED_CLASSES, CooldownPhase, OutcomeClass
+from cliproxy_sidecar.core.admission import admit_gated, refusal
 from cliproxy_sidecar.core.change import names
 from cliproxy_sidecar.core.outcome import Outcome
 from cliproxy_sidecar.core.permit import ActiveCooldown, Blocked, Permit, order
-from cliproxy_sidecar.core.scope_parts import SOON_S, WHOLE, Cause, Entry, Failure
-from cliproxy_sidecar.core.scope_state import ScopeState
+from cliproxy_sidecar.core.scope_parts import Cause, Entry, Failure
 from cliproxy_sidecar.core.scope_store import ScopeStore
 from cliproxy_sidecar.core.target import Target
 
@@ -53,7 +53,9 @@ class Cooldowns:
         draw decides, so a second call may answer otherwise.
         """
         if target.provider_id in self._gated:
-            return self._admit_gated(target, now)
+            admitted = admit_gated(self._scopes, self._chance, target, now)
+            self.outstanding += isinstance(admitted, Permit)
+            return admitted
         self.outstanding += 1
         return Permit(target, self._epochs.now)
 
@@ -61,7 +63,7 @@ class Cooldowns:
         """Say what `admit` would refuse. Takes nothing; a ramp refuses nobody here: one draw decides."""
         if target.provider_id not in self._gated:
             return None
-        return _refusal(self._scopes.covering(target, now), now)
+        return refusal(self._scopes.covering(target, now), now)
 
     def force(self, target: Target, now: float) -> Permit:
         """Let an attempt through whatever cools: for the last resort, and to retry what has just failed.
@@ -73,6 +75,13 @@ class Cooldowns:
             return admitted
         self.outstanding += 1
         return Permit(target, self._epochs.now)
+
+    def answered(self, permit: Permit, now: float) -> tuple[Report, ...]:
+        """Note that good content has begun to come: a trial need not wait for the end of a long stream.
+
+        The permit still wants `settle`; what fails from here on is late for the scopes that were on trial.
+        """
+        return tuple(self._pass(permit, now)) if permit.trials else ()
 
     def settle(
         self, permit: Permit, outcome: Outcome, scopes: tuple[Scope, ...], now: float
@@ -95,8 +104,11 @@ class Cooldowns:
                 if scope in states:
                     states[scope].count.succeed()
         reports: list[Report] = []
+        if permit.trials and _proves(outcome):
+            reports += self._pass(permit, now)
         for trial in permit.trials:
-            reports += self._settle_trial(trial, permit, outcome, now)
+            if trial.trial is permit:
+                trial.trial = None
         if outcome.cls in COUNTED_CLASSES:
             for scope in scopes:
                 reports += self._fail(scope, permit, outcome, now)
@@ -196,43 +208,14 @@ class Cooldowns:
         )
 
     # --------------------------------------------------------------- details
-    def _admit_gated(self, target: Target, now: float) -> Permit | Blocked:
-        states = self._scopes.covering(target, now)
-        refusal = _refusal(states, now) or self._draw(states, now)
-        if refusal is not None:
-            return refusal
-        permit = Permit(target, self._epochs.now)
-        self.outstanding += 1
-        trials = tuple(state for state in states if state.phase is CooldownPhase.HALF_OPEN)
-        if trials:
-            permit.trials = trials
-            started = (trial.start_trial(permit, attached=self._scopes.attached) for trial in trials)
-            permit.reports = tuple(report for reports in started for report in reports)
-        return permit
-
-    def _draw(self, states: list[ScopeState], now: float) -> Blocked | None:
-        """Refuse what goes beyond the share of a ramp; of several ramps the smallest share counts."""
-        ramps = [
-            state for state in states if state.phase is CooldownPhase.RAMP and state.share_percent < WHOLE
-        ]
-        if not ramps:
-            return None
-        smallest = min(ramps, key=lambda state: state.share_percent)
-        passes = self._chance.random() * WHOLE < smallest.share_percent
-        return None if passes else Blocked.by([(smallest, now + SOON_S)])
-
-    def _settle_trial(
-        self, trial: ScopeState, permit: Permit, outcome: Outcome, now: float
-    ) -> tuple[Report, ...]:
-        if trial.trial is not permit:
-            return ()
-        trial.trial = None
-        answered = outcome.status is not None and outcome.cls is not OutcomeClass.CANCELLED
-        refused = answered and outcome.cls not in COUNTED_CLASSES
-        if outcome.cls is not OutcomeClass.SUCCESS and not refused:
-            return ()
-        reports = trial.pass_trial(now, attached=self._scopes.attached)
-        self._scopes.note(trial.scope.provider)
+    def _pass(self, permit: Permit, now: float) -> list[Report]:
+        """Let the trials pass that this permit still is, and give their places back."""
+        reports: list[Report] = []
+        for trial in permit.trials:
+            if trial.trial is permit:
+                trial.trial = None
+                reports += trial.pass_trial(now, attached=self._scopes.attached)
+        self._scopes.note(permit.target.provider_id)
         return reports
 
     def _fail(self, scope: Scope, permit: Permit, outcome: Outcome, now: float) -> tuple[Report, ...]:
@@ -262,6 +245,9 @@ class Cooldowns:
             state.told(entry, now)
 
 
-def _refusal(states: list[ScopeState], now: float) -> Blocked | None:
-    refusing = [(state, until) for state in states if (until := state.retry_at(now)) is not None]
-    return Blocked.by(refusing) if refusing else None
+def _proves(outcome: Outcome) -> bool:
+    """Return whether the provider has answered and found no fault with itself."""
+    if outcome.cls is OutcomeClass.SUCCESS:
+        return True
+    innocent = outcome.cls is not OutcomeClass.CANCELLED and outcome.cls not in COUNTED_CLASSES
+    return innocent and outcome.status is not None

@@ -323,6 +323,29 @@ def test_several_trials_may_be_asked_for() -> None:
     assert only(cooldowns, 12.0).phase is RAMP
 
 
+def test_a_trial_passes_when_the_answer_begins_not_when_a_long_stream_ends() -> None:
+    cooldowns = machine()
+    trip(cooldowns, 0.0)
+    trial = admitted(cooldowns, 10.0)
+    assert cooldowns.answered(trial, 11.0) == ()
+    assert only(cooldowns, 11.0).phase is RAMP
+    assert cooldowns.answered(trial, 12.0) == ()
+    # The stream's end does not count twice, and its breaking is late.
+    cooldowns.settle(trial, failed(hint_s=60.0), (KEY,), 50.0)
+    assert (only(cooldowns, 50.0).phase, only(cooldowns, 50.0).share_percent) == (RAMP, 25)
+    assert cooldowns.outstanding == 0
+
+
+def test_an_answer_that_begins_means_nothing_outside_a_trial() -> None:
+    cooldowns = machine()
+    permit = admitted(cooldowns, 0.0)
+    assert cooldowns.answered(permit, 1.0) == ()
+    trip(cooldowns, 1.0)
+    insisting = cooldowns.force(target(), 2.0)
+    assert cooldowns.answered(insisting, 3.0) == ()
+    assert only(cooldowns, 3.0).phase is COOLING
+
+
 def test_without_a_probe_the_ramp_begins_at_once() -> None:
     cooldowns = machine(provider(cooldown=rules(recovery={"probe": RecoveryProbe.NONE})))
     trip(cooldowns, 0.0)

@@ -193,6 +193,14 @@ def test_the_holder_of_the_permit_tries_and_tells() -> None:
     assert (only(cooldowns, 3.0).phase, only(cooldowns, 3.0).share_percent) == (RAMP, 10)
 
 
+def test_a_passed_trial_is_told_when_the_answer_begins_and_once() -> None:
+    cooldowns = machine(attached=True)
+    cooldowns.adopt(push(entry(phase=HALF_OPEN, trial=ME)), 0.0)
+    trial = admitted(cooldowns, 1.0)
+    assert cooldowns.answered(trial, 2.0) == (TrialSettled(scope=KEY, level=0),)
+    assert cooldowns.settle(trial, SUCCESS, (), 30.0) == ()
+
+
 @pytest.mark.parametrize("holder", ["another", None])
 def test_others_keep_away(holder: str | None) -> None:
     cooldowns = machine(attached=True)

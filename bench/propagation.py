@@ -44,8 +44,8 @@ async def rate_limit_run(world: World) -> tuple[float, float, float]:
         return bool((await world.status("claude"))["phase"] == "CoolingDown")
 
     async def closed() -> bool:
-        status = await world.status("claude")
-        return status["phase"] == "Healthy" and not any([await world.refrains(pod, "claude") for pod in PODS])
+        cooling = [await world.refrains(pod, "claude") for pod in PODS]
+        return not any(cooling) and not (await world.status("claude"))["inCooldown"]
 
     await world.preset("claude", "anthropic.rate_limit", times=1, retry_after=RETRY_AFTER_S)
     began_s = now_s()
@@ -93,6 +93,8 @@ async def main() -> int:
     with tempfile.TemporaryDirectory(prefix="cliproxy-") as folder:
         async with running_world(Path(folder), Narrator(sys.stderr)) as world:
             await until(world.all_healthy, "providers healthy")
+            for pod in PODS:
+                await world.operations(pod, "providers/status")  # the first look loads the views
             limits = [await rate_limit_run(world) for _ in range(runs)]
             changes = [await change_run(world, 10 + number) for number in range(runs)]
     own, other, status = (list(column) for column in zip(*limits, strict=True))

@@ -4,7 +4,7 @@ Operator (fleet-wide counts) and sidecar (its own) must agree to the second, so 
 Scopes and hints come from the classification of the attempt; this module only weighs them against the policy.
 """
 
-from typing import Final
+from typing import Final, assert_never
 
 from cliproxy_api.snapshot import CooldownRules
 from cliproxy_api.vocabulary import COUNTED_CLASSES, OutcomeClass, Trip
@@ -47,13 +47,15 @@ def counts_towards_threshold(
 
     Those of a Threshold class do, and those that start only a short pause since nobody said how long.
     """
-    match trip_rule(rules, outcome_class):
+    match rule := trip_rule(rules, outcome_class):
         case Trip.NEVER:
             return False
         case Trip.THRESHOLD:
             return True
         case Trip.IMMEDIATE:
             return not _is_hinted(rules, hint_s) and _pauses(rules, outcome_class)
+        case _:
+            assert_never(rule)
 
 
 def immediate_s(

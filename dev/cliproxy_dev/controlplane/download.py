@@ -98,8 +98,8 @@ def _open_within(url: str, limit_s: float) -> Any:
         answer = answers.get(timeout=limit_s)
     except queue.Empty:
         raise CannotObtain(f"release download: no answer within {limit_s:g} s (no network?)") from None
-    if isinstance(answer, urllib.error.URLError):
-        raise CannotObtain(f"release download: {answer.reason}")
+    if isinstance(answer, urllib.error.URLError) and not isinstance(answer, urllib.error.HTTPError):
+        raise CannotObtain(f"release download: {answer.reason} (no network?)")
     if isinstance(answer, Exception):
         raise CannotObtain(f"release download: {answer}")
     return answer

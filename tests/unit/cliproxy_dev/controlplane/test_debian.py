@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,25 @@ def test_a_failing_tool_is_reported_with_its_last_words(tmp_path: Path) -> None:
 
     with pytest.raises(CannotObtain, match=r"sh failed with 3(?s:.*)no such package"):
         workshop._run(["sh", "-c", "echo no such package; exit 3"])
+
+
+@pytest.mark.parametrize("knows_filters", [True, False])
+def test_archives_are_unpacked_by_every_supported_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, knows_filters: bool
+) -> None:
+    """Debian 12's own Python is 3.11.2; extraction filters came with 3.11.4."""
+    (tmp_path / "file").write_text("content")
+    with tarfile.open(tmp_path / "archive.tar.gz", "w:gz") as tar:
+        tar.add(tmp_path / "file", "folder/file")
+    if not knows_filters:
+        monkeypatch.delattr(tarfile, "tar_filter", raising=False)
+        real = tarfile.TarFile.extractall
+
+        def extractall(self: tarfile.TarFile, path: Path) -> None:
+            real(self, path)
+
+        monkeypatch.setattr(tarfile.TarFile, "extractall", extractall)
+
+    debian._unpack_tar(tmp_path / "archive.tar.gz", tmp_path / "out")
+
+    assert (tmp_path / "out" / "folder" / "file").read_text() == "content"

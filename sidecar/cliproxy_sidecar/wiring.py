@@ -27,7 +27,7 @@ from cliproxy_sidecar.runtime.prober import Prober
 from cliproxy_sidecar.runtime.reporter import Reporter
 from cliproxy_sidecar.runtime.snapshots import Snapshots
 from cliproxy_sidecar.runtime.tasks import Tasks
-from cliproxy_sidecar.servers import Door, Servers
+from cliproxy_sidecar.servers import Door, PortTaken, Servers
 from cliproxy_sidecar.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -94,7 +94,11 @@ class Sidecar:
                 refused=lambda: self.metrics.authentication_failures.add(("control",)),
             )
             doors.append(Door("control", control, settings.control_host, settings.control_port))
-        await self.servers.start(doors)
+        try:
+            await self.servers.start(doors)
+        except PortTaken:
+            await self.stop()
+            raise
         log.info("serving on %s", ", ".join(f"{name} {port}" for name, port in self.servers.ports.items()))
 
     async def stop(self) -> None:

@@ -17,6 +17,7 @@ from cliproxy_dev.providers.script import (
     HtmlBody,
     HugeBody,
     ManyHeaders,
+    Normal,
     Raw,
     Redirect,
     Reset,
@@ -200,3 +201,14 @@ async def test_a_huge_answer_is_relayed_and_a_slow_one_is_waited_for(
         slow = await sidecar.chat()
     assert len(huge.content) >= 5_000_000
     assert slow.json()["object"] == "chat.completion"
+
+
+async def test_a_kept_connection_that_has_died_costs_no_attempt(scripted_openai: ScriptedProvider) -> None:
+    """A provider closes idle connections when it likes: no fault of its, and nothing was answered."""
+    scripted_openai.script(Normal(), Close(), Normal(), Normal(), Reset(), Normal())
+    async with running_sidecar(build.push(build.built(scripted_openai))) as sidecar:
+        answers = [await sidecar.chat() for _ in range(4)]
+        assert await errors(sidecar) == {}
+    assert [answer.status_code for answer in answers] == [200] * 4
+    assert [answer.headers["x-cliproxy-attempts"] for answer in answers] == ["1"] * 4
+    assert len(scripted_openai.requests) == 6

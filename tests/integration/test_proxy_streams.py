@@ -164,3 +164,28 @@ async def test_many_streams_at_once_do_not_mix(scripted_openai: ScriptedProvider
     for number, answer in enumerate(answers):
         assert f"number-{number}." in answer.text
         assert answer.text.endswith("data: [DONE]\n\n")
+
+
+async def test_a_stream_that_just_ends_is_a_cut_one(scripted_openai: ScriptedProvider) -> None:
+    head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
+    said = 'data: {"choices":[{"delta":{"content":"half a"},"finish_reason":null}]}\n\n'
+    whole = said + 'data: {"choices":[{"delta":{},"finish_reason": "stop"}]}\n\n'
+    scripted_openai.script(Raw(data=head + said), Raw(data=head + whole))
+    async with running_sidecar(build.push(build.built(scripted_openai))) as sidecar:
+        cut = await sidecar.chat(stream=True)
+        assert cut.text.startswith(said)
+        assert (
+            json.loads(cut.text.removeprefix(said).removeprefix("data: "))["error"]["code"]
+            == "upstream_failed"
+        )
+        assert (await sidecar.chat(stream=True)).text == whole
+        assert [line["error_class"] for line in sidecar.log_lines("request_failed")] == ["StreamError"]
+
+
+async def test_a_huge_event_passes_in_pieces(scripted_openai: ScriptedProvider) -> None:
+    text = "z" * (9 * 1024 * 1024)
+    scripted_openai.script(Normal(text=text, chunks=1))
+    async with running_sidecar(build.push(build.built(scripted_openai))) as sidecar:
+        response = await sidecar.chat(stream=True)
+    assert text in response.text
+    assert response.text.endswith("data: [DONE]\n\n")

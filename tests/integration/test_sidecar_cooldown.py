@@ -7,7 +7,7 @@ from cliproxy_api.scope import Scope
 from cliproxy_api.state import FleetCooldown
 from cliproxy_api.vocabulary import CooldownPhase, LastResort, OutcomeClass
 from cliproxy_dev.providers.provider import ScriptedProvider
-from cliproxy_dev.providers.script import Fail, Hang, Normal
+from cliproxy_dev.providers.script import Fail, HalfStream, Hang, Normal
 from support import build
 from support.sidecar import RunningSidecar, eventually, running_sidecar
 
@@ -88,6 +88,23 @@ async def test_a_half_open_provider_gets_one_trial_from_the_sidecar_that_may(
         assert len(scripted_openai.requests) == 1
         assert [trial.level for trial in await reports.wait_for(TrialStarted)] == [2]
         assert [trial.level for trial in await reports.wait_for(TrialSettled)] == [2]
+
+
+async def test_a_trial_passes_when_its_stream_begins(scripted_openai: ScriptedProvider) -> None:
+    scripted_openai.script(HalfStream(events=3, ending="hang"))
+    async with (
+        running_sidecar(build.push(build.built(scripted_openai))) as sidecar,
+        sidecar.reports() as reports,
+    ):
+        await sidecar.push_next(build.state_push(half_open("sidecar-1")))
+        long_call = asyncio.ensure_future(sidecar.chat(stream=True))
+        assert [trial.level for trial in await reports.wait_for(TrialSettled)] == [2]
+        assert not long_call.done()
+        long_call.cancel()
+        await asyncio.gather(long_call, return_exceptions=True)
+        await eventually(
+            lambda: sidecar.sidecar.machines.cooldowns.outstanding == 0, what="the permit's return"
+        )
 
 
 async def test_a_trial_whose_caller_leaves_is_given_back(scripted_openai: ScriptedProvider) -> None:

@@ -227,6 +227,8 @@ class Exchange:
             request_id=self._ledger.request_id,
             on_content=self._ledger.first_content,
         )
+        if self._current is not None and not step.answer.complete:
+            self._machines.answered(self._current[1])
         try:
             await relay.run(step.answer, self._own_headers(step.attempt.target))
         finally:

@@ -41,6 +41,8 @@ async def send_refusal(
     body = error_body(dialect, kind, refusal.message, param=refusal.param, request_id=request_id)
     lines = [JSON_TYPE, (b"content-length", str(len(body)).encode()), *headers]
     lines.append((b"x-request-id", request_id.encode()))
+    if dialect is Dialect.ANTHROPIC:
+        lines.append((b"request-id", request_id.encode()))
     if kind in _RETRYABLE or refusal.retry_after_s is not None:
         lines.append((b"retry-after", retry_after(refusal.retry_after_s).encode()))
     if refusal.allow:

@@ -5,13 +5,14 @@ told to the caller (an error event in a stream, a broken connection otherwise) a
 outcome.
 """
 
+import re
 from collections.abc import Callable
 from typing import Final
 
 from cliproxy_sidecar.core.dialect import Dialect
 from cliproxy_sidecar.core.errors import ErrorKind, error_event
 from cliproxy_sidecar.core.headers import Header, response_headers
-from cliproxy_sidecar.core.outcome import Outcome
+from cliproxy_sidecar.core.outcome import Outcome, TransportError, classify_transport
 from cliproxy_sidecar.core.sse import Event, SSETooLarge
 from cliproxy_sidecar.core.stream import ContentKind, content_kind
 from cliproxy_sidecar.core.usage import UsageMeter
@@ -19,6 +20,9 @@ from cliproxy_sidecar.proxy.attempt import Answer, Attempt
 from cliproxy_sidecar.proxy.downstream import Downstream
 from cliproxy_sidecar.proxy.upstream import RawHeaders, UpstreamFailed, UpstreamResponse
 
+_NO_END: Final = TransportError("reset", "the stream has no end")
+_END: Final = re.compile(rb'\[DONE\]|message_stop|(?:finish|stop)_reason"\s*:\s*"')
+"""One of these stands in every stream that is complete; not all servers send the first."""
 _REQUEST_ID: Final = b"x-request-id"
 UPSTREAM_REQUEST_ID: Final = b"x-cliproxy-upstream-request-id"
 
@@ -30,7 +34,16 @@ class BrokenAnswer(Exception):
 class Relay:
     """One answer on its way to one caller; `outcome` and `meter` may be read at any time."""
 
-    __slots__ = ("_attempt", "_dialect", "_downstream", "_on_content", "_request_id", "meter", "outcome")
+    __slots__ = (
+        "_attempt",
+        "_dialect",
+        "_downstream",
+        "_ended",
+        "_on_content",
+        "_request_id",
+        "meter",
+        "outcome",
+    )
 
     def __init__(
         self,
@@ -46,6 +59,8 @@ class Relay:
         self._dialect = dialect
         self._request_id = request_id
         self._on_content = on_content
+        self._ended = False
+        """The provider has said that the stream is complete."""
         self.meter = UsageMeter(dialect)
         self.outcome: Outcome | None = None
         """Set as soon as it is known."""
@@ -132,8 +147,13 @@ class Relay:
         rest = parser.finish()
         if rest is not None:
             failed = self._look_at([rest]) or failed
+        tail = rest.raw if rest is not None else b""
+        if not failed and not self._ended:
+            # The connection ended in good order, as it does when its end is all that marks the body's.
+            failed = classify_transport(_NO_END, after_headers=True)
+            tail = self._cut_event()
         self.outcome = failed or answer.outcome
-        await self._downstream.end(rest.raw if rest is not None else b"")
+        await self._downstream.end(tail)
 
     def _cut_event(self) -> bytes:
         """Return what tells the caller that the stream is cut; a part of an unfinished event is dropped."""
@@ -145,6 +165,8 @@ class Relay:
         failed: Outcome | None = None
         for event in events:
             self.meter.feed_event(event)
+            if not self._ended and _END.search(event.raw):
+                self._ended = True
             # A word's look before the parsing: nearly no event of a running stream is an error.
             if b"error" in event.raw and content_kind(self._dialect, event) is ContentKind.ERROR:
                 failed = self._attempt.classify_event(event)

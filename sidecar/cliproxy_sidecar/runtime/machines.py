@@ -50,6 +50,12 @@ class Machines:
         self.began(permit)
         return permit
 
+    def answered(self, permit: Permit) -> None:
+        """Note that good content has begun to come; the permit still wants `settle`."""
+        if permit.trials:
+            now = now_s()
+            self._moved(self.cooldowns.answered(permit, now), now)
+
     def settle(self, permit: Permit, outcome: Outcome, scopes: tuple[Scope, ...], now: float) -> None:
         """Say how an attempt ended."""
         reports = self.cooldowns.settle(permit, outcome, scopes, now)

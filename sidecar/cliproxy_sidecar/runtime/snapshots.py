@@ -33,7 +33,7 @@ class Snapshots(Generic[P]):
     """The running configuration and how it got here.
 
     `prepare` raises ValueError for a snapshot that cannot run. `activate` gets the new configuration and the
-    one before. `adopt` gets each fleet state. `changed` hears every change of `running`.
+    one before. `adopt` gets each fleet state. `changed` hears of a new configuration and of every refusal.
     """
 
     def __init__(
@@ -114,8 +114,9 @@ class Snapshots(Generic[P]):
         return verdict
 
     def _set(self, running: Running) -> None:
-        if running != self.running:
-            self.running = running
+        before, self.running = self.running, running
+        # A state's new position is told in the answer to its push; saying it again would double the traffic.
+        if msgspec.structs.replace(running, state=before.state) != before:
             self._changed(running)
 
 

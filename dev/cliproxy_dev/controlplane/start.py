@@ -202,6 +202,8 @@ class ControlPlane:
     async def _start_own(self) -> None:
         if self._binaries is None:
             self._binaries = require(self._env)
+        # A run that was killed may have left its data, which etcd never flushed: begin anew.
+        await asyncio.to_thread(shutil.rmtree, self.layout.root, ignore_errors=True)
         self._tokens = write_inputs(self.layout, self._users)
         for attempt in range(1, PORT_ATTEMPTS + 1):
             try:

@@ -8,8 +8,6 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
 
-import msgspec
-
 from cliproxy_api.resources.common import Condition
 from cliproxy_api.vocabulary import ConditionStatus
 
@@ -121,11 +119,6 @@ def clip(text: str, at_most: int) -> str:
     """Return the text as one line of at most so many characters, an ellipsis at the cut."""
     line = " ".join(text.split())
     return line if len(line) <= at_most else line[: at_most - 1] + "…"
-
-
-def without_times(conditions: Iterable[Condition]) -> tuple[Condition, ...]:
-    """Return the list with every `lastTransitionTime` blanked, for comparing what is said."""
-    return tuple(msgspec.structs.replace(entry, last_transition_time="") for entry in conditions)
 
 
 def _ordered(conditions: Iterable[Condition]) -> tuple[Condition, ...]:

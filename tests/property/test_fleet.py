@@ -78,6 +78,7 @@ class FleetMachine(RuleBasedStateMachine):
     @rule(report=reports, sidecar=st.sampled_from(SIDECARS))
     def hear_it_twice(self, report: Report, sidecar: object) -> None:
         self.timed.hear(report, sidecar)
+        self.timed.wait(0)
         before = self.timed.fleet.cooldowns("ns/p")
         if isinstance(report, Tripped):
             self.timed.hear(report, sidecar)

@@ -12,9 +12,13 @@ from typing import Any
 import msgspec
 import yaml
 
+from cliproxy_api.resources.alertrule import AlertRuleStatus
 from cliproxy_api.resources.common import to_wire
+from cliproxy_api.resources.cooldownpolicy import CooldownPolicyStatus
 from cliproxy_api.resources.llmprovider import LLMProvider
-from cliproxy_api.resources.parse import ParseFailure, parse
+from cliproxy_api.resources.llmprovider_status import LLMProviderStatus
+from cliproxy_api.resources.parse import parse
+from cliproxy_api.resources.proxyprofile import ProxyProfileStatus
 from cliproxy_operator.compile import Compiled, compile_namespace
 from cliproxy_operator.events import object_events, provider_events
 from cliproxy_operator.inputs import AddressRules, Inputs, Kind, ObjectKey, SecretView, key_of
@@ -27,6 +31,12 @@ from cliproxy_operator.status.provider import merge_provider_status
 from cliproxy_operator.view import PolicyView, ProfileView, ProviderView
 
 Plain = dict[str, Any]
+_STATUSES: dict[Kind, Any] = {
+    Kind.LLM_PROVIDER: LLMProviderStatus,
+    Kind.COOLDOWN_POLICY: CooldownPolicyStatus,
+    Kind.PROXY_PROFILE: ProxyProfileStatus,
+    Kind.ALERT_RULE: AlertRuleStatus,
+}
 _FIELDS = {
     Kind.LLM_PROVIDER: "providers",
     Kind.COOLDOWN_POLICY: "policies",
@@ -39,7 +49,8 @@ def read_case(path: Path) -> Plain:
     """Return a case as it stands in its file; dates stay text."""
     loaded: Plain = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # noqa: S506 -- text only
     typed: Plain = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return {**typed, "now": loaded["now"]}
+    # Copied entry by entry: what an anchor shares in the file, objects do not share.
+    return {**_stringed(typed), "now": loaded["now"]}
 
 
 def inputs_of(case: Plain) -> Inputs:
@@ -71,8 +82,16 @@ def outcome_of(case: Plain) -> Plain:
         if diagnostics
     }
     entries = [(kind, entry) for kind, field in _FIELDS.items() for entry in getattr(inputs, field)]
+    written = {(body["kind"], body["metadata"]["name"]): body.get("status") for body in case["objects"]}
     statuses = {
-        f"{kind} {entry.metadata.name}": _status(kind, entry, compiled, case.get("fleet", {}), now)
+        f"{kind} {entry.metadata.name}": _status(
+            kind,
+            entry,
+            written.get((kind, entry.metadata.name)),
+            case.get("fleet", {}),
+            compiled=compiled,
+            now=now,
+        )
         for kind, entry in entries
         if entry.metadata.namespace == inputs.namespace
     }
@@ -88,15 +107,22 @@ def outcome_of(case: Plain) -> Plain:
     }
 
 
-def _status(kind: Kind, entry: Any, compiled: Compiled, fleet: Mapping[str, Plain], now: datetime) -> Plain:
+def _status(
+    kind: Kind,
+    entry: Any,
+    written: Any,
+    fleet: Mapping[str, Plain],
+    *,
+    compiled: Compiled,
+    now: datetime,
+) -> Plain:
     key = key_of(kind, entry)
     common = {
         "generation": entry.metadata.generation,
         "diagnostics": compiled.diagnostics[key],
         "now_utc": now,
     }
-    known = isinstance(entry, ParseFailure)
-    previous = None if known or entry.status.observed_generation < 0 else entry.status
+    previous = _previous(kind, written)
     view = fleet.get(key.name, {})
     status: Any
     match kind:
@@ -122,6 +148,14 @@ def _status(kind: Kind, entry: Any, compiled: Compiled, fleet: Mapping[str, Plai
     if events:
         shown["(events)"] = [f"{event.type} {event.reason}: {event.message}" for event in events]
     return shown
+
+
+def _previous(kind: Kind, written: Any) -> Any:
+    """Return the status as the API server holds it; None if there is none or it cannot be read."""
+    try:
+        return msgspec.convert(_stringed(written), _STATUSES[kind]) if written else None
+    except msgspec.ValidationError:
+        return None
 
 
 def provider_view(key: ObjectKey, plain: Plain, compiled: Compiled) -> ProviderView:

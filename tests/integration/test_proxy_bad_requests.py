@@ -209,7 +209,7 @@ async def test_a_bug_is_logged_and_answered_in_the_callers_format(
         raise ZeroDivisionError("planted")
 
     async with running_sidecar(both) as sidecar:
-        monkeypatch.setattr("cliproxy_sidecar.proxy.exchange.Exchange._choose", bug)
+        monkeypatch.setattr("cliproxy_sidecar.proxy.course.Course.choose", bug)
         response = await sidecar.message()
         assert anthropic_error(response.status_code, response.text) == (500, "api_error")
         assert "planted" not in response.text

@@ -1,0 +1,144 @@
+"""What one request has tried, and which step may come next: decides, while `exchange` acts.
+
+Nothing here awaits or sends. Weighing one failure is `core.retry`'s, choosing a target `core.selection`'s;
+this module knows the request's history, the policy's last resort, and when it is time to refuse.
+"""
+
+from dataclasses import replace
+from typing import Final, assert_never
+
+from cliproxy_api.chance import Chance
+from cliproxy_api.vocabulary import LastResort, OutcomeClass
+from cliproxy_sidecar.core.outcome import Outcome
+from cliproxy_sidecar.core.permit import Blocked
+from cliproxy_sidecar.core.retry import Budget, Failover, GiveUp, GiveUpReason, RetrySame, decide
+from cliproxy_sidecar.core.scopes import scopes_of
+from cliproxy_sidecar.core.selection import Chosen, NoTarget, SkipReason, Wanted
+from cliproxy_sidecar.core.target import Target, TargetId
+from cliproxy_sidecar.proxy import unavailable
+from cliproxy_sidecar.proxy.attempt import Answer, Failed
+from cliproxy_sidecar.proxy.plan import Plan
+from cliproxy_sidecar.proxy.steps import Choose, PassOn, Refuse, Step, Try, Wait
+from cliproxy_sidecar.runtime.machines import Machines
+
+_OF_THE_REQUEST: Final = frozenset(
+    {OutcomeClass.CLIENT, OutcomeClass.CONTEXT, OutcomeClass.TOO_BIG, OutcomeClass.FILTER}
+)
+"""The caller's own matter: what the provider says about it is for the caller to read."""
+MIN_BUDGET_S: Final = 0.001
+"""What is left for an attempt that begins at the deadline; 0 would mean no limit to some clients."""
+
+
+class Course:
+    """The history of one request and what follows from it. `now` is monotonic seconds."""
+
+    def __init__(self, plan: Plan, machines: Machines, chance: Chance, wanted: Wanted) -> None:
+        self._plan = plan
+        self._machines = machines
+        self._chance = chance
+        self._wanted = wanted
+        self.attempts = 0
+        self._failures: dict[TargetId, Outcome] = {}
+        self._tries: dict[str, int] = {}
+        self._fault: PassOn | None = None
+        self._deadline: float | None = None
+        self._wait_until: float | None = None
+        self._insisted = False
+        """The least bad target has been asked: the last resort comes once."""
+
+    def begin(self, target: Target, now: float) -> float:
+        """Note that an attempt begins; return how long it may take, in seconds.
+
+        The first target's total time-out is the request's deadline, shared by all attempts.
+        """
+        total_s = target.provider.timeouts.total_s
+        if self._deadline is None:
+            self._deadline = now + total_s
+        self.attempts += 1
+        self._tries[target.provider_id] = self._tries.get(target.provider_id, 0) + 1
+        return min(total_s, max(self._deadline - now, MIN_BUDGET_S))
+
+    def choose(self, now: float) -> Step:
+        """Look for a target, or say what else to do."""
+        found = self._plan.chooser.choose(self._wanted, now)
+        if isinstance(found, Chosen):
+            self._machines.began(found.permit)
+            return Try(found.target, found.permit)
+        return self._last_resort(found, now)
+
+    def _last_resort(self, lack: NoTarget, now: float) -> Step:
+        """Do what the policy says when nobody can take the request as things stand."""
+        if self._fault is not None:
+            return self._fault
+        target = lack.least_bad
+        if target is not None:
+            rules = target.provider.cooldown
+            if rules.last_resort is LastResort.USE_LEAST_BAD and not self._insisted and _is_hopeful(lack):
+                self._insisted = True
+                return Try(target, None)
+            if rules.last_resort is LastResort.WAIT:
+                self._wait_until = self._wait_until or now + rules.max_wait_s
+                if now < min(self._wait_until, self._deadline or self._wait_until):
+                    return Wait(min(self._wait_until, lack.until or self._wait_until))
+        skipped = [
+            replace(skip, blocked=self._blocked(skip.target, now)) if skip.why is SkipReason.TRIED else skip
+            for skip in lack.skipped
+        ]
+        lack = replace(lack, skipped=tuple(skipped))
+        return Refuse(unavailable.no_target(self._wanted.model, lack, self._failures, now))
+
+    def after(self, target: Target, failed: Failed, now: float) -> Step:
+        """Decide what follows a failed attempt."""
+        outcome, provider = failed.outcome, target.provider
+        mates = self._mates(target, outcome)
+        for mate in mates:
+            self._failures.pop(mate, None)
+            self._failures[mate] = outcome
+        if outcome.cls in _OF_THE_REQUEST and failed.answer is not None and self._is_safe(failed.answer):
+            self._fault = PassOn(target, failed.answer)
+        others = replace(self._wanted, exclude=self._wanted.exclude | mates)
+        budget = Budget(
+            attempts_at_provider=self._tries[target.provider_id],
+            attempts_total=self.attempts,
+            max_attempts=self._plan.snapshot.profile.max_attempts,
+            retries=provider.retries,
+            left_s=(self._deadline or now) - now,
+            max_wait_s=provider.cooldown.max_wait_s,
+        )
+        alternatives = self._plan.chooser.has_alternative(others, now)
+        decision = decide(outcome, budget, alternatives=alternatives, chance=self._chance.random())
+        match decision:
+            case RetrySame():
+                return Try(target, None, decision.delay_s)
+            case Failover() | GiveUp(GiveUpReason.NO_ALTERNATIVE):
+                # Without an alternative the last resort may still know one.
+                self._wanted = others
+                return Choose()
+            case GiveUp():
+                blocked = self._blocked(target, now)
+                return self._fault or Refuse(
+                    unavailable.failed(self._wanted.model, target, outcome, blocked, now)
+                )
+            case _:
+                assert_never(decision)
+
+    def _mates(self, target: Target, outcome: Outcome) -> set[TargetId]:
+        """Return the targets that share the fault: another key of a broken model would fail alike."""
+        scopes = set(scopes_of(outcome, target.provider, target.credential.name, target.model.upstream_name))
+        groups = self._plan.table.groups(self._wanted.dialect, self._wanted.model) or ()
+        return {target.id} | {
+            mate.id for group in groups for mate in group.targets if not scopes.isdisjoint(mate.scopes)
+        }
+
+    def _blocked(self, target: Target, now: float) -> Blocked | None:
+        return self._machines.cooldowns.peek(target, now)
+
+    def _is_safe(self, answer: Answer) -> bool:
+        """Whether a refusal may be shown: some providers repeat the key they were given."""
+        return not any(secret in chunk for chunk in answer.held for secret in self._plan.secrets)
+
+
+def _is_hopeful(lack: NoTarget) -> bool:
+    """Whether the least bad target may work: no dead key or empty account, and no person took it out."""
+    blocked = next((skip.blocked for skip in lack.skipped if skip.target is lack.least_bad), None)
+    return blocked is None or blocked.rank == 0

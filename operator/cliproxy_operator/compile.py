@@ -7,6 +7,7 @@ in `compile_provider`, a policy's in `compile_policy`; what is wrong in one obje
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import assert_never
 
 from cliproxy_api.codec import seal
 from cliproxy_api.resources.cooldownpolicy import CooldownPolicy
@@ -177,6 +178,8 @@ def _admits(provider: LLMProvider, inputs: Inputs) -> bool:
             return True
         case NamespacesFrom.SELECTOR:
             return allowed.selector is not None and allowed.selector.matches(dict(inputs.namespace_labels))
+        case _:
+            assert_never(allowed.from_)
 
 
 def _profile(profile: ProxyProfile) -> Profile:

@@ -6,6 +6,7 @@ Deadlines are written as the fleet has them, so that the next leader reads back 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import assert_never
 
 from cliproxy_api.conditions import Reason, clip
 from cliproxy_api.resources.llmprovider_status import MAX_COOLDOWNS, CooldownStatus
@@ -78,6 +79,8 @@ def sentence(entry: FleetCooldown) -> str:
             how = "has cooled and waits for a trial to pass"
         case CooldownPhase.RAMP:
             how = f"gets {entry.share_percent} % of its traffic again"
+        case _:
+            assert_never(entry.phase)
     reason = clip(entry.reason, MAX_REASON_CHARS)
     return f"{what} {how} ({reason_word(entry)}{': ' + reason if reason else ''})"
 

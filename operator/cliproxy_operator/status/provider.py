@@ -77,7 +77,7 @@ def _healthy(view: ProviderView, *, in_force: bool) -> Fact:
             return Fact(ConditionStatus.TRUE, Reason.PROBE_PASSED, "probes pass")
         case False:
             return Fact(ConditionStatus.FALSE, Reason.PROBE_FAILED, f"probes fail{why}")
-        case None:
+        case _:
             message = "no probe has told yet, or spec.healthCheck.enabled is false"
             return Fact(ConditionStatus.UNKNOWN, Reason.NOT_PROBED, message if in_force else "not in force")
 

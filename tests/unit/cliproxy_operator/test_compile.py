@@ -5,7 +5,8 @@ import pytest
 
 from cliproxy_api.codec import decode_snapshot_push, encode, seal
 from cliproxy_api.resources.parse import ParseFailure
-from cliproxy_api.snapshot import Position, Profile, SnapshotPush
+from cliproxy_api.snapshot import Azure, ClassOverride, Position, Profile, SnapshotPush
+from cliproxy_api.vocabulary import OutcomeClass, Trip
 from cliproxy_operator.compile import Compiled, compile_namespace, needed_secrets
 from cliproxy_operator.inputs import AddressRules, Inputs, Kind, ObjectKey, SecretView
 from support.objects import NAMESPACE, alert, broken, inputs, llm, policy, profile
@@ -261,6 +262,35 @@ def msgspec_replace(given: Inputs, **changes: tuple[ParseFailure, ...]) -> Input
     """Return the inputs with unreadable entries of a kind."""
     fields = {name: getattr(given, name) for name in given.__slots__}
     return Inputs(**{**fields, **changes})
+
+
+def test_every_field_that_reaches_a_snapshot_is_in_a_golden_case_but_these_are_also_here() -> None:
+    overrides = {"Overloaded": {"duration": "9s"}, "Auth": {"trip": "Never"}}
+    azure = llm(type="azure_openai", baseURL="https://a.openai.azure.com", azure={"apiVersion": "2024-10-21"})
+    compiled = compile_namespace(inputs(azure, policy("house", default=True, classOverrides=overrides)))
+    (provider,) = compiled.snapshots[""].providers
+    assert provider.azure == Azure(api_version="2024-10-21")
+    assert provider.cooldown.overrides == {
+        OutcomeClass.OVERLOADED: ClassOverride(duration_s=9.0),
+        OutcomeClass.AUTH: ClassOverride(trip=Trip.NEVER),
+    }
+
+
+def test_keys_have_ids() -> None:
+    assert ObjectKey(Kind.LLM_PROVIDER, "team", "claude").id == "team/claude"
+
+
+class TestHeaders:
+    @pytest.mark.parametrize(
+        "headers",
+        [{"X-Auth-Token": "x"}, {"X-Team": "a", "x-team": "b"}, {"Authorization": "x"}, {"Host": "x"}],
+    )
+    def test_keys_and_doubles_are_refused(self, headers: dict[str, str]) -> None:
+        assert names(compile_namespace(inputs(llm(headers=headers)))) == []
+
+    def test_others_go_through(self) -> None:
+        (provider,) = compile_namespace(inputs(llm(headers={"X-Team": "a"}))).snapshots[""].providers
+        assert provider.headers == {"X-Team": "a"}
 
 
 def test_a_trailing_slash_and_a_missing_address_are_made_good() -> None:

@@ -335,6 +335,16 @@ class TestPermit:
         timed.wait(5)
         assert timed.one().trial_sidecar == "web-0"
 
+    def test_a_trial_that_passes_between_two_holders_counts(self) -> None:
+        timed = TimedFleet(provider(cooldown=rules(recovery={"trials": 2})), sidecars=[WEB_0, WEB_1])
+        timed.hear(tripped(10.0))
+        timed.wait(15)
+        assert timed.one().trial_sidecar is None
+        assert timed.hear(settled())
+        assert timed.one().trial_sidecar is None
+        timed.wait(1)
+        assert timed.one().trial_sidecar == "web-1"
+
     def test_a_trial_of_one_that_lost_it_does_not_take_it_back(self) -> None:
         timed = self.half_open(WEB_0, WEB_1)
         timed.wait(6)

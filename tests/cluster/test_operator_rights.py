@@ -1,0 +1,182 @@
+"""The chart's minimal rights suffice, cluster-wide; and who may change things through the operations API."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from cliproxy_dev.controlplane.start import ControlPlane
+from cliproxy_dev.kube import KubeApi
+from support.cluster import create_namespace, eventually, remove_namespace
+from support.operatorproc import OperatorProcess, Shop, grant, running
+
+pytestmark = pytest.mark.timeout(120)
+
+Pair = tuple[OperatorProcess, Shop]
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+
+
+@pytest.fixture
+async def api(control_plane: ControlPlane) -> AsyncIterator[KubeApi]:
+    async with control_plane.api() as api:
+        yield api
+
+
+@pytest.fixture
+async def pair(
+    control_plane: ControlPlane, api: KubeApi, crds: object, namespace: str, tmp_path: Path
+) -> AsyncIterator[Pair]:
+    """An operator with nothing but the chart's rights, for all namespaces."""
+    await grant(api, namespace)
+    async with running(control_plane, namespace, tmp_path, user="operator", everywhere=True) as pair:
+        yield pair
+
+
+async def test_the_minimal_rights_suffice(pair: Pair) -> None:
+    operator, shop = pair
+    async with shop.sidecar(operator) as fake:
+        await shop.secret()
+        await shop.provider("claude")
+        await shop.apply("ProxyProfile", "plain", {})
+        await fake.until(lambda: fake.snapshot and fake.snapshot.snapshot.providers)
+        await shop.annotate("LLMProvider", "claude", cooldown="10m")
+        await shop.until_phase("claude", "CoolingDown")
+
+        async def clean() -> bool:
+            metadata = (await shop.get("LLMProvider", "claude"))["metadata"]
+            return "cliproxy.io/cooldown" not in metadata.get("annotations", {})
+
+        await eventually(clean, what="the annotation is consumed")
+        await eventually(shop.events, what="an Event")
+        metadata = (await shop.get("LLMProvider", "claude"))["metadata"]
+
+    assert await operator.metric("cliproxy_operator_api_errors_total", reason="Forbidden") == 0
+    assert await operator.metric("cliproxy_operator_loop_failures_total") == 0
+    assert "Forbidden" not in operator.log()
+    assert "finalizers" not in metadata
+    assert not [name for name in metadata.get("annotations", {}) if "kopf" in name]
+
+
+async def test_a_missing_right_is_named(
+    control_plane: ControlPlane, crds: object, namespace: str, tmp_path: Path
+) -> None:
+    async with OperatorProcess(control_plane, namespace, tmp_path, user="nobody") as operator:
+
+        async def named() -> bool:
+            try:
+                status, body = await operator.get("/health/ready")
+            except OSError:
+                return False
+            reasons = " ".join(body["reasons"])
+            return status == 503 and "not allowed to list llmproviders" in reasons and "Lease" in reasons
+
+        await eventually(named, within_s=30, what="readiness names what is missing")
+        assert (await operator.get("/health/live"))[0] == 200
+
+
+async def token_for(api: KubeApi, shop: Shop, *, may_update: bool) -> str:
+    """Return a ServiceAccount's token, with the right to update providers of the shop or without."""
+    name = "writer" if may_update else "reader"
+    home = f"/api/v1/namespaces/{shop.namespace}/serviceaccounts"
+    await api.create(home, {"metadata": {"name": name}})
+    if may_update:
+        rules = [{"apiGroups": ["cliproxy.io"], "resources": ["llmproviders"], "verbs": ["update"]}]
+        roles = f"{RBAC}/namespaces/{shop.namespace}"
+        await api.create(f"{roles}/roles", {"metadata": {"name": name}, "rules": rules})
+        subject = {"kind": "ServiceAccount", "name": name, "namespace": shop.namespace}
+        reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": name}
+        binding = {"metadata": {"name": name}, "roleRef": reference, "subjects": [subject]}
+        await api.create(f"{roles}/rolebindings", binding)
+    answer = await api.create(f"{home}/{name}/token", {"spec": {}})
+    return str(answer["status"]["token"])
+
+
+async def test_cooling_by_hand_needs_the_right_to_update(pair: Pair, api: KubeApi) -> None:
+    operator, shop = pair
+    path = "/v0/operations/providers/claude/cooldown"
+    wish = {"duration": "10m", "reason": "maintenance"}
+    async with shop.sidecar(operator) as fake:
+        await shop.secret()
+        await shop.provider("claude")
+        await fake.until(lambda: fake.snapshot and fake.snapshot.snapshot.providers)
+        reader = await token_for(api, shop, may_update=False)
+        writer = await token_for(api, shop, may_update=True)
+        forged = ".".join(base64.urlsafe_b64encode(b"{}").decode() for _ in range(3))
+
+        assert (await operator.post(path, wish))[0] == 401
+        assert (await operator.post(path, wish, token=forged))[0] == 401
+        status, body = await operator.post(path, wish, token=reader)
+        assert status == 403
+        assert "may not update llmproviders/claude" in body["error"]["message"]
+        assert not (fake.state and fake.state.state.cooldowns)
+
+        status, body = await operator.post(path, wish, token=writer)
+        assert status == 200, body
+        assert body["ends_at"]
+        await fake.until(lambda: fake.state and fake.state.state.cooldowns)
+        await shop.until_phase("claude", "CoolingDown")
+        status, view = await operator.get("/v0/operations/cooldown/status")
+        assert view["providers_in_cooldown"] == ["claude"]
+        period = view["cooldown_periods"]["claude"]
+        assert period["reason"] == "manual"
+        assert 590 <= period["remaining_seconds"] <= 601
+        assert (await operator.get("/v0/operations/circuit_breakers"))[1]["circuit_breakers"]["claude"][
+            "state"
+        ] == "open"
+
+        status, body = await operator.post("/v0/operations/providers/claude/recover", token=writer)
+        assert (status, body["recovered"]) == (200, True)
+        await fake.until(lambda: fake.state and not fake.state.state.cooldowns)
+        assert writer not in operator.log()
+
+
+@pytest.mark.parametrize(
+    ("path", "data", "status", "words"),
+    [
+        ("claude/cooldown", b"{}", 400, "duration"),
+        ("claude/cooldown", b'{"duration":"soon"}', 400, "is not a duration"),
+        ("claude/cooldown", b'{"duration":"10000h"}', 400, "enabled: false"),
+        ("claude/cooldown", b"no json", 400, "malformed"),
+        ("claude/cooldown", b"x" * 5000, 413, "4096"),
+        ("nobody/cooldown", b'{"duration":"1m"}', 404, "nobody"),
+        ("claude/melt", b"{}", 404, ""),
+    ],
+)
+async def test_bad_wishes_are_told_apart(
+    pair: Pair, control_plane: ControlPlane, *, path: str, data: bytes, status: int, words: str
+) -> None:
+    operator, shop = pair
+    await shop.provider("claude")
+    await eventually(lambda: shop.condition("claude", "Accepted"))
+
+    answer = await operator.post(f"/v0/operations/providers/{path}", token=control_plane.token, data=data)
+
+    assert answer[0] == status, answer
+    assert words in answer[1]["error"]["message"]
+
+
+async def test_a_name_in_two_namespaces_must_be_told_apart(
+    pair: Pair, control_plane: ControlPlane, api: KubeApi
+) -> None:
+    operator, shop = pair
+    other = await create_namespace(control_plane)
+    try:
+        for where in (shop, Shop(api, other)):
+            await where.provider("twin")
+            await eventually(partial(where.condition, "twin", "Accepted"))
+
+        status, body = await operator.post("/v0/operations/providers/twin/recover", token=control_plane.token)
+        assert status == 409
+        assert f"?namespace={other}" in body["error"]["message"]
+        status, body = await operator.post(
+            f"/v0/operations/providers/twin/recover?namespace={other}", token=control_plane.token
+        )
+        assert (status, body["namespace"]) == (200, other)
+        names = (await operator.get("/v0/operations/providers/status"))[1]["providers"]
+        assert f"{other}/twin" in names
+    finally:
+        await remove_namespace(control_plane, other)

@@ -1,13 +1,11 @@
 """Several sidecars and a simple operator over links that lose time and break: nobody hammers, all come back.
 
-The operator here is a stand-in with the rules of the contract and no more; the real one has its own tests.
+The operator here is a stand-in with the rules of the contract and no more; the real fleet plays the same game
+in tests/integration.
 """
 
-from collections import deque
-from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import pairwise
-from random import Random
 
 import pytest
 from hypothesis import given, settings
@@ -15,24 +13,16 @@ from hypothesis import strategies as st
 
 from cliproxy_api.report import Report, TrialSettled, TrialStarted, Tripped
 from cliproxy_api.scope import Scope
-from cliproxy_api.snapshot import Position
-from cliproxy_api.state import FleetCooldown, FleetState, StatePush
+from cliproxy_api.state import FleetCooldown, FleetState
 from cliproxy_api.vocabulary import CooldownPhase
-from cliproxy_sidecar.core.cooldown import Cooldowns
-from cliproxy_sidecar.core.outcome import SUCCESS
-from cliproxy_sidecar.core.permit import Permit
-from support.cooling import KEY, SENT, failed, provider, rules, target
+from support.cooling import SENT
+from support.parties import RAMP_STEP_S, STEP_S, World
 
 COOLING, HALF_OPEN, RAMP = CooldownPhase.COOLING, CooldownPhase.HALF_OPEN, CooldownPhase.RAMP
-STEP_S = 0.1
 RAMP_STEPS = (10, 25, 50, 100)
-STEP_OF_RAMP_S = 2.0
-POLICY = rules(recovery={"check_interval_s": STEP_OF_RAMP_S, "backoff_s": 3.0})
-PROVIDER = provider(cooldown=POLICY)
-TARGET = target(PROVIDER)
 
 
-class Operator:
+class StandIn:
     """Merges trips, hands out one permit at a time, leads the ramp."""
 
     def __init__(self, names: list[str]) -> None:
@@ -41,7 +31,7 @@ class Operator:
         self.turn = 0
         self.silent = False
 
-    def hear(self, report: Report, now: float) -> None:
+    def hear(self, name: str, report: Report, now: float) -> None:
         if self.silent:
             return
         if isinstance(report, Tripped):
@@ -53,7 +43,7 @@ class Operator:
             if isinstance(report, TrialStarted):
                 self._put(entry, HALF_OPEN, now + 60.0, trial=entry.trial_sidecar)
             else:
-                self._put(entry, RAMP, now + STEP_OF_RAMP_S, share=RAMP_STEPS[0])
+                self._put(entry, RAMP, now + RAMP_STEP_S, share=RAMP_STEPS[0])
 
     def tick(self, now: float) -> None:
         for entry in list(self.entries.values()):
@@ -62,7 +52,7 @@ class Operator:
             if entry.phase is RAMP:
                 later = [share for share in RAMP_STEPS if share > entry.share_percent]
                 if later:
-                    self._put(entry, RAMP, now + STEP_OF_RAMP_S, share=later[0])
+                    self._put(entry, RAMP, now + RAMP_STEP_S, share=later[0])
                 else:
                     del self.entries[entry.scope]
             else:
@@ -108,110 +98,27 @@ class Operator:
             trial_sidecar=trial,
         )
 
-    def document(self, now: float) -> StatePush:
-        state = FleetState(cooldowns=tuple(self.entries.values()))
-        return StatePush(position=Position(1, 1), sent_at_utc=SENT + timedelta(seconds=now), state=state)
+    def state(self) -> FleetState:
+        return FleetState(cooldowns=tuple(self.entries.values()))
+
+    def present(self, name: str, now: float) -> None:
+        """Take no notice: permits go round among all."""
+
+    def gone(self, name: str, now: float) -> None:
+        """Take no notice: permits go round among all."""
 
 
 def seconds(entry: FleetCooldown) -> float:
     return (entry.until_utc - SENT).total_seconds()
 
 
-@dataclass(eq=False)
-class Sidecar:
-    """One pod: its machine, its link, its attempts under way."""
-
-    cooldowns: Cooldowns
-    attached: bool = False
-    delay_s: float = 0.0
-    outbox: deque[tuple[float, Report]] = field(default_factory=deque)
-    inbox: deque[tuple[float, StatePush]] = field(default_factory=deque)
-    under_way: deque[tuple[float, Permit, bool]] = field(default_factory=deque)
-    """When it ends, the permit, and whether the provider refused it."""
-
-    def tell(self, reports: tuple[Report, ...], now: float) -> None:
-        if self.attached:
-            self.outbox.extend((now + self.delay_s, report) for report in reports)
-
-    def link(self, now: float, *, up: bool) -> None:
-        if self.attached == up:
-            return
-        self.attached = up
-        self.outbox.clear()
-        self.inbox.clear()
-        self.cooldowns.attach(up, now)
-        self.tell(self.cooldowns.standing_reports(now) if up else (), now)
-
-
-class World:
-    """A provider that refuses until `open_at`, sidecars with steady traffic, an operator."""
-
-    def __init__(self, count: int, *, seed: int, delay_s: float, latency_s: float) -> None:
-        self.now, self.delay_s, self.latency_s = 0.0, delay_s, latency_s
-        names = [f"s{number}" for number in range(count)]
-        self.operator = Operator(names)
-        chance = Random(seed)  # noqa: S311 - no secret
-        self.sidecars = [Sidecar(Cooldowns(sidecar=name, chance=chance)) for name in names]
-        for sidecar in self.sidecars:
-            sidecar.cooldowns.configure((PROVIDER,), 0.0)
-            sidecar.delay_s = delay_s
-            sidecar.link(0.0, up=True)
-        self.open_at = 0.0
-        self.hint_s: float | None = None
-        self.asked: list[float] = []
-        self.refused: list[float] = []
-        self._sent: list[FleetCooldown] = []
-
-    def run(self, until: float) -> None:
-        while self.now < until:
-            self.now = round(self.now + STEP_S, 6)
-            self._operate()
-            for sidecar in self.sidecars:
-                self._serve(sidecar)
-
-    def link(self, number: int, *, up: bool) -> None:
-        self.sidecars[number].link(self.now, up=up)
-        if up:
-            self.sidecars[number].inbox.append((self.now, self.operator.document(self.now)))
-
-    def under_way(self) -> int:
-        return sum(len(sidecar.under_way) for sidecar in self.sidecars)
-
-    def is_well(self) -> bool:
-        return not self.operator.entries and all(one.cooldowns.is_idle for one in self.sidecars)
-
-    def _operate(self) -> None:
-        for sidecar in self.sidecars:
-            while sidecar.outbox and sidecar.outbox[0][0] <= self.now:
-                self.operator.hear(sidecar.outbox.popleft()[1], self.now)
-        self.operator.tick(self.now)
-        entries = list(self.operator.entries.values())
-        if entries != self._sent:
-            self._sent = entries
-            for sidecar in self.sidecars:
-                if sidecar.attached:
-                    sidecar.inbox.append((self.now + self.delay_s, self.operator.document(self.now)))
-
-    def _serve(self, sidecar: Sidecar) -> None:
-        machine = sidecar.cooldowns
-        while sidecar.inbox and sidecar.inbox[0][0] <= self.now:
-            machine.adopt(sidecar.inbox.popleft()[1], self.now)
-        while sidecar.under_way and sidecar.under_way[0][0] <= self.now:
-            _, permit, refused = sidecar.under_way.popleft()
-            outcome = failed(hint_s=self.hint_s) if refused else SUCCESS
-            sidecar.tell(machine.settle(permit, outcome, (KEY,) if refused else (), self.now), self.now)
-        machine.advance(self.now)
-        permit_or_not = machine.admit(TARGET, self.now)
-        if isinstance(permit_or_not, Permit):
-            sidecar.tell(permit_or_not.reports, self.now)
-            refused = self.now < self.open_at
-            self.asked.append(self.now)
-            self.refused += [self.now] * refused
-            sidecar.under_way.append((self.now + self.latency_s, permit_or_not, refused))
+def world_of(count: int, *, seed: int, delay_s: float, latency_s: float) -> World:
+    names = [f"s{number}" for number in range(count)]
+    return World(names, StandIn(names), seed=seed, delay_s=delay_s, latency_s=latency_s)
 
 
 worlds = st.builds(
-    World,
+    world_of,
     st.integers(2, 5),
     seed=st.integers(0, 1000),
     delay_s=st.sampled_from((0.0, 0.1, 0.5)),
@@ -269,9 +176,10 @@ def test_whatever_links_do_all_come_back(world: World, breaks: list[tuple[int, i
 
 @pytest.mark.parametrize("silent_from", [0.5, 3.5, 4.5])
 def test_an_operator_that_falls_silent_shuts_nobody_out(silent_from: float) -> None:
-    world = World(3, seed=1, delay_s=0.0, latency_s=0.3)
+    world = world_of(3, seed=1, delay_s=0.0, latency_s=0.3)
     world.open_at, world.hint_s = 1.0, 3.0
     world.run(silent_from)
+    assert isinstance(world.operator, StandIn)
     world.operator.silent = True
     world.run(silent_from + 90.0)
     assert all(sidecar.attached for sidecar in world.sidecars)
@@ -279,7 +187,7 @@ def test_an_operator_that_falls_silent_shuts_nobody_out(silent_from: float) -> N
 
 
 def test_permits_are_neither_lost_nor_kept() -> None:
-    world = World(4, seed=7, delay_s=0.1, latency_s=0.5)
+    world = world_of(4, seed=7, delay_s=0.1, latency_s=0.5)
     world.open_at, world.hint_s = 5.0, None
     world.run(60.0)
     assert sum(sidecar.cooldowns.outstanding for sidecar in world.sidecars) == world.under_way()

@@ -55,7 +55,7 @@ def make_app(operator: Operator) -> FastAPI:
 def _health(app: FastAPI, operator: Operator) -> None:
     @app.get("/metrics")
     async def metrics() -> Response:
-        return Response(operator.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+        return Response(operator.figures(), media_type=CONTENT_TYPE_LATEST)
 
     @app.get("/health/live")
     async def live() -> JSONResponse:

@@ -82,13 +82,16 @@ class Collector:
             known.linked, known.trouble, known.running = True, "", running
             self._judge(known)
 
-    def lost(self, sidecar: SidecarId, trouble: str) -> None:
-        """A link is down."""
-        if known := self._sidecars.get(sidecar):
-            if known.linked:
-                known.down_s = self._clock.now()
-            known.linked, known.trouble = False, trouble
-            self._judge(known)
+    def lost(self, sidecar: SidecarId, trouble: str) -> bool:
+        """A link is down; returns whether that, or why, is new."""
+        known = self._sidecars.get(sidecar)
+        if known is None or (not known.linked and known.trouble == trouble):
+            return False
+        if known.linked:
+            known.down_s = self._clock.now()
+        known.linked, known.trouble = False, trouble
+        self._judge(known)
+        return True
 
     def runs(self, sidecar: SidecarId, running: Running) -> bool:
         """A sidecar says what it runs; returns whether that changed its being in sync."""
@@ -135,8 +138,9 @@ class Collector:
         return known.group if known is not None else None
 
     def in_sync(self, group: Group) -> bool:
-        """Whether all linked sidecars of a group run what they should."""
-        return all(known.synced for known in self._sidecars.values() if known.group == group and known.linked)
+        """Whether there are linked sidecars in a group, and all of them run what they should."""
+        linked = [known for known in self._sidecars.values() if known.group == group and known.linked]
+        return bool(linked) and all(known.synced for known in linked)
 
     def traffic(self, provider_id: str) -> ProviderTraffic | None:
         """Return all sidecars' last minute of a provider together; None: nobody has reported."""

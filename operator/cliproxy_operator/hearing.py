@@ -93,9 +93,9 @@ class Hearing:
 
     def lost(self, sidecar: SidecarId, reason: str) -> None:
         """The link is down."""
-        self._host.gone(sidecar)
-        self._collector.lost(sidecar, reason)
-        self._progress(sidecar)
+        if self._collector.lost(sidecar, reason):
+            self._host.gone(sidecar)
+            self._progress(sidecar)
 
     def outrun(self, sidecar: SidecarId, seen: Position) -> None:
         """The sidecar is ahead of us."""

@@ -14,7 +14,7 @@ from cliproxy_operator.kubeconfig import Access, open_session
 from cliproxy_operator.metrics import Metrics
 
 FIELD_MANAGER: Final = "cliproxy-operator"
-CONNECTIONS: Final = 16
+CONNECTIONS: Final = 32
 """Calls at once; the API server's fairness queues the rest anyway."""
 CALL_TIMEOUT_S: Final = 10.0
 CONNECT_TIMEOUT_S: Final = 3.0

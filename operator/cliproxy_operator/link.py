@@ -110,6 +110,7 @@ class Link:
         self._clock = clock
         self._metrics = metrics
         self._nudged = asyncio.Event()
+        self._last_trouble = ""
         self._slots = {name: Slot(name, newest, asyncio.Event()) for name, newest in documents.items()}
 
     def wake(self, document: DocumentName) -> None:
@@ -129,8 +130,7 @@ class Link:
                 await self._hold()
             except LinkError as error:
                 self._metrics.link_failures.labels(error.trouble).inc()
-                level = logging.DEBUG if error.trouble in {"connect", "closed"} else logging.WARNING
-                log.log(level, "link broke", extra={"sidecar": str(self.sidecar), "reason": str(error)})
+                self._say(error)
                 if error.trouble == "deposed":
                     self._listener.deposed(self.sidecar)
                 self._listener.lost(self.sidecar, f"{error.trouble}: {error}")
@@ -139,6 +139,13 @@ class Link:
             await happens(self._nudged, pause_s * (0.5 + self._clock.chance.random()))
             self._nudged.clear()
             pause_s = min(pause_s * 2, PAUSE_MAX_S)
+
+    def _say(self, error: LinkError) -> None:
+        """Log a trouble once, however often it comes back; that a pod is not there is no news."""
+        expected = error.trouble in {"connect", "closed"} or str(error) == self._last_trouble
+        self._last_trouble = str(error)
+        level = logging.DEBUG if expected else logging.WARNING
+        log.log(level, "link broke", extra={"sidecar": str(self.sidecar), "reason": str(error)})
 
     async def _hold(self) -> None:
         """Connect and serve the link until it fails with a `LinkError`."""

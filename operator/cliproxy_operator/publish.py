@@ -173,10 +173,10 @@ class Publisher:
 
     def publish_snapshots(
         self, namespace: str, snapshots: Mapping[str, Snapshot], secrets: Mapping[str, Hidden]
-    ) -> bool:
-        """Make these the namespace's snapshots by profile; returns whether any is new."""
+    ) -> frozenset[str]:
+        """Make these the namespace's snapshots by profile; returns the profiles whose snapshot is new."""
         if self._sequencer is None:
-            return False
+            return frozenset()
         for key in [key for key in self._snapshots if key[0] == namespace and key[1] not in snapshots]:
             del self._snapshots[key]
         changed = set()
@@ -191,7 +191,7 @@ class Publisher:
         for endpoint, link, _ in self._links.values():
             if endpoint.sidecar.namespace == namespace and endpoint.profile in changed:
                 link.wake("snapshot")
-        return bool(changed)
+        return frozenset(changed)
 
     def publish_state(self, namespace: str, state: FleetState) -> bool:
         """Make this the namespace's fleet state and wake its links at once; returns whether it is new."""

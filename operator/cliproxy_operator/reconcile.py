@@ -66,7 +66,7 @@ class Reconciler:
         self._converging: dict[Group, float] = {}
         self.results: dict[str, Result] = {}
         self.active = False
-        """Whether results are wanted: on the leader."""
+        """Whether results are wanted: on the leader. A standby only keeps the Secrets at hand."""
         self.queue: WorkQueue[str] = WorkQueue(
             self._work,
             name="reconcile",
@@ -79,12 +79,11 @@ class Reconciler:
         """Something that the namespace's snapshots depend on has changed."""
         if self.active:
             self._changed_s.setdefault(namespace, self._clock.now())
-            self.queue.add(namespace, DEBOUNCE_S)
+        self.queue.add(namespace, DEBOUNCE_S)
 
     def reset(self) -> None:
         """Forget all results, as before a new leadership."""
         self.results.clear()
-        self._needed.clear()
         self._changed_s.clear()
         self._converging.clear()
 
@@ -97,11 +96,7 @@ class Reconciler:
             ApiError: a Secret could not be asked for; what ran before goes on.
 
         """
-        inputs = self._gatherer.inputs(namespace, self._needed.get(namespace, frozenset()))
-        needed = self._needed[namespace] = needed_secrets(inputs)
-        if unknown := self._vault.need(namespace, needed):
-            await self._gatherer.fetch(unknown)
-        inputs = self._gatherer.inputs(namespace, needed)
+        inputs = await self._inputs(namespace)
         result = Result(compile_namespace(inputs), _generations(inputs))
         first = namespace not in self.results
         self.results[namespace] = result
@@ -111,6 +106,14 @@ class Reconciler:
                 if isinstance(provider, LLMProvider) and provider.metadata.namespace == namespace:
                     self._host.restore(f"{namespace}/{provider.metadata.name}", provider.status)
         return result
+
+    async def _inputs(self, namespace: str) -> Inputs:
+        """Gather; on a standby that alone keeps the needed Secrets at hand for the day it leads."""
+        inputs = self._gatherer.inputs(namespace, self._needed.get(namespace, frozenset()))
+        needed = self._needed[namespace] = needed_secrets(inputs)
+        if unknown := self._vault.need(namespace, needed):
+            await self._gatherer.fetch(unknown)
+        return self._gatherer.inputs(namespace, needed)
 
     def publish(self, namespace: str) -> None:
         """Publish what the namespace came to, and tell the fleet which sidecar holds what."""
@@ -128,12 +131,13 @@ class Reconciler:
         self._host.settle()
         self._collector.republished(namespace)
         since_s = self._changed_s.pop(namespace, None)
-        if changed and since_s is not None:
-            for profile in snapshots:
+        if since_s is not None:
+            for profile in changed:
                 self._converging.setdefault((namespace, profile), since_s)
+        held = {(namespace, profile): self.held((namespace, profile)) for profile in snapshots}
         for known in self._collector.all():
             if known.id.namespace == namespace and known.linked:
-                self._host.present(known.id, self.held(known.group))
+                self._host.present(known.id, held.get(known.group, frozenset()))
         for group in [group for group in self._converging if group[0] == namespace]:
             self.converged(group)
         self._on_done(namespace)
@@ -162,11 +166,12 @@ class Reconciler:
             self._metrics.convergence_s.observe(self._clock.now() - self._converging.pop(group))
 
     async def _work(self, namespace: str) -> None:
-        if not self.active:
-            return
         started_s = self._clock.now()
         if namespace not in self._gatherer.namespaces():
             self._drop(namespace)
+            return
+        if not self.active:
+            await self._inputs(namespace)
             return
         await self.compile(namespace)
         self.publish(namespace)  # does nothing if we have stopped leading meanwhile

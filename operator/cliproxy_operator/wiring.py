@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 
 EXPIRY_S: Final = 10.0
 ELECTION_END_S: Final = 0.2
+_HEALTH: Final = {"Healthy": 1.0, "Degraded": 0.5, "CoolingDown": 0.5, "Unknown": 0.5, None: 0.5}
 _ENDED: Final = frozenset({"Succeeded", "Failed"})
 
 
@@ -162,6 +163,19 @@ class Operator:
             found.append(self.leader.problem)
         return found
 
+    def figures(self) -> bytes:
+        """Return the metrics, those that are read off now brought up to date."""
+        sidecars = self.collector.all()
+        linked = sum(known.linked for known in sidecars)
+        self.metrics.links.labels("linked").set(linked)
+        self.metrics.links.labels("down").set(len(sidecars) - linked)
+        self.metrics.provider_health.clear()
+        for namespace, name in self.store.keys(PROVIDER):
+            raw = self.store.get(PROVIDER, namespace, name) or {}
+            phase = (raw.get("status") or {}).get("phase")
+            self.metrics.provider_health.labels(namespace, name).set(_HEALTH.get(phase, 0.0))
+        return self.metrics.text()
+
     async def _expire(self) -> None:
         while True:
             await asyncio.sleep(EXPIRY_S)
@@ -217,7 +231,6 @@ class Operator:
         endpoint = Endpoint(sidecar, uid, address, profile) if address else None
         self.collector.seen(sidecar, profile=profile, ready=ready)
         self.publisher.set_endpoint(sidecar, endpoint)
-        self.collector.seen(sidecar, profile=profile, ready=ready)
         self.statuses.look_at_all(sidecar.namespace, after_s=0.25)
 
     def _secret_changed(self, namespaces: frozenset[str]) -> None:
@@ -259,6 +272,10 @@ class Operator:
                 await self.reconciler.compile(namespace)
             except ApiError as error:
                 log.warning("namespace begins late", extra={"namespace": namespace, "reason": str(error)})
+                late.add(namespace)
+            except Exception:  # one namespace must not keep the others from being served
+                log.exception("namespace begins late", extra={"namespace": namespace})
+                self.metrics.loop_failures.labels("activation").inc()
                 late.add(namespace)
         self.publisher.activate(epoch)
         for namespace in list(self.reconciler.results):

@@ -15,10 +15,11 @@ from typing import Any
 from aiohttp import web
 
 from cliproxy_api import codec
-from cliproxy_api.report import Applied, Hello, Report
+from cliproxy_api.report import Applied, Heartbeat, Hello, Report
 from cliproxy_api.snapshot import Position, Running, SnapshotPush
 from cliproxy_api.state import StatePush
 
+HEARTBEAT_S = 5.0
 TOKEN = "a-control-token-for-tests"
 _hosts = itertools.count(2)
 
@@ -173,7 +174,7 @@ class FakeSidecar:
         async with self.changed:
             self.changed.notify_all()
         try:
-            while (line := await lines.get()) is not None:
+            while (line := await _next(lines)) is not None:
                 await response.write(line)
         except ConnectionError:
             pass
@@ -183,3 +184,12 @@ class FakeSidecar:
             async with self.changed:
                 self.changed.notify_all()
         return response
+
+
+async def _next(lines: asyncio.Queue[bytes | None]) -> bytes | None:
+    """Return the next line to write; a heartbeat when there is nothing to tell, as the real one does."""
+    try:
+        async with asyncio.timeout(HEARTBEAT_S):
+            return await lines.get()
+    except TimeoutError:
+        return codec.encode_report(Heartbeat())

@@ -106,10 +106,8 @@ class Sidecar:
         self.health.draining = True
         self.reporter.stop()
         await self.servers.drain()
-        if self.snapshots.current is not None:
-            self.plans.release(self.snapshots.current)
-            await asyncio.sleep(0)
         await self.tasks.stop()
+        await self.plans.aclose()
         self.logs.writer.attach(None)
 
     # ---------------------------------------------------------------- joints

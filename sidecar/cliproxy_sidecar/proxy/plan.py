@@ -114,6 +114,7 @@ class Plans:
         self._tasks = tasks
         self._latest: Plan | None = None
         self._newest: dict[str, Line] = {}
+        self._open: set[Line] = set()
 
     def prepare(self, push: SnapshotPush) -> Plan:
         """Return a plan for the snapshot, held once (by the sidecar that will run it)."""
@@ -123,6 +124,7 @@ class Plans:
             line = self._newest.get(provider.id)
             if line is None or line.pool != provider.pool:
                 line = Line(self._dial(provider.pool), provider.pool)
+                self._open.add(line)
             line.holders += 1
             plan.lines[provider.id] = line
         self._newest = dict(plan.lines)
@@ -137,4 +139,13 @@ class Plans:
         for line in plan.lines.values():
             line.holders -= 1
             if line.holders == 0:
-                self._tasks.spawn(line.upstream.aclose(), "close connections")
+                self._tasks.spawn(self._close(line), "close connections")
+
+    async def aclose(self) -> None:
+        """Close all connections, whoever may still hold them."""
+        for line in list(self._open):
+            await self._close(line)
+
+    async def _close(self, line: Line) -> None:
+        await line.upstream.aclose()
+        self._open.discard(line)

@@ -7,7 +7,7 @@ sidecar in `fleet_local`, health in `fleet_health`, who tries and who probes in 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import assert_never
 
@@ -28,13 +28,12 @@ from cliproxy_api.report import (
 from cliproxy_api.resources.llmprovider_status import LLMProviderStatus
 from cliproxy_api.snapshot import Provider
 from cliproxy_api.state import FleetCooldown, FleetState
-from cliproxy_api.vocabulary import CooldownPhase, CooldownScope
+from cliproxy_api.vocabulary import CooldownScope
 from cliproxy_operator.fleet_duty import Duty
 from cliproxy_operator.fleet_health import ProviderHealth
-from cliproxy_operator.fleet_local import LocalCooldowns
-from cliproxy_operator.fleet_provider import MAX_REASON_CHARS, ProviderCooldowns, seen_by
+from cliproxy_operator.fleet_local import LocalCooldowns, is_own, own
+from cliproxy_operator.fleet_provider import ProviderCooldowns
 from cliproxy_operator.fleet_restore import read_cooldown
-from cliproxy_operator.instants import rounded_up
 from cliproxy_operator.view import HealthView, SidecarId
 
 
@@ -53,6 +52,8 @@ class Fleet:
         self._known: dict[str, _Known] = {}
         self._duty = Duty()
         self._local = LocalCooldowns()
+        self._due: datetime | None = None
+        self._due_known = True
 
     def configure(self, providers: Mapping[str, Provider], now_utc: datetime) -> bool:
         """Take the enabled and accepted providers, by id; return whether any state document changed.
@@ -60,13 +61,13 @@ class Fleet:
         State of providers that are gone is dropped. A changed key ends the credential's Auth and QuotaMoney
         cooldowns; a changed address ends all that failures started.
         """
-        changed = self.tick(now_utc)
+        changed = self._begin(now_utc)
         for provider_id in [known for known in self._known if known not in providers]:
             del self._known[provider_id]
             self._local.drop(provider_id)
             changed = True
         for provider_id, provider in providers.items():
-            changed |= self._configure(provider_id, provider)
+            changed |= self._configure(provider_id, provider, now_utc)
         return self._assign() or changed
 
     def restore(self, provider_id: str, status: LLMProviderStatus, now_utc: datetime) -> bool:
@@ -74,6 +75,7 @@ class Fleet:
 
         `until` stays as it is written. Merges with what is known already; unknown providers are ignored.
         """
+        self._begin(now_utc)
         known = self._known.get(provider_id)
         if known is None:
             return False
@@ -88,19 +90,22 @@ class Fleet:
 
     def present(self, sidecar: SidecarId, providers: frozenset[str], now_utc: datetime) -> bool:
         """Note that a sidecar's report stream is read, and which providers (ids) its snapshot holds."""
-        changed = self.tick(now_utc)
+        before = self._duty.serves(sidecar)
+        if before == providers and self._duty.is_present(sidecar):
+            return self.tick(now_utc)
+        changed = self._begin(now_utc)
         self._duty.present(sidecar, providers)
-        for known in self._known.values():
-            changed |= known.cooldowns.sidecars_changed(now_utc)
+        changed |= self._sidecar_changed(before - providers, now_utc, gone=sidecar)
+        changed |= self._sidecar_changed(providers - before, now_utc)
         return self._assign() or changed
 
     def gone(self, sidecar: SidecarId, now_utc: datetime) -> bool:
         """Note that a sidecar's stream has ended: its duties go to others."""
-        changed = self.tick(now_utc)
+        changed = self._begin(now_utc)
+        before = self._duty.serves(sidecar)
         self._duty.gone(sidecar)
         self._local.gone(sidecar)
-        for known in self._known.values():
-            changed |= known.cooldowns.sidecars_changed(now_utc, gone=sidecar)
+        changed |= self._sidecar_changed(before, now_utc, gone=sidecar)
         return self._assign() or changed
 
     def hear(self, sidecar: SidecarId, report: Report, now_utc: datetime) -> bool:
@@ -108,6 +113,7 @@ class Fleet:
         changed = self.tick(now_utc)
         match report:
             case Tripped() | Failed() | TrialStarted() | TrialSettled():
+                self._due_known = False
                 known = self._known.get(report.scope.provider)
                 return (known is not None and self._scoped(known, sidecar, report, now_utc)) or changed
             case Recovered():
@@ -115,9 +121,8 @@ class Fleet:
             case Probed():
                 return self._probed(report, now_utc) or changed
             case Traffic():
-                for provider_id, traffic in report.providers.items():
-                    if traffic.requests > 0:
-                        self._duty.used(sidecar, provider_id, now_utc)
+                used = [id_ for id_, traffic in report.providers.items() if traffic.requests > 0]
+                self._duty.used(sidecar, used, now_utc)
                 return changed
             case Hello() | Applied() | Heartbeat():
                 return changed
@@ -125,7 +130,11 @@ class Fleet:
                 assert_never(report)
 
     def tick(self, now_utc: datetime) -> bool:
-        """Move on what is due; return whether any state document changed."""
+        """Move on what is due; return whether any state document changed. Cheap if nothing is."""
+        due = self.wake_at()
+        if due is None or now_utc < due:
+            return False
+        self._due_known = False
         changed = False
         for known in self._known.values():
             changed |= known.cooldowns.advance(now_utc)
@@ -135,23 +144,26 @@ class Fleet:
 
     def wake_at(self) -> datetime | None:
         """Return when the next `tick` has something to do; None: not before something happens."""
-        instants = [self._local.wake_at()]
-        for known in self._known.values():
-            instants += [known.cooldowns.wake_at(), known.health.expires_at()]
-        return min((instant for instant in instants if instant is not None), default=None)
+        if not self._due_known:
+            instants = [self._local.wake_at()]
+            for known in self._known.values():
+                instants += [known.cooldowns.wake_at(), known.health.expires_at()]
+            self._due = min((instant for instant in instants if instant is not None), default=None)
+            self._due_known = True
+        return self._due
 
     def cooldown(self, provider_id: str, duration_s: float, reason: str, now_utc: datetime) -> bool:
         """Cool a whole provider because a person says so; return whether anything changed.
 
         Unknown providers are ignored; a later deadline that is in force already stays.
         """
-        self.tick(now_utc)
+        self._begin(now_utc)
         known = self._known.get(provider_id)
         return known is not None and known.cooldowns.manual(duration_s, reason, now_utc)
 
     def recover(self, provider_id: str, now_utc: datetime) -> bool:
         """End all cooldowns of a provider at once, without trial or ramp; whether there were any."""
-        self.tick(now_utc)
+        self._begin(now_utc)
         self._local.drop(provider_id)
         known = self._known.get(provider_id)
         return known is not None and known.cooldowns.recover()
@@ -191,7 +203,20 @@ class Fleet:
         known = self._known.get(provider_id)
         return known.cooldowns.trips.total(now_utc) if known is not None else 0
 
-    def _configure(self, provider_id: str, provider: Provider) -> bool:
+    def _begin(self, now: datetime) -> bool:
+        """Tick before a change; the next due instant is to be found anew after it."""
+        changed = self.tick(now)
+        self._due_known = False
+        return changed
+
+    def _sidecar_changed(
+        self, providers: frozenset[str], now: datetime, *, gone: SidecarId | None = None
+    ) -> bool:
+        cooldowns = (self._known[id_].cooldowns for id_ in providers if id_ in self._known)
+        changed = [one.sidecars_changed(now, gone=gone) for one in cooldowns if not one.is_idle]
+        return any(changed)
+
+    def _configure(self, provider_id: str, provider: Provider, now: datetime) -> bool:
         known = self._known.get(provider_id)
         if known is None:
             pick = partial(self._duty.pick, provider_id)
@@ -199,7 +224,7 @@ class Fleet:
             self._known[provider_id] = _Known(cooldowns=cooldowns, health=ProviderHealth())
             return False
         before = known.cooldowns.provider
-        changed = known.cooldowns.configure(provider)
+        changed = known.cooldowns.configure(provider, now)
         if not provider.health_check.enabled or provider.base_url != before.base_url:
             changed |= known.health.forget()
         return changed
@@ -211,11 +236,11 @@ class Fleet:
         report: Tripped | Failed | TrialStarted | TrialSettled,
         now: datetime,
     ) -> bool:
-        self._duty.used(sidecar, report.scope.provider, now)
+        self._duty.used(sidecar, (report.scope.provider,), now)
         cooldowns = known.cooldowns
         match report:
-            case Tripped() if _is_own(report, cooldowns.provider):
-                self._local.put(sidecar, _own(report, sidecar, cooldowns.provider, now))
+            case Tripped() if is_own(report, cooldowns.provider):
+                self._local.put(sidecar, own(report, sidecar, cooldowns.provider, now))
                 return False
             case Tripped():
                 return cooldowns.tripped(report, sidecar, now)
@@ -232,6 +257,7 @@ class Fleet:
         known = self._known.get(report.provider)
         if known is None or not known.cooldowns.provider.health_check.enabled:
             return False
+        self._due_known = False
         changed = known.health.record(report, known.cooldowns.provider.health_check, now)
         # A verdict can be "healthy" while this probe failed: only a passed one proves that it is back.
         back = report.healthy and report.ok
@@ -243,23 +269,3 @@ class Fleet:
             for provider_id, known in self._known.items()
             if known.cooldowns.provider.health_check.enabled
         )
-
-
-def _is_own(report: Tripped, provider: Provider) -> bool:
-    """Whether the sidecar keeps this cooldown to itself; a person's word is always for the fleet."""
-    by_policy = provider.cooldown.scope is CooldownScope.SIDECAR and report.outcome_class is not None
-    return not report.fleet or by_policy
-
-
-def _own(report: Tripped, sidecar: SidecarId, provider: Provider, now: datetime) -> FleetCooldown:
-    remaining_s = min(max(report.remaining_s, 0.0), provider.cooldown.max_duration_s)
-    return FleetCooldown(
-        scope=report.scope,
-        phase=CooldownPhase.COOLING,
-        outcome_class=report.outcome_class,
-        reason=report.reason[:MAX_REASON_CHARS],
-        since_utc=now,
-        until_utc=rounded_up(now + timedelta(seconds=remaining_s)),
-        level=max(report.level, 0),
-        evidence=seen_by(report.evidence, sidecar),
-    )

@@ -29,15 +29,24 @@ class Duty:
         self._serves[sidecar] = providers
         self._used.setdefault(sidecar, {})
 
+    def is_present(self, sidecar: SidecarId) -> bool:
+        """Whether the sidecar is connected."""
+        return sidecar in self._serves
+
+    def serves(self, sidecar: SidecarId) -> frozenset[str]:
+        """Return the providers in a connected sidecar's snapshot; none for others."""
+        return self._serves.get(sidecar, frozenset())
+
     def gone(self, sidecar: SidecarId) -> None:
         """Forget a sidecar; its probes are free until `assign`."""
         self._serves.pop(sidecar, None)
         self._used.pop(sidecar, None)
 
-    def used(self, sidecar: SidecarId, provider_id: str, now: datetime) -> None:
-        """Note that a sidecar has just sent requests to a provider; ignored for what it does not serve."""
-        if provider_id in self._serves.get(sidecar, frozenset()):
-            self._used[sidecar][provider_id] = now
+    def used(self, sidecar: SidecarId, provider_ids: Iterable[str], now: datetime) -> None:
+        """Note that a sidecar has just sent requests to providers; ignored for what it does not serve."""
+        known = self.serves(sidecar).intersection(provider_ids)
+        if known:
+            self._used[sidecar].update(dict.fromkeys(known, now))
 
     def serving(self, provider_id: str) -> tuple[SidecarId, ...]:
         """Return the connected sidecars whose snapshot holds the provider, sorted."""
@@ -58,7 +67,7 @@ class Duty:
         self._probes = {
             provider_id: before[provider_id]
             for provider_id in wanted_ids
-            if provider_id in before and provider_id in self._serves.get(before[provider_id], frozenset())
+            if provider_id in before and provider_id in self.serves(before[provider_id])
         }
         load = Counter(self._probes.values())
         for provider_id in wanted_ids:

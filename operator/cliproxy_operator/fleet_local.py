@@ -4,11 +4,16 @@ They end with their time or with their sidecar's link; what comes after cooling 
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
+from cliproxy_api.report import Tripped
 from cliproxy_api.scope import Scope
+from cliproxy_api.snapshot import Provider
 from cliproxy_api.state import FleetCooldown
+from cliproxy_api.vocabulary import CooldownPhase, CooldownScope
+from cliproxy_operator.fleet_facts import MAX_REASON_CHARS, seen_by
+from cliproxy_operator.instants import rounded_up
 from cliproxy_operator.view import SidecarId
 
 MAX_PER_SIDECAR: Final = 64
@@ -58,3 +63,24 @@ class LocalCooldowns:
             for sidecar, own in self._entries.items()
         }
         self._entries = {sidecar: own for sidecar, own in kept.items() if own}
+
+
+def is_own(report: Tripped, provider: Provider) -> bool:
+    """Whether the sidecar keeps this cooldown to itself; a person's word is always for the fleet."""
+    by_policy = provider.cooldown.scope is CooldownScope.SIDECAR and report.outcome_class is not None
+    return not report.fleet or by_policy
+
+
+def own(report: Tripped, sidecar: SidecarId, provider: Provider, now: datetime) -> FleetCooldown:
+    """Return a sidecar's own cooldown as status shows it."""
+    remaining_s = min(max(report.remaining_s, 0.0), provider.cooldown.max_duration_s)
+    return FleetCooldown(
+        scope=report.scope,
+        phase=CooldownPhase.COOLING,
+        outcome_class=report.outcome_class,
+        reason=report.reason[:MAX_REASON_CHARS],
+        since_utc=now,
+        until_utc=rounded_up(now + timedelta(seconds=remaining_s)),
+        level=max(report.level, 0),
+        evidence=seen_by(report.evidence, sidecar),
+    )

@@ -7,8 +7,6 @@ providers and the sidecars are `fleet`'s.
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-import msgspec
-
 from cliproxy_api.chance import Chance
 from cliproxy_api.report import Failed, TrialSettled, TrialStarted, Tripped
 from cliproxy_api.scope import Scope
@@ -16,6 +14,7 @@ from cliproxy_api.snapshot import Provider
 from cliproxy_api.state import Evidence, FleetCooldown
 from cliproxy_api.trip import class_duration_s, retrip_s, trip_rule
 from cliproxy_api.vocabulary import CooldownPhase, CooldownScope, OutcomeClass, RecoveryProbe, ScopeKind, Trip
+from cliproxy_operator.fleet_facts import MAX_REASON_CHARS, has, keys_of, scope_order, seen_by
 from cliproxy_operator.fleet_restore import Restored
 from cliproxy_operator.fleet_scope import MAX_LEVEL, TRIAL_MAX_S, Finding, ScopeCooldown, Way
 from cliproxy_operator.fleet_turn import Pick, Turn
@@ -27,8 +26,6 @@ MAX_SCOPES: Final = 512
 """Entries, and windows, of one provider; more are not taken: by then its widest scopes matter."""
 MAX_MANUAL_S: Final = 30 * 86_400.0
 """Longest cooldown that a person can ask for."""
-MAX_REASON_CHARS: Final = 256
-MAX_EVIDENCE_CHARS: Final = 128
 
 _ENDED_BY_NEW_KEY: Final = frozenset({OutcomeClass.AUTH, OutcomeClass.QUOTA_MONEY})
 
@@ -44,7 +41,12 @@ class ProviderCooldowns:
         self._entries: dict[Scope, ScopeCooldown] = {}
         self._windows: dict[Scope, FailureWindow] = {}
 
-    def configure(self, provider: Provider) -> bool:
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing cools or is on its way back."""
+        return not self._entries
+
+    def configure(self, provider: Provider, now: datetime) -> bool:
         """Take a newer version of the provider; return whether it ended a cooldown."""
         before, self.provider = self.provider, provider
         rules = provider.cooldown
@@ -57,16 +59,16 @@ class ProviderCooldowns:
         doomed = []
         for scope, entry in self._entries.items():
             mended = all_end and entry.outcome_class is not None
-            new_key = entry.outcome_class in _ENDED_BY_NEW_KEY and _keys(before, scope) != _keys(
+            new_key = entry.outcome_class in _ENDED_BY_NEW_KEY and keys_of(before, scope) != keys_of(
                 provider, scope
             )
-            if mended or new_key or not _names(provider, scope):
+            if mended or new_key or not has(provider, scope):
                 doomed.append(scope)
         if all_end:
             self._windows.clear()
         for scope in doomed:
             self._drop(scope)
-        return bool(doomed)
+        return self._share_turn(now) or bool(doomed)
 
     def tripped(self, report: Tripped, sidecar: SidecarId, now: datetime) -> bool:
         """Merge a cooldown that a sidecar has begun; return whether anything changed."""
@@ -118,6 +120,7 @@ class ProviderCooldowns:
         had = bool(self._entries)
         self._entries.clear()
         self._windows.clear()
+        self._turn.rest()
         return had
 
     def restore(self, restored: Restored, now: datetime) -> bool:
@@ -166,6 +169,8 @@ class ProviderCooldowns:
 
     def advance(self, now: datetime) -> bool:
         """Move on what is due; return whether anything changed."""
+        if not self._entries:
+            return False
         way = self._way()
         return self._sweep([one for one in self._all() if one.advance(way, now)], now)
 
@@ -211,11 +216,12 @@ class ProviderCooldowns:
         changed = entry.trip(finding, now)
         if changed and resting:
             self.trips.add(now)
+            self._share_turn(now)
         return changed
 
     def _admissible(self, scope: Scope, table: dict[Scope, Any]) -> bool:
         room = scope in table or len(table) < MAX_SCOPES or scope.kind is ScopeKind.PROVIDER
-        return room and _names(self.provider, scope)
+        return room and has(self.provider, scope)
 
     def _way(self) -> Way:
         recovery, check = self.provider.cooldown.recovery, self.provider.health_check
@@ -254,34 +260,3 @@ class ProviderCooldowns:
         # Old failures must not trip a scope that has just come back.
         self._entries.pop(scope, None)
         self._windows.pop(scope, None)
-
-
-def _names(provider: Provider, scope: Scope) -> bool:
-    """Whether the provider has the credential and the model that the scope names."""
-    credentials = (None, *(credential.name for credential in provider.credentials))
-    models = (None, *(model.upstream_name for model in provider.models))
-    return scope.credential in credentials and scope.model in models
-
-
-def _keys(provider: Provider, scope: Scope) -> dict[str, str]:
-    """Return digests of the keys that the scope covers."""
-    return {
-        credential.name: credential.secret_digest
-        for credential in provider.credentials
-        if scope.credential in (None, credential.name)
-    }
-
-
-def scope_order(scope: Scope) -> tuple[str, str, str]:
-    """Return a sort key: a provider's widest scopes first."""
-    return scope.provider, scope.credential or "", scope.model or ""
-
-
-def seen_by(evidence: Evidence, sidecar: SidecarId) -> Evidence:
-    """Return the evidence with the sidecar's name, cut to what status takes."""
-    return msgspec.structs.replace(
-        evidence,
-        code=evidence.code[:MAX_EVIDENCE_CHARS] if evidence.code else None,
-        header=evidence.header[:MAX_EVIDENCE_CHARS] if evidence.header else None,
-        sidecar=sidecar.pod,
-    )

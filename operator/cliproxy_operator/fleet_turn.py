@@ -13,9 +13,11 @@ from typing import Final
 from cliproxy_operator.view import SidecarId
 
 PERMIT: Final = timedelta(seconds=5)
-"""How long a sidecar may leave the permit unused while others could have it."""
-PERMIT_ALONE: Final = timedelta(seconds=60)
-"""The same when there is no other: nothing is gained by telling it more often."""
+"""How long a sidecar may leave the permit unused while others could have it, at first ..."""
+LONGEST_PERMIT: Final = timedelta(seconds=60)
+"""... and at last, or when there is no other: all sidecars are told of every move, and nobody seems to ask."""
+MOVES_PER_TERM: Final = 8
+"""After so many moves, or when everybody has had it, the next ones hold it twice as long."""
 HANDOVER: Final = timedelta(seconds=1)
 """Between taking the permit back and giving it to another: time for "a trial has started" to arrive."""
 
@@ -32,10 +34,13 @@ class Turn:
     until: datetime | None = None
     """None: nobody waits for a trial."""
     _tried: frozenset[SidecarId] = frozenset()
+    _moves: int = 0
+    _term: timedelta = PERMIT
 
     def rest(self) -> None:
         """Note that no scope waits for a trial any more."""
         self.holder, self.until, self._tried = None, None, frozenset()
+        self._moves, self._term = 0, PERMIT
 
     def advance(self, busy_until: datetime | None, now: datetime) -> None:
         """Give the permit on if it is time; `busy_until` is when the trial under way takes too long."""
@@ -58,6 +63,7 @@ class Turn:
 
     def settled(self, now: datetime) -> None:
         """Let the holder have the permit for another trial, as if it were new."""
+        self._moves, self._term = 0, PERMIT
         if self.holder is not None:
             self.until = now + PERMIT
 
@@ -82,10 +88,15 @@ class Turn:
         chosen = self.pick(self._tried)
         if chosen is None:
             # Everybody has had it: from the beginning.
-            self._tried = frozenset()
+            round_over, self._tried = bool(self._tried), frozenset()
             chosen = self.pick(self._tried)
+        else:
+            round_over = self._moves > 0 and self._moves % MOVES_PER_TERM == 0
+        if round_over:
+            self._term = min(2 * self._term, LONGEST_PERMIT)
         self.holder = chosen
         alone = chosen is None or self.pick(frozenset({chosen})) is None
-        self.until = now + (PERMIT_ALONE if alone else PERMIT)
+        self.until = now + (LONGEST_PERMIT if alone else self._term)
+        self._moves += 1
         if chosen is not None:
             self._tried |= {chosen}

@@ -13,6 +13,8 @@ from cliproxy_api.codec import encode
 from cliproxy_operator.compile import compile_namespace, needed_secrets
 from support.cases import inputs_of, outcome_of, read_case
 
+pytestmark = pytest.mark.timeout(300)  # the machine may be busy; the work is bounded
+
 CASES = [read_case(path) for path in sorted((Path(__file__).parents[1] / "golden").glob("*/in.yaml"))]
 JUNK: list[Any] = [
     None,

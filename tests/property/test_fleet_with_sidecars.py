@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,6 +31,8 @@ from cliproxy_sidecar.core.outcome import SUCCESS, Outcome
 from cliproxy_sidecar.core.permit import Permit
 from cliproxy_sidecar.core.target import Target
 from support.cooling import failed, provider
+
+pytestmark = pytest.mark.timeout(300)  # the machine may be busy; the work is bounded
 
 BEGIN = datetime(2026, 11, 30, 12, tzinfo=UTC)
 STEP_S = 0.25

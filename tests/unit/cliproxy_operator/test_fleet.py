@@ -315,7 +315,17 @@ class TestPermit:
             seen.append(timed.one().trial_sidecar)
             timed.wait(1)
             seen.append(timed.one().trial_sidecar)
-        assert seen == ["web-0", None, "web-1", None, "web-0", None, "web-1", None, "web-0"]
+        assert seen == ["web-0", None, "web-1", None, "web-0", "web-0", "web-0", "web-1", "web-1"]
+
+    def test_left_unused_it_moves_less_and_less_often(self) -> None:
+        sidecars = [SidecarId("ns", f"web-{number:02}") for number in range(50)]
+        timed = self.half_open(*sidecars)
+        moves, holder = 0, timed.one().trial_sidecar
+        for _ in range(590):
+            timed.wait(1)
+            moves += timed.one().trial_sidecar != holder
+            holder = timed.one().trial_sidecar
+        assert 20 <= moves <= 90
 
     def test_in_use_it_stays_until_the_trial_takes_too_long(self) -> None:
         timed = self.half_open(WEB_0, WEB_1)

@@ -15,7 +15,7 @@ from cliproxy_operator.view import SidecarId
 PERMIT: Final = timedelta(seconds=5)
 """How long a sidecar may leave the permit unused while others could have it, at first ..."""
 LONGEST_PERMIT: Final = timedelta(seconds=60)
-"""... and at last, or when there is no other: all sidecars are told of every move, and nobody seems to ask."""
+"""... and at last, or when there is no other: the whole fleet is told of a move, and nobody seems to ask."""
 MOVES_PER_TERM: Final = 8
 """After so many moves, or when everybody has had it, the next ones hold it twice as long."""
 HANDOVER: Final = timedelta(seconds=1)

@@ -369,6 +369,22 @@ class TestPermit:
         timed.gone(WEB_1)
         assert timed.one().trial_sidecar is None
 
+    def test_it_moves_at_once_when_its_holder_no_longer_runs_the_provider(self) -> None:
+        timed = self.half_open(WEB_0, WEB_1)
+        assert timed.fleet.present(WEB_0, frozenset(), timed.now)
+        assert timed.one().trial_sidecar == "web-1"
+
+    def test_one_that_is_known_already_changes_nothing(self) -> None:
+        timed = self.half_open(WEB_0, WEB_1)
+        assert not timed.present(WEB_0)
+        assert timed.fleet.present(SidecarId("ns", "idle"), frozenset(), timed.now) is False
+
+    def test_one_that_comes_while_nothing_is_half_open_waits_for_its_turn(self) -> None:
+        timed = TimedFleet(sidecars=[WEB_0])
+        timed.hear(tripped(10.0))
+        assert not timed.present(WEB_1)
+        assert timed.one().trial_sidecar is None
+
     def test_others_going_leave_it_alone(self) -> None:
         timed = self.half_open(WEB_0, WEB_1)
         timed.gone(WEB_1)

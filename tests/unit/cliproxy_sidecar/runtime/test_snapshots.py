@@ -1,0 +1,104 @@
+"""Pushes to what runs: order, wholeness, the last good one."""
+
+from cliproxy_api import codec
+from cliproxy_api.snapshot import Position, Running, SnapshotPush
+from cliproxy_api.state import StatePush
+from cliproxy_sidecar.runtime.snapshots import Snapshots, Verdict
+from support import build
+
+
+class Host:
+    """Holds what was activated, adopted and told."""
+
+    def __init__(self) -> None:
+        self.active: list[str] = []
+        self.replaced: list[str | None] = []
+        self.adopted: list[StatePush] = []
+        self.told: list[Running] = []
+        self.refuses = False
+        self.snapshots: Snapshots[str] = Snapshots(
+            prepare=self.prepare, activate=self.activate, adopt=self.adopted.append, changed=self.told.append
+        )
+
+    def prepare(self, push: SnapshotPush) -> str:
+        if self.refuses:
+            raise ValueError("cannot run")
+        return push.snapshot.digest
+
+    def activate(self, new: str, old: str | None) -> None:
+        self.active.append(new)
+        self.replaced.append(old)
+
+
+def push(model: str, epoch: int, sequence: int) -> bytes:
+    return codec.encode(build.push(build.built(models=(model,)), position=Position(epoch, sequence)))
+
+
+def test_the_first_and_every_newer_snapshot_runs() -> None:
+    host = Host()
+    assert host.snapshots.offer_snapshot(push("a", 1, 1)) is Verdict.TAKEN
+    assert host.snapshots.offer_snapshot(push("b", 1, 2)) is Verdict.TAKEN
+    assert host.snapshots.offer_snapshot(push("c", 2, 1)) is Verdict.TAKEN
+    assert host.replaced == [None, *host.active[:2]]
+    assert host.snapshots.current == host.active[-1] == host.snapshots.running.digest
+
+
+def test_older_ones_change_nothing() -> None:
+    host = Host()
+    host.snapshots.offer_snapshot(push("a", 2, 5))
+    for epoch, sequence in ((2, 4), (1, 99)):
+        assert host.snapshots.offer_snapshot(push("b", epoch, sequence)) is Verdict.OLDER
+    assert len(host.active) == 1
+    assert host.snapshots.running.snapshot == Position(2, 5)
+    assert host.snapshots.running.error is not None
+
+
+def test_the_same_content_moves_the_position_only() -> None:
+    host = Host()
+    host.snapshots.offer_snapshot(push("a", 1, 1))
+    assert host.snapshots.offer_snapshot(push("a", 3, 1)) is Verdict.TAKEN
+    assert len(host.active) == 1
+    assert host.snapshots.running.snapshot == Position(3, 1)
+
+
+def test_one_that_cannot_run_leaves_the_last_good_one() -> None:
+    host = Host()
+    host.snapshots.offer_snapshot(push("a", 1, 1))
+    host.refuses = True
+    assert host.snapshots.offer_snapshot(push("b", 1, 2)) is Verdict.BROKEN
+    assert host.snapshots.running.error == "snapshot: cannot run"
+    assert host.snapshots.running.snapshot == Position(1, 1)
+    host.refuses = False
+    assert host.snapshots.offer_snapshot(push("b", 1, 2)) is Verdict.TAKEN
+    assert host.snapshots.running.error is None
+
+
+def test_a_leader_of_a_later_epoch_deposes_the_former_everywhere() -> None:
+    host = Host()
+    assert host.snapshots.lead(4)
+    assert not host.snapshots.lead(3)
+    assert host.snapshots.offer_snapshot(push("a", 3, 1)) is Verdict.OLDER
+    state = codec.encode(build.state_push(position=Position(3, 9)))
+    assert host.snapshots.offer_state(state) is Verdict.OLDER
+    assert host.adopted == []
+
+
+def test_states_are_adopted_in_order_and_told_in_the_answer_only() -> None:
+    host = Host()
+    assert (
+        host.snapshots.offer_state(codec.encode(build.state_push(position=Position(1, 2)))) is Verdict.TAKEN
+    )
+    assert (
+        host.snapshots.offer_state(codec.encode(build.state_push(position=Position(1, 1)))) is Verdict.OLDER
+    )
+    assert host.snapshots.offer_state(b"nonsense") is Verdict.BROKEN
+    assert len(host.adopted) == 1
+    assert host.snapshots.running.state == Position(1, 2)
+    assert [told.error is None for told in host.told] == [False, False]
+
+
+def test_what_was_booted_gives_way_to_any_push() -> None:
+    host = Host()
+    assert host.snapshots.boot(push("a", 7, 7)) is Verdict.TAKEN
+    assert host.snapshots.offer_snapshot(push("b", 1, 1)) is Verdict.TAKEN
+    assert host.snapshots.running.snapshot == Position(1, 1)

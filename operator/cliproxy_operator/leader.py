@@ -13,10 +13,10 @@ import asyncio
 import logging
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
-from cliproxy_operator import election
-from cliproxy_operator.clock import Clock, rfc3339_micro
+from cliproxy_operator import election, lease
+from cliproxy_operator.clock import Clock
 from cliproxy_operator.kinds import LEASE
 from cliproxy_operator.kube import ApiError, Kube
 from cliproxy_operator.metrics import Metrics
@@ -180,7 +180,7 @@ class Leader:
 
     async def _look(self) -> None:
         raw = await self._kube.get(LEASE, self._namespace, self._name)
-        record = _record(raw) if raw is not None else None
+        record = lease.record(raw) if raw is not None else None
         self._observed = election.observe(self._observed, record, self._clock.now())
 
     async def _take(self, step: election.Acquire | election.Renew) -> float:
@@ -206,22 +206,12 @@ class Leader:
         return self._timing.retry_s
 
     async def _write(self, record: election.Record, *, create: bool = False) -> None:
-        now = rfc3339_micro(self._clock.utc())
-        spec = {
-            "holderIdentity": record.holder,
-            "leaseDurationSeconds": max(1, round(record.lease_s)),
-            "leaseTransitions": record.transitions,
-            "renewTime": now,
-        }
-        metadata = {"name": self._name, "namespace": self._namespace}
-        if record.version:
-            metadata["resourceVersion"] = record.version
-        body = {"apiVersion": LEASE.api_version, "kind": LEASE.kind, "metadata": metadata, "spec": spec}
+        body = lease.body(record, self._namespace, self._name, self._clock.utc())
         if create:
             raw = await self._kube.create(LEASE, self._namespace, body)
         else:
             raw = await self._kube.replace(LEASE, self._namespace, self._name, body)
-        self._observed = election.observe(self._observed, _record(raw), self._clock.now())
+        self._observed = election.observe(self._observed, lease.record(raw), self._clock.now())
 
     def _check_deadline(self) -> None:
         if self._leading is not None and not self.may_write():
@@ -248,13 +238,3 @@ class Leader:
         self._told = (standing, epoch)
         log.info("standing", extra={"standing": standing.value, "epoch": epoch})
         self._listener(standing, epoch)
-
-
-def _record(raw: dict[str, Any]) -> election.Record:
-    spec = raw.get("spec") or {}
-    return election.Record(
-        holder=str(spec.get("holderIdentity") or ""),
-        transitions=int(spec.get("leaseTransitions") or 0),
-        lease_s=float(spec.get("leaseDurationSeconds") or 0),
-        version=str(raw["metadata"].get("resourceVersion", "")),
-    )

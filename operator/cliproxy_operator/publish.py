@@ -1,8 +1,7 @@
 """Makes documents reach sidecars: one link for each pod, the newest snapshot and fleet state on each.
 
 Equal content is pushed once; each push content has its own place in the order (epoch of the leader, then a
-sequence). A snapshot is encoded once for a profile, a state once for a namespace and moment. What stands in
-them is left to `reconcile.py`; the single link to `link.py`.
+sequence). What stands in them is left to `reconcile.py`; the single link to `link.py`.
 """
 
 import asyncio
@@ -11,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from cliproxy_api import codec
-from cliproxy_api.snapshot import Position, Snapshot, SnapshotPush
-from cliproxy_api.state import FleetState, StatePush
+from cliproxy_api.snapshot import Position, Snapshot
+from cliproxy_api.state import FleetState
 from cliproxy_operator.clock import Clock
+from cliproxy_operator.documents import Sequencer, SnapshotDocument, StateDocument
 from cliproxy_operator.hidden import Hidden
 from cliproxy_operator.link import Document, Link, Listener
 from cliproxy_operator.metrics import Metrics
@@ -26,10 +25,6 @@ log = logging.getLogger(__name__)
 
 CONNECTING: Final = 64
 """Links that connect at once: a take-over of 500 sidecars must not starve the running ones."""
-STATE_FRESH_S: Final = 0.05
-"""An encoded state is sent again within this time; its `sent_at_utc` is off by that much at most."""
-MAX_SEQUENCE: Final = 2**53
-"""A later one is no sequence of ours, whoever claims it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,80 +36,6 @@ class Endpoint:
     """The pod's: a new pod of the same name is another sidecar."""
     address: str
     profile: str
-
-
-class Sequencer:
-    """Positions of one leadership, growing."""
-
-    def __init__(self, epoch: int) -> None:
-        self.epoch = epoch
-        self._last = 0
-        self._floor = 0
-
-    def next(self) -> Position:
-        """Return the next position."""
-        self._last += 1
-        return Position(self.epoch, self._last)
-
-    def stale(self, position: Position) -> bool:
-        """Whether a sidecar is known to be at this position or later, though not by its content."""
-        return position.sequence <= self._floor
-
-    def pass_by(self, seen: Position) -> None:
-        """Continue after a position that a sidecar claims to have."""
-        if seen.epoch == self.epoch and seen.sequence <= MAX_SEQUENCE:
-            self._floor = max(self._floor, seen.sequence)
-            self._last = max(self._last, self._floor)
-
-
-class SnapshotDocument:
-    """A snapshot with its credential values; its repr shows neither."""
-
-    def __init__(self, snapshot: Snapshot, secrets: Mapping[str, Hidden], sequencer: Sequencer) -> None:
-        self.digest = snapshot.digest
-        self._snapshot = snapshot
-        self._secrets = secrets
-        self._sequencer = sequencer
-        self._position = sequencer.next()
-        self._body: bytes | None = None
-
-    def render(self) -> tuple[Position, bytes]:
-        """Return the position and the encoded push, encoded at the first call."""
-        if self._sequencer.stale(self._position):
-            self._position, self._body = self._sequencer.next(), None
-        if self._body is None:
-            secrets = {name: value.reveal() for name, value in self._secrets.items()}
-            self._body = codec.encode(
-                SnapshotPush(position=self._position, snapshot=self._snapshot, secrets=secrets)
-            )
-        return self._position, self._body
-
-    def __repr__(self) -> str:
-        return f"SnapshotDocument({self.digest})"
-
-
-class StateDocument:
-    """A fleet state; encoded anew when it is sent later, since its instants are read relative to then."""
-
-    digest = ""
-
-    def __init__(self, state: FleetState, sequencer: Sequencer, clock: Clock) -> None:
-        self.state = state
-        self._sequencer = sequencer
-        self._clock = clock
-        self._encoded: tuple[float, Position, bytes] | None = None
-
-    def render(self) -> tuple[Position, bytes]:
-        """Return the position and the encoded push of now."""
-        now = self._clock.now()
-        if self._encoded is not None:
-            at_s, position, body = self._encoded
-            if now - at_s <= STATE_FRESH_S and not self._sequencer.stale(position):
-                return position, body
-        position = self._sequencer.next()
-        push = StatePush(position=position, sent_at_utc=self._clock.utc(), state=self.state)
-        self._encoded = (now, position, codec.encode(push))
-        return position, self._encoded[2]
 
 
 class Publisher:

@@ -9,30 +9,30 @@ import logging
 import urllib.parse
 from typing import Any, Final
 
+from cliproxy_operator.activation import Activation
 from cliproxy_operator.apply import Writer
 from cliproxy_operator.clock import Clock
 from cliproxy_operator.collect import Collector
-from cliproxy_operator.concern import concern, lends
-from cliproxy_operator.gather import RESOURCES, Gatherer, profile_of
+from cliproxy_operator.following import Following
+from cliproxy_operator.gather import Gatherer
 from cliproxy_operator.hearing import Hearing
 from cliproxy_operator.host import FleetHost
-from cliproxy_operator.inputs import AddressRules, Kind, ObjectKey
-from cliproxy_operator.kinds import CUSTOM, NAMESPACE, POD, PROVIDER, SECRET
-from cliproxy_operator.kube import ApiError, Kube
+from cliproxy_operator.inputs import AddressRules
+from cliproxy_operator.kinds import PROVIDER
+from cliproxy_operator.kube import Kube
 from cliproxy_operator.kubeconfig import Access
 from cliproxy_operator.leader import Leader, Standing
 from cliproxy_operator.manual import Manual
 from cliproxy_operator.metrics import Metrics
-from cliproxy_operator.publish import Endpoint, Publisher
+from cliproxy_operator.publish import Publisher
 from cliproxy_operator.reconcile import Reconciler
 from cliproxy_operator.resync import Resync
 from cliproxy_operator.settings import Settings
 from cliproxy_operator.statuses import Statuses
-from cliproxy_operator.store import Change, Object, Store, name_of, version_of
+from cliproxy_operator.store import Change, Store
 from cliproxy_operator.tasks import Tasks
 from cliproxy_operator.transport import PlainTransport, Transport
 from cliproxy_operator.vault import Vault
-from cliproxy_operator.view import SidecarId
 from cliproxy_operator.watch import Event, Watch
 
 log = logging.getLogger(__name__)
@@ -40,7 +40,6 @@ log = logging.getLogger(__name__)
 EXPIRY_S: Final = 10.0
 ELECTION_END_S: Final = 0.2
 _HEALTH: Final = {"Healthy": 1.0, "Degraded": 0.5, "CoolingDown": 0.5, "Unknown": 0.5, None: 0.5}
-_ENDED: Final = frozenset({"Succeeded", "Failed"})
 
 
 class Operator:
@@ -71,17 +70,28 @@ class Operator:
             appeared=self._appeared,
         )
         self.watch = Watch(
-            access=access, settings=settings, clock=clock, metrics=metrics, listener=self._heard
+            access=access,
+            settings=settings,
+            clock=clock,
+            metrics=metrics,
+            listener=self._heard,
         )
         self.leader = Leader(
-            kube=self.kube, settings=settings, clock=clock, metrics=metrics, listener=self._stands
+            kube=self.kube,
+            settings=settings,
+            clock=clock,
+            metrics=metrics,
+            listener=self._stands,
         )
         self.gatherer = Gatherer(
             store=self.store, vault=self.vault, kube=self.kube, addresses=_addresses(settings, access)
         )
         self.publisher = Publisher(transport=self.transport, clock=clock, metrics=metrics, tasks=tasks)
         self.host = FleetHost(
-            publisher=self.publisher, clock=clock, metrics=metrics, on_change=self._cooldowns_changed
+            publisher=self.publisher,
+            clock=clock,
+            metrics=metrics,
+            on_change=self._cooldowns_changed,
         )
         self.collector = Collector(clock=clock, wanted=self.publisher.wanted_digest)
         self.reconciler = Reconciler(
@@ -93,7 +103,7 @@ class Operator:
             clock=clock,
             metrics=metrics,
             tasks=tasks,
-            on_done=self._reconciled,
+            on_done=self._compiled,
         )
         self.writer = Writer(
             kube=self.kube,
@@ -125,7 +135,26 @@ class Operator:
             leader=self.leader,
         )
         self.publisher.listen(self.hearing)
-        self._activation: asyncio.Task[Any] | None = None
+        self.following = Following(
+            store=self.store,
+            vault=self.vault,
+            resync=self.resync,
+            gatherer=self.gatherer,
+            reconciler=self.reconciler,
+            statuses=self.statuses,
+            publisher=self.publisher,
+            collector=self.collector,
+        )
+        self.activation = Activation(
+            resync=self.resync,
+            gatherer=self.gatherer,
+            reconciler=self.reconciler,
+            publisher=self.publisher,
+            host=self.host,
+            statuses=self.statuses,
+            metrics=metrics,
+            tasks=tasks,
+        )
         self._electing: asyncio.Task[Any] | None = None
 
     # ------------------------------------------------------------------ life
@@ -180,128 +209,32 @@ class Operator:
         while True:
             await asyncio.sleep(EXPIRY_S)
             for provider_id in self.collector.expire():
-                self._look_at(provider_id)
+                self.following.cooldowns_changed(provider_id)
 
-    # ------------------------------------------------------------------ the cluster
-
-    def _heard(self, event: Event) -> None:
-        """One watch event: into the vault or the store."""
-        raw = event.object
-        if event.type is None:
-            self.resync.soon(event.resource)
-        if event.resource == SECRET:
-            if event.type == "DELETED":
-                self.vault.lost(name_of(raw), version=version_of(raw))
-            else:
-                self.vault.put(raw)
-        elif event.type == "DELETED":
-            self.store.remove(event.resource, *name_of(raw), version=version_of(raw))
-        else:
-            self.store.upsert(event.resource, raw)
+    # ------------------------------------------------------------------ to parts that are made later
 
     def _changed(self, change: Change) -> None:
-        """One object changed in the store: have the right things done."""
-        namespace = change.name if change.resource == NAMESPACE else change.namespace
-        if change.resource == POD:
-            self._pod(SidecarId(change.namespace, change.name), change.new)
-        what = concern(change, shares=self._shares(change))
-        if what.compile:
-            self.reconciler.changed(namespace)
-        if what.compile_all:
-            for other in self.gatherer.namespaces():
-                self.reconciler.changed(other)
-        if what.status and change.resource in CUSTOM:
-            self.statuses.look_at(ObjectKey(Kind(change.resource.kind), change.namespace, change.name))
-
-    def _shares(self, change: Change) -> bool:
-        if change.resource == PROVIDER:
-            return lends(change.old) or lends(change.new)
-        return any(lends(raw) for raw in self.store.all(PROVIDER, change.namespace))
-
-    def _pod(self, sidecar: SidecarId, pod: Object | None) -> None:
-        status: Any = pod.get("status") if pod is not None else None
-        if pod is None or status.get("phase") in _ENDED:
-            self.publisher.set_endpoint(sidecar, None)
-            self.collector.forget(sidecar)
-            return
-        profile = profile_of(pod)
-        ready = any(condition.get("status") == "True" for condition in status["conditions"])
-        address = status.get("podIP")
-        uid = str(pod["metadata"].get("uid", ""))
-        endpoint = Endpoint(sidecar, uid, address, profile) if address else None
-        self.collector.seen(sidecar, profile=profile, ready=ready)
-        self.publisher.set_endpoint(sidecar, endpoint)
-        self.statuses.look_at_all(sidecar.namespace, after_s=0.25)
+        self.following.changed(change)
 
     def _secret_changed(self, namespaces: frozenset[str]) -> None:
-        for namespace in namespaces:
-            self.reconciler.changed(namespace)
+        self.following.secret_changed(namespaces)
+
+    def _heard(self, event: Event) -> None:
+        self.following.heard(event)
+
+    def _stands(self, standing: Standing, epoch: int) -> None:
+        self.activation.stands(standing, epoch)
+
+    def _cooldowns_changed(self, provider_id: str) -> None:
+        self.following.cooldowns_changed(provider_id)
+
+    def _compiled(self, namespace: str) -> None:
+        self.statuses.look_at_all(namespace)
 
     def _appeared(self) -> None:
         """A resource is there that was not: kopf without scanning has to look again."""
         if self.settings.namespaces:
             self.watch.restart()
-
-    # ------------------------------------------------------------------ the lease
-
-    def _stands(self, standing: Standing, epoch: int) -> None:
-        if self._activation is not None:
-            self._activation.cancel()
-            self._activation = None
-        if standing is Standing.LEADING:
-            if self.publisher.epoch == epoch:  # it was adrift: everything still stands
-                self._look_at_everything()
-            else:
-                self._activation = self.tasks.spawn(self._activate(epoch), "activation")
-        elif standing is Standing.STANDBY:
-            self.reconciler.active = False
-            self.publisher.deactivate()
-            self.host.reset()
-            self.reconciler.reset()
-
-    async def _activate(self, epoch: int) -> None:
-        """Begin to lead: what an earlier leader wrote is known before the first sidecar is heard."""
-        await self.resync.synced.wait()
-        self.publisher.deactivate()
-        self.host.reset()
-        self.reconciler.reset()
-        self.reconciler.active = True
-        late: set[str] = set()
-        for namespace in sorted(self.gatherer.namespaces()):
-            try:
-                await self.reconciler.compile(namespace)
-            except ApiError as error:
-                log.warning("namespace begins late", extra={"namespace": namespace, "reason": str(error)})
-                late.add(namespace)
-            except Exception:  # one namespace must not keep the others from being served
-                log.exception("namespace begins late", extra={"namespace": namespace})
-                self.metrics.loop_failures.labels("activation").inc()
-                late.add(namespace)
-        self.publisher.activate(epoch)
-        for namespace in list(self.reconciler.results):
-            self.reconciler.publish(namespace)
-        for namespace in self.gatherer.namespaces() - self.reconciler.results.keys() | late:
-            self.reconciler.changed(namespace)
-        log.info("active", extra={"epoch": epoch, "namespaces": len(self.reconciler.results)})
-
-    def _look_at_everything(self) -> None:
-        for namespace in self.gatherer.namespaces():
-            self.statuses.look_at_all(namespace)
-
-    # ------------------------------------------------------------------ from part to part
-
-    def _reconciled(self, namespace: str) -> None:
-        self.statuses.look_at_all(namespace)
-
-    def _cooldowns_changed(self, provider_id: str) -> None:
-        self._look_at(provider_id)
-
-    def _look_at(self, provider_id: str) -> None:
-        namespace, _, name = provider_id.partition("/")
-        self.statuses.look_at(ObjectKey(Kind.LLM_PROVIDER, namespace, name))
-        for policy in self.store.keys(RESOURCES[Kind.COOLDOWN_POLICY]):
-            if policy[0] == namespace:
-                self.statuses.look_at(ObjectKey(Kind.COOLDOWN_POLICY, *policy), after_s=0.5)
 
 
 def _addresses(settings: Settings, access: Access) -> AddressRules:

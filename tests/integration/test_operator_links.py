@@ -16,9 +16,10 @@ from cliproxy_api.snapshot import Credential, Model, Position, Provider, Running
 from cliproxy_api.state import FleetCooldown, FleetState
 from cliproxy_api.vocabulary import CooldownPhase, ProviderType
 from cliproxy_operator.clock import Clock
+from cliproxy_operator.documents import Sequencer, SnapshotDocument, StateDocument
 from cliproxy_operator.hidden import Hidden
 from cliproxy_operator.metrics import Metrics
-from cliproxy_operator.publish import Endpoint, Publisher, Sequencer, SnapshotDocument, StateDocument
+from cliproxy_operator.publish import Endpoint, Publisher
 from cliproxy_operator.tasks import Tasks
 from cliproxy_operator.transport import Answer, DocumentName, PlainTransport
 from cliproxy_operator.view import SidecarId

@@ -1,0 +1,96 @@
+"""What this replica does when it begins to lead, goes adrift, or stands by.
+
+When that is, is `leader.py`'s word. The order at the beginning matters: everything compiled and everything
+an earlier leader wrote taken over, before the first sidecar is heard.
+"""
+
+import asyncio
+import logging
+from typing import Any
+
+from cliproxy_operator.gather import Gatherer
+from cliproxy_operator.host import FleetHost
+from cliproxy_operator.kube import ApiError
+from cliproxy_operator.leader import Standing
+from cliproxy_operator.metrics import Metrics
+from cliproxy_operator.publish import Publisher
+from cliproxy_operator.reconcile import Reconciler
+from cliproxy_operator.resync import Resync
+from cliproxy_operator.statuses import Statuses
+from cliproxy_operator.tasks import Tasks
+
+log = logging.getLogger(__name__)
+
+
+class Activation:
+    """Follows the lease."""
+
+    def __init__(
+        self,
+        *,
+        resync: Resync,
+        gatherer: Gatherer,
+        reconciler: Reconciler,
+        publisher: Publisher,
+        host: FleetHost,
+        statuses: Statuses,
+        metrics: Metrics,
+        tasks: Tasks,
+    ) -> None:
+        self._resync = resync
+        self._gatherer = gatherer
+        self._reconciler = reconciler
+        self._publisher = publisher
+        self._host = host
+        self._statuses = statuses
+        self._metrics = metrics
+        self._tasks = tasks
+        self._beginning: asyncio.Task[Any] | None = None
+
+    def stands(self, standing: Standing, epoch: int) -> None:
+        """Take note of a new standing."""
+        if self._beginning is not None:
+            self._beginning.cancel()
+            self._beginning = None
+        match standing:
+            case Standing.LEADING if self._publisher.epoch == epoch:  # it was adrift: everything still stands
+                for namespace in self._gatherer.namespaces():
+                    self._statuses.look_at_all(namespace)
+            case Standing.LEADING:
+                self._beginning = self._tasks.spawn(self._begin(epoch), "activation")
+            case Standing.STANDBY:
+                self._publisher.deactivate()
+                self._forget()
+            case Standing.ADRIFT | Standing.UNKNOWN:
+                pass  # links and documents stay; writes are refused by `Leader.may_write`
+
+    def _forget(self) -> None:
+        self._reconciler.active = False
+        self._host.reset()
+        self._reconciler.reset()
+
+    async def _begin(self, epoch: int) -> None:
+        await self._resync.synced.wait()
+        self._publisher.deactivate()
+        self._forget()
+        self._reconciler.active = True
+        late = [name for name in sorted(self._gatherer.namespaces()) if not await self._compile(name)]
+        self._publisher.activate(epoch)
+        for namespace in list(self._reconciler.results):
+            self._reconciler.publish(namespace)
+        for namespace in late:
+            self._reconciler.changed(namespace)
+        log.info("active", extra={"epoch": epoch, "namespaces": len(self._reconciler.results)})
+
+    async def _compile(self, namespace: str) -> bool:
+        """Compile one namespace; False if that has to be done later, since others must not wait for it."""
+        try:
+            await self._reconciler.compile(namespace)
+        except ApiError as error:
+            log.warning("namespace begins late", extra={"namespace": namespace, "reason": str(error)})
+            return False
+        except Exception:
+            log.exception("namespace begins late", extra={"namespace": namespace})
+            self._metrics.loop_failures.labels("activation").inc()
+            return False
+        return True

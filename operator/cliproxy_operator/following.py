@@ -1,0 +1,108 @@
+"""Follows the cluster: watch events into store and vault, and what changed there to whom it concerns.
+
+What a change concerns is `concern.py`'s word.
+"""
+
+from typing import Any, Final
+
+from cliproxy_operator.collect import Collector
+from cliproxy_operator.concern import concern, lends
+from cliproxy_operator.gather import Gatherer, profile_of
+from cliproxy_operator.inputs import Kind, ObjectKey
+from cliproxy_operator.kinds import CUSTOM, NAMESPACE, POD, PROVIDER, SECRET
+from cliproxy_operator.publish import Endpoint, Publisher
+from cliproxy_operator.reconcile import Reconciler
+from cliproxy_operator.resync import Resync
+from cliproxy_operator.statuses import PROGRESS_S, Statuses
+from cliproxy_operator.store import Change, Object, Store, name_of, version_of
+from cliproxy_operator.vault import Vault
+from cliproxy_operator.view import SidecarId
+from cliproxy_operator.watch import Event
+
+_ENDED: Final = frozenset({"Succeeded", "Failed"})
+
+
+class Following:
+    """What has to be done about what happens in the cluster."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        vault: Vault,
+        resync: Resync,
+        gatherer: Gatherer,
+        reconciler: Reconciler,
+        statuses: Statuses,
+        publisher: Publisher,
+        collector: Collector,
+    ) -> None:
+        self._store = store
+        self._vault = vault
+        self._resync = resync
+        self._gatherer = gatherer
+        self._reconciler = reconciler
+        self._statuses = statuses
+        self._publisher = publisher
+        self._collector = collector
+
+    def heard(self, event: Event) -> None:
+        """Take one watch event."""
+        raw = event.object
+        if event.type is None:
+            self._resync.soon(event.resource)
+        if event.resource == SECRET:
+            if event.type == "DELETED":
+                self._vault.lost(name_of(raw), version=version_of(raw))
+            else:
+                self._vault.put(raw)
+        elif event.type == "DELETED":
+            self._store.remove(event.resource, *name_of(raw), version=version_of(raw))
+        else:
+            self._store.upsert(event.resource, raw)
+
+    def changed(self, change: Change) -> None:
+        """One object changed in the store: have the right things done."""
+        namespace = change.name if change.resource == NAMESPACE else change.namespace
+        if change.resource == POD:
+            self._pod(SidecarId(change.namespace, change.name), change.new)
+        what = concern(change, shares=self._shares(change))
+        if what.compile:
+            self._reconciler.changed(namespace)
+        if what.compile_all:
+            for other in self._gatherer.namespaces():
+                self._reconciler.changed(other)
+        if what.status and change.resource in CUSTOM:
+            self._statuses.look_at(ObjectKey(Kind(change.resource.kind), change.namespace, change.name))
+
+    def secret_changed(self, namespaces: frozenset[str]) -> None:
+        """A Secret that the snapshots of these namespaces name has changed."""
+        for namespace in namespaces:
+            self._reconciler.changed(namespace)
+
+    def cooldowns_changed(self, provider_id: str) -> None:
+        """A provider's cooldowns, or its figures, have changed; policies count them."""
+        namespace, _, name = provider_id.partition("/")
+        self._statuses.look_at(ObjectKey(Kind.LLM_PROVIDER, namespace, name))
+        for key in self._gatherer.keys(namespace):
+            if key.kind is Kind.COOLDOWN_POLICY:
+                self._statuses.look_at(key, PROGRESS_S)
+
+    def _shares(self, change: Change) -> bool:
+        if change.resource == PROVIDER:
+            return lends(change.old) or lends(change.new)
+        return any(lends(raw) for raw in self._store.all(PROVIDER, change.namespace))
+
+    def _pod(self, sidecar: SidecarId, pod: Object | None) -> None:
+        status: Any = pod.get("status") if pod is not None else None
+        if pod is None or status.get("phase") in _ENDED:
+            self._publisher.set_endpoint(sidecar, None)
+            self._collector.forget(sidecar)
+        else:
+            profile, address = profile_of(pod), status.get("podIP")
+            ready = any(condition.get("status") == "True" for condition in status["conditions"])
+            uid = str(pod["metadata"].get("uid", ""))
+            self._collector.seen(sidecar, profile=profile, ready=ready)
+            endpoint = Endpoint(sidecar, uid, address, profile) if address else None
+            self._publisher.set_endpoint(sidecar, endpoint)
+        self._statuses.look_at_all(sidecar.namespace, PROGRESS_S)

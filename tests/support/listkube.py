@@ -1,0 +1,55 @@
+"""Just enough of an API server for lists: objects by resource, refusals on command, and who asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cliproxy_operator.kinds import Resource
+from cliproxy_operator.kube import ApiError
+
+
+class ListKube:
+    """`Kube`'s reading half over a dict."""
+
+    def __init__(self) -> None:
+        self.objects: dict[tuple[str, str, str], dict[str, Any]] = {}
+        """By (plural, namespace, name)."""
+        self.hidden: set[tuple[str, str, str]] = set()
+        """Left out of lists, but there when asked for: an event has overtaken the list."""
+        self.refusals: dict[str, ApiError] = {}
+        """By plural."""
+        self.asked: list[str] = []
+
+    def put(
+        self, resource: Resource, version: int, name: str, namespace: str = "shop", **more: Any
+    ) -> dict[str, Any]:
+        """Have an object there."""
+        metadata = {
+            "namespace": namespace,
+            "name": name,
+            "uid": f"{name}-uid",
+            "resourceVersion": str(version),
+        }
+        raw = {"metadata": metadata | more.pop("metadata", {}), **more}
+        self.objects[resource.plural, namespace, name] = raw
+        return raw
+
+    async def list(self, resource: Resource, namespace: str | None) -> list[dict[str, Any]]:
+        self._check(resource, "list")
+        return [
+            raw
+            for key, raw in self.objects.items()
+            if key[0] == resource.plural and namespace in (None, key[1]) and key not in self.hidden
+        ]
+
+    async def may_list(self, resource: Resource, namespace: str | None) -> None:
+        self._check(resource, "may-list")
+
+    async def get(self, resource: Resource, namespace: str | None, name: str) -> dict[str, Any] | None:
+        self._check(resource, f"get {namespace}/{name}")
+        return self.objects.get((resource.plural, namespace or "", name))
+
+    def _check(self, resource: Resource, what: str) -> None:
+        self.asked.append(f"{what} {resource.plural}")
+        if (error := self.refusals.get(resource.plural)) is not None:
+            raise error

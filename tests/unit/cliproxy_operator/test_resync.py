@@ -1,0 +1,168 @@
+"""Lists fill the store, find what the watch has lost, and name what cannot be listed."""
+
+import base64
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from cliproxy_operator.kinds import PROVIDER, SECRET, WATCHED
+from cliproxy_operator.kube import ApiError
+from cliproxy_operator.metrics import Metrics
+from cliproxy_operator.resync import Resync, explain
+from cliproxy_operator.settings import read_settings
+from cliproxy_operator.store import Store
+from cliproxy_operator.vault import Vault
+from support.listkube import ListKube
+from support.manualclock import ManualClock
+
+
+@dataclass
+class World:
+    kube: ListKube = field(default_factory=ListKube)
+    clock: ManualClock = field(default_factory=ManualClock)
+    metrics: Metrics = field(default_factory=Metrics)
+    appeared: int = 0
+
+    def __post_init__(self) -> None:
+        self.store = Store(lambda _: None)
+        self.vault = Vault(lambda _: None, digest_key=b"k")
+        self.resync = self.make()
+
+    def make(self, **environment: str) -> Resync:
+        return Resync(
+            kube=self.kube,  # type: ignore[arg-type]
+            settings=read_settings({"CLIPROXY_CONTROL_TOKEN": "x" * 16, **environment}),
+            store=self.store,
+            vault=self.vault,
+            clock=self.clock,
+            metrics=self.metrics,
+            appeared=self._appeared,
+        )
+
+    def _appeared(self) -> None:
+        self.appeared += 1
+
+    async def round(self) -> None:
+        """List everything once."""
+        for resource in list(self.resync._due_s):
+            await self.resync._attempt(resource)
+
+    def names(self) -> set[str]:
+        return {name for _, name in self.store.keys(PROVIDER)}
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+async def test_the_first_lists_fill_the_store(world: World) -> None:
+    world.kube.put(PROVIDER, 5, "claude")
+    assert world.resync.problems.keys() == set(WATCHED)
+    await world.round()
+
+    assert world.names() == {"claude"}
+    assert world.resync.synced.is_set()
+    assert world.resync.problems == {}
+
+
+async def test_an_object_that_vanished_is_dropped(world: World) -> None:
+    world.kube.put(PROVIDER, 5, "claude")
+    world.kube.put(PROVIDER, 6, "gpt")
+    await world.round()
+    del world.kube.objects["llmproviders", "shop", "claude"]
+    await world.round()
+
+    assert world.names() == {"gpt"}
+    assert world.metrics.ghosts.labels("LLMProvider")._value.get() == 1
+
+
+async def test_an_object_that_a_list_lacked_but_is_there_stays(world: World) -> None:
+    world.kube.put(PROVIDER, 5, "claude")
+    await world.round()
+    world.kube.hidden.add(("llmproviders", "shop", "claude"))
+    world.kube.put(PROVIDER, 9, "claude", spec={"priority": 2})
+    await world.round()
+
+    held = world.store.get(PROVIDER, "shop", "claude")
+    assert held is not None
+    assert held["spec"] == {"priority": 2}
+
+
+async def test_only_served_namespaces_are_listed(world: World) -> None:
+    world.kube.put(PROVIDER, 5, "claude")
+    world.kube.put(PROVIDER, 5, "foreign", namespace="shed")
+    world.resync = world.make(CLIPROXY_NAMESPACES="shop")
+    await world.round()
+
+    assert world.names() == {"claude"}
+    assert not any("namespaces" in asked for asked in world.kube.asked)
+
+
+async def test_secrets_are_asked_for_by_name(world: World) -> None:
+    world.vault.need("shop", [("shop", "keys"), ("shop", "none")])
+    world.kube.put(SECRET, 3, "keys", data={"key": base64.b64encode(b"sk-1").decode()})
+    await world.round()
+
+    assert "list secrets" not in world.kube.asked
+    assert world.vault.values(["shop/keys/key"])
+    assert world.vault.views([("shop", "none")]) == {("shop", "none"): None}
+
+
+async def test_a_lost_deletion_of_a_secret_is_found(world: World) -> None:
+    world.vault.need("shop", [("shop", "keys")])
+    world.kube.put(SECRET, 3, "keys", data={"key": base64.b64encode(b"sk-1").decode()})
+    await world.round()
+    world.kube.objects.clear()
+    await world.round()
+
+    assert world.vault.views([("shop", "keys")]) == {("shop", "keys"): None}
+
+
+async def test_a_missing_crd_is_named_and_its_coming_is_noticed(world: World) -> None:
+    world.kube.refusals["llmproviders"] = ApiError(404, "NotFound", "no such thing")
+    await world.round()
+    assert not world.resync.synced.is_set()
+    assert list(world.resync.problems) == [PROVIDER]
+    assert "llmproviders.cliproxy.io is not installed" in world.resync.problems[PROVIDER]
+
+    world.kube.refusals.clear()
+    await world.round()
+    assert world.resync.synced.is_set()
+    assert world.appeared == 1
+
+
+async def test_what_fails_is_soon_tried_again_with_growing_pauses(world: World) -> None:
+    world.kube.refusals["llmproviders"] = ApiError(503, "Unavailable", "away")
+    pauses = []
+    for _ in range(12):
+        await world.resync._attempt(PROVIDER)
+        pauses.append(world.resync._due_s[PROVIDER] - world.clock.now())
+
+    assert pauses[0] < 0.5
+    assert 3 < pauses[-1] < 7
+
+
+async def test_kopfs_own_list_is_followed_by_one_of_ours(world: World) -> None:
+    world.resync.soon(PROVIDER)
+    assert world.resync._due_s[PROVIDER] == 0.0
+    await world.round()
+    later = world.resync._due_s[PROVIDER]
+    world.resync.soon(PROVIDER)
+
+    assert world.resync._due_s[PROVIDER] < later
+    assert world.resync._due_s[PROVIDER] - world.clock.now() <= 2
+
+
+@pytest.mark.parametrize(
+    ("status", "words"), [(404, "apply crds/"), (403, "not allowed"), (500, "500"), (0, "nobody there")]
+)
+def test_explain(status: int, words: str) -> None:
+    assert words in explain(PROVIDER, ApiError(status, "Reason", "nobody there"))
+
+
+def test_a_missing_core_resource_is_no_missing_crd() -> None:
+    answer: Any = explain(SECRET, ApiError(404, "NotFound", "no"))
+
+    assert "CRD" not in answer

@@ -18,6 +18,7 @@ from cliproxy_sidecar.proxy.app import ProxyApp
 from cliproxy_sidecar.proxy.plan import Dial, Plan, Plans
 from cliproxy_sidecar.proxy.probe import HttpProbe
 from cliproxy_sidecar.proxy.upstream_aiohttp import AiohttpUpstream
+from cliproxy_sidecar.runtime.asgi import logged
 from cliproxy_sidecar.runtime.clock import CHANCE
 from cliproxy_sidecar.runtime.gauges import show_machines
 from cliproxy_sidecar.runtime.logs import Logs
@@ -66,8 +67,8 @@ class Sidecar:
             logs=logs,
             tasks=self.tasks,
             chance=chance,
-            health=self.health,
-            operations=OperationsDoor(self.machines, self.metrics, self._snapshot),
+            health=logged(self.health),
+            operations=logged(OperationsDoor(self.machines, self.metrics, self._snapshot)),
         )
         self.servers = Servers(self.tasks, drain_timeout_s=settings.drain_timeout_s)
 
@@ -83,7 +84,7 @@ class Sidecar:
         settings = self.settings
         doors = [
             Door("proxy", self.proxy, settings.proxy_host, settings.proxy_port),
-            Door("observe", self.health, settings.observe_host, settings.observe_port),
+            Door("observe", logged(self.health), settings.observe_host, settings.observe_port),
         ]
         if settings.control_token:
             control = ControlApp(
@@ -93,7 +94,7 @@ class Sidecar:
                 tasks=self.tasks,
                 refused=lambda: self.metrics.authentication_failures.add(("control",)),
             )
-            doors.append(Door("control", control, settings.control_host, settings.control_port))
+            doors.append(Door("control", logged(control), settings.control_host, settings.control_port))
         try:
             await self.servers.start(doors)
         except PortTaken:

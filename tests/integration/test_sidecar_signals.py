@@ -175,3 +175,19 @@ async def test_keys_and_prompts_stand_nowhere(caplog: pytest.LogCaptureFixture) 
 
 async def _fail() -> None:
     raise RuntimeError(f"a bug that quotes {PLANTED}")
+
+
+async def test_bugs_of_the_admin_doors_are_logged(
+    scripted_openai: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def bug(*_: object) -> None:
+        raise ZeroDivisionError("planted")
+
+    async with running_sidecar(build.push(build.built(scripted_openai))) as sidecar:
+        monkeypatch.setattr(sidecar.sidecar.machines, "active", bug)
+        assert (await sidecar.client.get(f"{sidecar.observe_url}/metrics")).status_code == 500
+        assert (await sidecar.get("/v0/operations/cooldown/status")).status_code == 500
+        traces = [line["traceback"] for line in sidecar.log_lines() if line["level"] == "error"]
+        assert len(traces) == 2
+        assert all("ZeroDivisionError: planted" in trace for trace in traces)
+        assert (await sidecar.chat()).status_code == 200

@@ -3,6 +3,7 @@
 What is answered, and in which format, is left to them.
 """
 
+import logging
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -13,6 +14,20 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 JSON = b"application/json"
+log = logging.getLogger(__name__)
+
+
+def logged(app: App) -> App:
+    """Return the application, its bugs logged with their traceback; the server answers them with a 500."""
+
+    async def run(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await app(scope, receive, send)
+        except Exception:
+            log.exception("%s %s failed by a bug", scope.get("method"), scope.get("path"))
+            raise
+
+    return run
 
 
 async def read_body(receive: Receive, *, at_most_bytes: int) -> bytes | None:

@@ -5,6 +5,7 @@ Whose duty a probe is and what follows from its end is `core.health`'s; how a ca
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -49,7 +50,7 @@ class Prober:
                 del self._running[provider_id]
         for provider_id, provider in wanted.items():
             if provider_id not in self._running:
-                task = self._tasks.spawn(self._go_on(provider), f"probe {provider_id}")
+                task = self._tasks.keep(partial(self._go_on, provider), f"probe {provider_id}")
                 self._running[provider_id] = (provider, task)
 
     async def _go_on(self, provider: Provider) -> None:

@@ -158,6 +158,7 @@ async def test_traffic_is_told_when_it_changes_and_a_heartbeat_when_not(
         (_, told) = await reports.wait_for(Traffic, 2)
         assert told.providers["team-a/gpt"].requests == 1
         assert told.providers["team-a/gpt"].tokens > 0
+        assert told.providers["team-a/gpt"].remaining_requests == 9999
         await reports.wait_for(Heartbeat)
         assert len(reports.of(Traffic)) == 2
 

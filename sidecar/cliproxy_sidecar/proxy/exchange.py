@@ -17,6 +17,7 @@ from cliproxy_sidecar.core.errors import ErrorKind
 from cliproxy_sidecar.core.headers import Header, request_headers
 from cliproxy_sidecar.core.outcome import CANCELLED, Outcome
 from cliproxy_sidecar.core.permit import Permit
+from cliproxy_sidecar.core.remaining import remaining
 from cliproxy_sidecar.core.selection import Wanted
 from cliproxy_sidecar.core.target import Target
 from cliproxy_sidecar.core.usage import Usage
@@ -137,6 +138,7 @@ class Exchange:
         )
         if self._current is not None and not step.answer.complete:
             self._machines.answered(self._current[1])
+        self._machines.windows.of(step.attempt.target.provider_id).remain(*remaining(step.answer.headers))
         try:
             await relay.run(step.answer, self._own_headers(step.attempt.target))
         finally:

@@ -88,7 +88,14 @@ class ProviderCooldowns:
         return self._trip(report.scope, finding, now)
 
     def failed(self, report: Failed, sidecar: SidecarId, now: datetime) -> bool:
-        """Count failures towards the threshold, fleet-wide; return whether that tripped the scope."""
+        """Count failures towards the threshold, fleet-wide; return whether that tripped the scope.
+
+        What fails while the scope cools was in flight when it began to: news of the same moment from many
+        sidecars must not turn a short pause into the long wait.
+        """
+        entry = self._entries.get(report.scope)
+        if entry is not None and entry.phase is CooldownPhase.COOLING and now < entry.until:
+            return False
         rules = self.provider.cooldown
         never = trip_rule(rules, report.outcome_class) is Trip.NEVER or rules.scope is CooldownScope.SIDECAR
         if never or report.count <= 0 or not self._admissible(report.scope, self._windows):

@@ -140,11 +140,20 @@ class TestThreshold:
         assert not timed.hear(counted(0))
         assert not timed.hear(counted(-3))
 
-    def test_it_makes_a_pause_longer(self) -> None:
+    def test_a_burst_of_the_moment_does_not_make_a_pause_longer(self) -> None:
+        timed = TimedFleet(sidecars=[WEB_0, WEB_1, WEB_2])
+        for sidecar in (WEB_0, WEB_1, WEB_2):
+            timed.hear(counted(3), sidecar)
+            timed.hear(tripped(1.0), sidecar)
+        assert timed.seconds(timed.one().until_utc) == 1
+
+    def test_failures_from_before_and_after_a_pause_count_together(self) -> None:
         timed = TimedFleet()
-        timed.hear(tripped(1.0, level=3))
-        assert timed.hear(counted(5))
-        assert (timed.seconds(timed.one().until_utc), timed.one().level) == (120, 3)
+        timed.hear(counted(4))
+        timed.hear(tripped(1.0))
+        timed.wait(2)
+        assert timed.hear(counted(1))
+        assert (timed.one().phase, timed.seconds(timed.one().until_utc)) == (COOLING, 32)
 
     def test_in_the_ramp_it_trips_again_and_longer(self) -> None:
         timed = TimedFleet()

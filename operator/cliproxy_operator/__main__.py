@@ -21,7 +21,7 @@ from cliproxy_operator.kubeconfig import Access, ConfigError, find_access
 from cliproxy_operator.settings import Settings, SettingsError, read_settings, usage
 from cliproxy_operator.wiring import Operator
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("cliproxy_operator")
 
 STOP_TIMEOUT_S: Final = 0.9
 """Kubernetes waits longer, but a successor waits for us."""

@@ -56,8 +56,15 @@ class FleetHost:
         if self._used.get(namespace) == used and self._owned.get(namespace) == own:
             return
         self._used[namespace], self._owned[namespace] = used, own
-        if not used:
-            del self._used[namespace], self._owned[namespace]
+        self._configure()
+
+    def drop(self, namespace: str) -> None:
+        """A namespace holds nothing of ours any more."""
+        self._used.pop(namespace, None)
+        self._owned.pop(namespace, None)
+        self._configure()
+
+    def _configure(self) -> None:
         everything = {id_: provider for owned in self._owned.values() for id_, provider in owned.items()}
         self.fleet.configure(everything, self._clock.utc())
         self.settle()
@@ -124,9 +131,16 @@ class FleetHost:
         """Move on what becomes due by itself, until cancelled."""
         while True:
             self._wake.clear()
-            wake_at = self.fleet.wake_at()
-            pause_s = MAX_SLEEP_S
-            if wake_at is not None:
-                pause_s = min(MAX_SLEEP_S, max(MIN_SLEEP_S, (wake_at - self._clock.utc()).total_seconds()))
-            if not await happens(self._wake, pause_s) and self.fleet.tick(self._clock.utc()):
+            pause_s = self._until_due_s()
+            if pause_s > 0:  # reports may pour in: what is due does not wait for silence
+                await happens(self._wake, pause_s)
+                continue
+            if self.fleet.tick(self._clock.utc()):
                 self.settle()
+            await asyncio.sleep(MIN_SLEEP_S)
+
+    def _until_due_s(self) -> float:
+        wake_at = self.fleet.wake_at()
+        if wake_at is None:
+            return MAX_SLEEP_S
+        return min(MAX_SLEEP_S, (wake_at - self._clock.utc()).total_seconds())

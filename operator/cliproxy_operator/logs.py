@@ -71,6 +71,7 @@ def set_up(level: LogLevel, stream: TextIO | None = None) -> None:
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
     kopf_level = logging.DEBUG if level is LogLevel.DEBUG else logging.WARNING
     logging.getLogger("kopf").setLevel(kopf_level)
+    logging.getLogger("kopf._core.reactor.running").setLevel(logging.ERROR)  # "OS signals are ignored": ours
     seldom = Seldom()
     for name in (
         "kopf._cogs.clients.watching",

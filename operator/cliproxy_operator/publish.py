@@ -114,6 +114,12 @@ class Publisher:
                 link.wake("snapshot")
         return frozenset(changed)
 
+    def drop(self, namespace: str) -> None:
+        """Forget a namespace's documents: nobody is left there."""
+        self._states.pop(namespace, None)
+        for key in [key for key in self._snapshots if key[0] == namespace]:
+            del self._snapshots[key]
+
     def publish_state(self, namespace: str, state: FleetState) -> bool:
         """Make this the namespace's fleet state and wake its links at once; returns whether it is new."""
         if self._sequencer is None:

@@ -182,8 +182,8 @@ class Reconciler:
         self._vault.need(namespace, ())
         self._needed.pop(namespace, None)
         self._changed_s.pop(namespace, None)
-        self._publisher.publish_snapshots(namespace, {}, {})
-        self._host.configure(namespace, {})
+        self._publisher.drop(namespace)
+        self._host.drop(namespace)
         self.results.pop(namespace, None)
 
 

@@ -79,6 +79,8 @@ def _parse(type_: type[Any], body: Mapping[str, Any]) -> Any:
         spec = _plain(_spec(body), 0)
     except _TooDeepError:
         return _failure(metadata, Problem("spec", f"is nested more than {MAX_DEPTH} levels deep"))
+    except UnicodeEncodeError:
+        return _failure(metadata, Problem("spec", "holds half of a UTF-16 surrogate pair, which is no text"))
     spec_type: type[msgspec.Struct] = type_.__annotations__["spec"]
     try:
         typed = msgspec.convert(spec, spec_type)
@@ -98,7 +100,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 def _part(type_: type[S], body: Mapping[str, Any], name: str) -> S | None:
     try:
         return msgspec.convert(_plain(body.get(name, {}), 0), type_)
-    except (msgspec.ValidationError, _TooDeepError, AttributeError):
+    except (msgspec.ValidationError, _TooDeepError, AttributeError, UnicodeEncodeError):
         return None
 
 
@@ -125,4 +127,6 @@ def _plain(value: Any, depth: int) -> Any:
         return {key: _plain(entry, depth + 1) for key, entry in value.items() if entry is not None}
     if isinstance(value, list | tuple):
         return [_plain(entry, depth + 1) for entry in value]
+    if isinstance(value, str) and not value.isascii():
+        value.encode()  # raises for a lone surrogate, which JSON readers let in and msgspec trips over
     return value

@@ -249,3 +249,21 @@ def test_a_policy_is_complete_without_a_word() -> None:
     assert isinstance(policy, CooldownPolicy)
     assert (policy.spec.durations.rate_limit, policy.spec.recovery.ramp) == ("10m", (10, 25, 50, 100))
     assert violations(policy) == []
+
+
+def test_half_a_surrogate_pair_is_refused_in_the_spec_and_forgotten_in_the_status() -> None:
+    metadata = {"name": "x"}
+    refused = parse("CooldownPolicy", {"metadata": metadata, "spec": {"durations": {"default": "5m\ud800"}}})
+    assert isinstance(refused, ParseFailure)
+    assert "surrogate" in refused.message
+
+    read = parse("LLMProvider", {"metadata": metadata, "spec": MINIMAL, "status": {"phase": "\ud800"}})
+    assert not isinstance(read, ParseFailure)
+    assert read.status.phase is None
+
+
+MINIMAL = {
+    "type": "openai",
+    "credentials": [{"name": "main", "secretRef": {"name": "keys", "key": "openai"}}],
+    "models": [{"name": "gpt-4o"}],
+}

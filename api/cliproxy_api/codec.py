@@ -63,7 +63,7 @@ def decode_snapshot_push(data: bytes) -> SnapshotPush:
         raise DecodeError("$.snapshot.digest: does not name this content")
     for provider in push.snapshot.providers:
         for credential in provider.credentials:
-            if credential.secret not in push.secrets:
+            if credential.secret and credential.secret not in push.secrets:
                 raise DecodeError(f"$.secrets: lacks {credential.secret!r} of provider {provider.id!r}")
     return push
 

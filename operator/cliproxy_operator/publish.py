@@ -105,7 +105,7 @@ class Publisher:
             old = self._snapshots.get((namespace, profile))
             if old is not None and old.digest == snapshot.digest:
                 continue
-            named = {c.secret for provider in snapshot.providers for c in provider.credentials}
+            named = {c.secret for provider in snapshot.providers for c in provider.credentials if c.secret}
             own = {name: value for name, value in secrets.items() if name in named}
             self._snapshots[namespace, profile] = SnapshotDocument(snapshot, own, self._sequencer)
             changed.add(profile)

@@ -126,6 +126,7 @@ class Reconciler:
             for snapshot in snapshots.values()
             for provider in snapshot.providers
             for credential in provider.credentials
+            if credential.secret
         }
         changed = self._publisher.publish_snapshots(namespace, snapshots, self._vault.values(references))
         self._host.settle()

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from cliproxy_api.snapshot import KEYLESS
 from cliproxy_dev.providers.provider import ScriptedProvider
 from cliproxy_dev.providers.script import Fail, Raw
 from support import build
@@ -54,6 +55,19 @@ async def test_anthropic_requests_pass_byte_for_byte_but_for_the_model(
     assert seen.headers["anthropic-beta"] == "x-1"
     assert seen.headers["anthropic-version"] == "2023-06-01"
     assert response.content == answer.encode()
+
+
+async def test_a_provider_without_credentials_is_asked_without_a_key(
+    scripted_openai: ScriptedProvider,
+) -> None:
+    keyless = build.built(scripted_openai, credentials=(KEYLESS,))
+    async with running_sidecar(build.push(keyless)) as sidecar:
+        await sidecar.post(
+            "/v1/chat/completions", ODD_JSON % b"gpt-4o", headers={"authorization": "Bearer mine"}
+        )
+    (seen,) = scripted_openai.requests
+    assert seen.body == ODD_JSON % b"gpt-4o"
+    assert "authorization" not in seen.headers
 
 
 async def test_a_stream_passes_byte_for_byte(scripted_openai: ScriptedProvider) -> None:

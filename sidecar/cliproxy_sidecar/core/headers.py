@@ -105,17 +105,17 @@ def auth_headers(provider_type: ProviderType, key: str) -> list[Header]:
     return [(b"authorization", b"Bearer " + value)]
 
 
-def fixed_headers(provider: Provider, key: str) -> FixedHeaders:
+def fixed_headers(provider: Provider, key: str | None) -> FixedHeaders:
     """Return what every request to a provider with this key carries.
 
-    That is the key, the object's own `headers` and identity coding. The object's headers win over the
-    caller's, the key over both.
+    That is the key (None: the provider takes none), the object's own `headers` and identity coding. The
+    object's headers win over the caller's, the key over both.
 
     Raises:
         UnusableCredentialError: the key has characters that no header can carry.
 
     """
-    auth = auth_headers(provider.type, key)
+    auth = auth_headers(provider.type, key) if key is not None else []
     fixed = {
         name.lower().encode("latin-1", "replace"): value.encode("latin-1", "replace")
         for name, value in provider.headers.items()

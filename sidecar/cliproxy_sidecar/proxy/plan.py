@@ -69,7 +69,8 @@ class Plan:
         usable: list[Credential] = []
         for credential in provider.credentials:
             try:
-                fixed = fixed_headers(provider, secrets[credential.secret])
+                key = secrets[credential.secret] if credential.secret else None
+                fixed = fixed_headers(provider, key)
             except UnusableCredentialError as error:
                 log.warning("%s: credential %s is left out: %s", provider.id, credential.name, error)
                 continue

@@ -5,7 +5,7 @@ import pytest
 
 from cliproxy_api.codec import decode_snapshot_push, encode, seal
 from cliproxy_api.resources.parse import ParseFailure
-from cliproxy_api.snapshot import Azure, ClassOverride, Position, Profile, SnapshotPush
+from cliproxy_api.snapshot import KEYLESS, Azure, ClassOverride, Position, Profile, SnapshotPush
 from cliproxy_api.vocabulary import OutcomeClass, Trip
 from cliproxy_operator.compile import Compiled, compile_namespace, needed_secrets
 from cliproxy_operator.inputs import AddressRules, Inputs, Kind, ObjectKey, SecretView
@@ -116,7 +116,7 @@ class TestSecrets:
     def test_a_provider_may_do_without_keys_if_its_type_may(self) -> None:
         local = llm(type="openai_compatible", baseURL="http://vllm:8000/v1", credentials=[])
         (provider,) = compile_namespace(inputs(local)).snapshots[""].providers
-        assert provider.credentials == ()
+        assert provider.credentials == (KEYLESS,)
 
 
 class TestWhoseProviders:

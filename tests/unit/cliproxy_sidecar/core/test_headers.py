@@ -148,3 +148,10 @@ def test_answers_lose_cookies_hops_and_claims_to_be_us() -> None:
         (b"vary", b"a"),
         (b"vary", b"b"),
     ]
+
+
+def test_a_provider_that_takes_no_key_gets_none() -> None:
+    fixed = fixed_headers(provider(ProviderType.OPENAI_COMPATIBLE, {"x-team": "a"}), None)
+    sent_lines = dict(request_headers([(b"authorization", b"Bearer callers-own")], fixed))
+    assert sent_lines[b"x-team"] == b"a"
+    assert not {b"authorization", b"x-api-key", b"api-key"} & sent_lines.keys()

@@ -4,11 +4,10 @@ Durations are seconds, weights are relative integers. Credentials stand here by 
 beside the snapshot in `SnapshotPush.secrets`, so a snapshot may be logged, compared and stored.
 """
 
-from typing import Final
-
 import msgspec
 
 from cliproxy_api.vocabulary import (
+    Affinity,
     CooldownScope,
     HealthCheckMode,
     LastResort,
@@ -29,14 +28,24 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     name: str
     secret: str
-    """Where the value stands in `SnapshotPush.secrets`: "namespace/secret-name/key"; "": no key is sent."""
+    """Where the value stands in `SnapshotPush.secrets`: "namespace/secret-name/key"."""
     secret_digest: str
     """Changes when the value does, so that a rotated key changes the snapshot's digest."""
     weight: int = 1
 
 
-KEYLESS: Final = Credential(name="keyless", secret="", secret_digest="")
-"""The one credential of a provider that takes none, so that it has targets like any other."""
+class Pricing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a model's tokens cost, in nano-dollars (1e-9 USD) per million tokens."""
+
+    input: int
+    """Fresh input."""
+    output: int
+    cached_input: int | None = None
+    """None: as `input`."""
+    cache_write: int | None = None
+    """None: as `input`."""
+    reasoning: int | None = None
+    """None: as `output`."""
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -45,6 +54,8 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     name: str
     upstream_name: str
     context_window_tokens: int | None = None
+    pricing: Pricing | None = None
+    """Its own, or the provider's fallback; None: unknown."""
 
 
 class Azure(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -86,6 +97,14 @@ class HealthCheck(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     expected_statuses: tuple[int, ...] = ()
     """Empty: any status below 500 that is not an authentication failure proves that the provider answers."""
     mode: HealthCheckMode = HealthCheckMode.HTTP
+
+
+class RateLimit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Our own limits of a provider, for the whole fleet; None: no limit."""
+
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    max_concurrent: int | None = None
 
 
 class ConnectionPool(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -162,6 +181,7 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     health_check: HealthCheck = HealthCheck()
     pool: ConnectionPool = ConnectionPool()
     cooldown: CooldownRules = CooldownRules()
+    rate_limit: RateLimit | None = None
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -177,6 +197,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     name: str = ""
     strategy: Strategy = Strategy.ROUND_ROBIN
+    latency_window_s: float = 300.0
+    """Over which the latency strategy averages."""
+    affinity: Affinity = Affinity.NONE
     limits: Limits = Limits()
     log_level: LogLevel = LogLevel.INFO
     max_attempts: int = 4

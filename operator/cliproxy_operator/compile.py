@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from cliproxy_api.codec import seal
+from cliproxy_api.durations import parse_duration_s
 from cliproxy_api.resources.cooldownpolicy import CooldownPolicy
 from cliproxy_api.resources.llmprovider import LLMProvider
 from cliproxy_api.resources.parse import ParseFailure, Resource
@@ -187,6 +188,8 @@ def _profile(profile: ProxyProfile) -> Profile:
     return Profile(
         name=profile.metadata.name,
         strategy=spec.load_balancing.strategy,
+        latency_window_s=parse_duration_s(spec.load_balancing.latency_window),
+        affinity=spec.load_balancing.affinity,
         limits=Limits(
             max_body_bytes=spec.limits.max_body_bytes,
             max_concurrent_requests=spec.limits.max_concurrent_requests,

@@ -8,21 +8,24 @@ from typing import Final
 
 from cliproxy_api.conditions import Reason
 from cliproxy_api.durations import parse_duration_s
+from cliproxy_api.money import parse_nano_usd
+from cliproxy_api.resources import llmprovider_parts as parts
 from cliproxy_api.resources import llmprovider_traffic as traffic
 from cliproxy_api.resources.llmprovider import LLMProvider, LLMProviderSpec
 from cliproxy_api.snapshot import (
-    KEYLESS,
     Azure,
     ConnectionPool,
     CooldownRules,
     Credential,
     HealthCheck,
     Model,
+    Pricing,
     Provider,
+    RateLimit,
     Retries,
     Timeouts,
 )
-from cliproxy_api.vocabulary import ProviderType
+from cliproxy_api.vocabulary import PriceUnit, ProviderType
 from cliproxy_operator.inputs import SecretView
 from cliproxy_operator.validate import Diagnostic, error, warning
 
@@ -34,6 +37,10 @@ PUBLIC_ADDRESSES: Final[Mapping[ProviderType, str]] = {
 """Used when `baseURL` is left out. Sources: the providers' API references (read 2026-11); Gemini's is its
 OpenAI-compatible surface."""
 
+_PER_MILLION: Final = {PriceUnit.THOUSAND: 1000, PriceUnit.MILLION: 1}
+_MAX_PRICE: Final = 10**18
+"""A billion dollars: no price is higher, and a document holds it in 64 bits."""
+
 
 def resolve_credentials(
     provider: LLMProvider, secrets: Mapping[tuple[str, str], SecretView | None]
@@ -43,8 +50,6 @@ def resolve_credentials(
     A missing key is an error only if no other one is left: the provider runs with those that resolve.
     Credentials of weight 0 are taken out, as the field says.
     """
-    if not provider.spec.credentials:
-        return (KEYLESS,), ()
     namespace = provider.metadata.namespace
     found: list[Credential] = []
     missing: list[tuple[Reason, str, str]] = []
@@ -104,6 +109,7 @@ def build_provider(
         health_check=_health_check(spec.health_check),
         pool=_pool(spec.connection_pool),
         cooldown=rules,
+        rate_limit=_rate_limit(spec.rate_limit),
     )
 
 
@@ -113,10 +119,43 @@ def _models(spec: LLMProviderSpec) -> tuple[Model, ...]:
             name=model.name,
             upstream_name=model.upstream_name or model.name,
             context_window_tokens=model.context_window,
+            pricing=_pricing(model.pricing, spec.cost_per_1k_tokens),
         )
         for model in spec.models
     )
     return tuple(sorted(models, key=lambda model: model.name))
+
+
+def _pricing(own: parts.Pricing | None, fallback: parts.CostPer1kTokens | None) -> Pricing | None:
+    """Return a model's prices per million tokens, the provider's where it has none."""
+    if own is not None:
+        return Pricing(
+            input=_price(own.input, own.per),
+            output=_price(own.output, own.per),
+            cached_input=None if own.cached_input is None else _price(own.cached_input, own.per),
+            cache_write=None if own.cache_write is None else _price(own.cache_write, own.per),
+            reasoning=None if own.reasoning is None else _price(own.reasoning, own.per),
+        )
+    if fallback is None:
+        return None
+    return Pricing(
+        input=_price(fallback.input, PriceUnit.THOUSAND), output=_price(fallback.output, PriceUnit.THOUSAND)
+    )
+
+
+def _price(amount: str, per: PriceUnit) -> int:
+    """Return nano-dollars per million tokens, in 64 bits; the parser has seen to it that it is an amount."""
+    return min(parse_nano_usd(amount) * _PER_MILLION[per], _MAX_PRICE)
+
+
+def _rate_limit(spec: traffic.RateLimit | None) -> RateLimit | None:
+    if spec is None:
+        return None
+    return RateLimit(
+        requests_per_minute=spec.requests_per_minute,
+        tokens_per_minute=spec.tokens_per_minute,
+        max_concurrent=spec.max_concurrent,
+    )
 
 
 def _azure(spec: LLMProviderSpec) -> Azure | None:

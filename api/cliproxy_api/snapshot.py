@@ -4,6 +4,8 @@ Durations are seconds, weights are relative integers. Credentials stand here by 
 beside the snapshot in `SnapshotPush.secrets`, so a snapshot may be logged, compared and stored.
 """
 
+from typing import Final
+
 import msgspec
 
 from cliproxy_api.vocabulary import (
@@ -28,10 +30,14 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     name: str
     secret: str
-    """Where the value stands in `SnapshotPush.secrets`: "namespace/secret-name/key"."""
+    """Where the value stands in `SnapshotPush.secrets`: "namespace/secret-name/key"; "": no key is sent."""
     secret_digest: str
     """Changes when the value does, so that a rotated key changes the snapshot's digest."""
     weight: int = 1
+
+
+KEYLESS: Final = Credential(name="keyless", secret="", secret_digest="")
+"""The one credential of a provider that takes none, so that it has targets like any other."""
 
 
 class Pricing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

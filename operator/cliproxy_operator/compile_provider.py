@@ -13,6 +13,7 @@ from cliproxy_api.resources import llmprovider_parts as parts
 from cliproxy_api.resources import llmprovider_traffic as traffic
 from cliproxy_api.resources.llmprovider import LLMProvider, LLMProviderSpec
 from cliproxy_api.snapshot import (
+    KEYLESS,
     Azure,
     ConnectionPool,
     CooldownRules,
@@ -50,6 +51,8 @@ def resolve_credentials(
     A missing key is an error only if no other one is left: the provider runs with those that resolve.
     Credentials of weight 0 are taken out, as the field says.
     """
+    if not provider.spec.credentials:
+        return (KEYLESS,), ()
     namespace = provider.metadata.namespace
     found: list[Credential] = []
     missing: list[tuple[Reason, str, str]] = []

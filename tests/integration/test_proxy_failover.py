@@ -57,6 +57,14 @@ BROKEN: dict[str, tuple[Behaviour, str]] = {
     "10,000 headers": (ManyHeaders(), "ServerError"),
     "a header of 64 KiB": (ManyHeaders(count=1, value_bytes=65_536), "ServerError"),
     "a body shorter than declared": (WrongLength(delta_bytes=10), "StreamError"),
+    "an error object in a 200": (
+        Fail(
+            status=200,
+            body='{"error":{"message":"slow down","type":"rate_limit_error","code":"rate_limit_exceeded"}}',
+            headers={"content-type": "application/json"},
+        ),
+        "RateLimited",
+    ),
     "an error event": (
         StreamError(event='data: {"error":{"message":"x","type":"server_error"}}\n\n', events=0),
         "ServerError",

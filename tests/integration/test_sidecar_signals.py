@@ -40,6 +40,18 @@ async def test_the_line_of_a_request_has_its_fields_and_no_others(scripted_opena
     }
 
 
+async def test_embeddings_have_no_output_even_if_estimated(
+    scripted_openai: ScriptedProvider,
+) -> None:
+    answer = '{"object":"list","data":[{"embedding":[' + "0.25," * 500 + "1]}]}"
+    scripted_openai.script(Fail(status=200, body=answer, headers=JSON))
+    async with running_sidecar(build.push(build.built(scripted_openai))) as sidecar:
+        await sidecar.post("/v1/embeddings", b'{"model":"gpt-4o","input":"a few words to embed"}')
+        (line,) = sidecar.log_lines("request_success")
+    assert line["tokens"]["input"] > 0
+    assert line["tokens"]["output"] == 0
+
+
 async def test_a_quiet_level_tells_failures_only(scripted_openai: ScriptedProvider) -> None:
     profile = Profile(log_level=LogLevel.WARNING)
     async with running_sidecar(build.push(build.built(scripted_openai), profile=profile)) as sidecar:

@@ -6,13 +6,12 @@ decision; passing an answer on is `relay`'s.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Final
 
 import msgspec
 
 from cliproxy_api.snapshot import Timeouts
-from cliproxy_sidecar.core.dialect import Dialect, Operation
+from cliproxy_sidecar.core.dialect import Operation
 from cliproxy_sidecar.core.outcome import (
     CANCELLED,
     MAX_BODY_BYTES,
@@ -75,12 +74,12 @@ class Failed:
 class Attempt:
     """One try. `response` stays open after an `Answer` until `close`."""
 
-    __slots__ = ("_budget_s", "_clamped", "_dialect", "_type", "response", "target")
+    __slots__ = ("_budget_s", "_clamped", "_operation", "_type", "response", "target")
 
     def __init__(self, target: Target, operation: Operation, *, budget_s: float) -> None:
         self.target = target
         self._type = target.provider.type
-        self._dialect: Dialect = operation.dialect
+        self._operation = operation
         self._budget_s = budget_s
         self._clamped = budget_s < target.provider.timeouts.total_s
         self.response: UpstreamResponse | None = None
@@ -137,8 +136,10 @@ class Attempt:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             return Failed(_not_json(response.status))
         seen = Response(response.status, _NO_HEADERS, body)
-        outcome = classify_response(self._type, seen, now_utc=_NEVER)
-        return Answer(response.status, response.headers, [body], complete=True, outcome=outcome)
+        outcome = classify_response(self._type, seen, now_utc=utc_now(), operation=self._operation)
+        answer = Answer(response.status, response.headers, [body], complete=True, outcome=outcome)
+        # Some gateways put their error into a 200; what cools a scope is no answer, whatever the status says.
+        return Failed(outcome, answer) if outcome.scope_kind is not None else answer
 
     async def _peek(self, response: UpstreamResponse) -> Answer | Failed:
         """Read a stream up to its first content, an error, or the bounds."""
@@ -154,7 +155,7 @@ class Attempt:
                 answer.held += [*(event.raw for event in large.events), large.rest]
                 return answer
             for position, event in enumerate(events):
-                match content_kind(self._dialect, event):
+                match content_kind(self._operation.dialect, event):
                     case ContentKind.ERROR:
                         return Failed(self.classify_event(event))
                     case ContentKind.CONTENT | ContentKind.DONE:
@@ -185,14 +186,12 @@ class Attempt:
         }
         prefix = bytes(body[:MAX_BODY_BYTES])
         seen = Response(response.status, headers, prefix)
-        outcome = classify_response(self._type, seen, now_utc=utc_now())
+        outcome = classify_response(self._type, seen, now_utc=utc_now(), operation=self._operation)
         held = Answer(response.status, response.headers, [bytes(body)], complete=True) if whole else None
         return Failed(outcome, held)
 
 
 _NO_HEADERS: Final[Mapping[str, str]] = {}
-_NEVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
-"""For outcomes that look at no clock."""
 
 
 def _not_json(status: int) -> Outcome:

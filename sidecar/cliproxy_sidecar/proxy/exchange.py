@@ -132,7 +132,7 @@ class Exchange:
         relay = Relay(
             step.attempt,
             self._downstream,
-            self._operation.dialect,
+            self._operation,
             request_id=self._ledger.request_id,
             on_content=self._ledger.first_content,
         )

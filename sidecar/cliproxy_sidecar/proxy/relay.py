@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from cliproxy_sidecar.core.dialect import Dialect
+from cliproxy_sidecar.core.dialect import EMBEDDINGS, Operation
 from cliproxy_sidecar.core.errors import ErrorKind, error_event
 from cliproxy_sidecar.core.headers import Header, response_headers
 from cliproxy_sidecar.core.outcome import Outcome, TransportError, classify_transport
@@ -49,19 +49,19 @@ class Relay:
         self,
         attempt: Attempt,
         downstream: Downstream,
-        dialect: Dialect,
+        operation: Operation,
         *,
         request_id: str,
         on_content: Callable[[], None],
     ) -> None:
         self._attempt = attempt
         self._downstream = downstream
-        self._dialect = dialect
+        self._dialect = operation.dialect
         self._request_id = request_id
         self._on_content = on_content
         self._ended = False
         """The provider has said that the stream is complete."""
-        self.meter = UsageMeter(dialect)
+        self.meter = UsageMeter(operation.dialect, generates=operation is not EMBEDDINGS)
         self.outcome: Outcome | None = None
         """Set as soon as it is known."""
 

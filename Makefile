@@ -6,7 +6,7 @@ VENV   := .venv/bin
 PYTEST := $(VENV)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check unit integration cluster faults golden bench-latency bench-steady lock crds format clean venv control-plane
+.PHONY: help run test check lint unit integration cluster faults golden bench-latency bench-steady lock crds format clean venv control-plane
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -14,15 +14,17 @@ help: ## show this list
 run: control-plane ## play the main job on a real kube-apiserver, then stay up (ONCE=1: play it and exit)
 	@$(VENV)/python -m cliproxy_dev.demo $(if $(ONCE),--once)
 
-test: check control-plane ## lint, types, contracts, then every test, the real API server's included
-	@$(PYTEST) -q --cov --cov-report=term:skip-covered
+test: lint control-plane ## lint, types, contracts, then every test, the real API server's included
+	@$(PYTEST) -q --cov --cov-report=term:skip-covered --durations=10
 
-check: venv ## what to run before every commit: lint, format, types, contracts, the tests that need no server
+check: lint ## what to run before every commit: lint, types, contracts, the tests that need no server
+	@$(PYTEST) -q tests/unit tests/property tests/golden tests/fuzz
+
+lint: venv
 	@$(VENV)/ruff check .
 	@$(VENV)/ruff format --check .
 	@$(VENV)/mypy
 	@$(VENV)/lint-imports
-	@$(PYTEST) -q tests/unit tests/property tests/golden tests/fuzz
 
 unit: venv ## the tests that take milliseconds
 	@$(PYTEST) -q tests/unit tests/golden

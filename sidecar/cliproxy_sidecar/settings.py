@@ -6,10 +6,12 @@ The variables stand in one table, which `--help` prints; nothing else in the sid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from cliproxy_api.durations import parse_duration_s
 from cliproxy_api.vocabulary import CONTROL_PORT, OBSERVE_PORT, PROXY_PORT, LogLevel
+
+UpstreamKind = Literal["engine", "aiohttp"]
 
 MIN_TOKEN_CHARACTERS: Final = 16
 """Short enough to type in a demo, too long to guess over a network."""
@@ -42,6 +44,7 @@ VARIABLES: Final = (
     Variable("CLIPROXY_CONTROL_TOKEN_FILE", "", "file that holds the token instead"),
     Variable("CLIPROXY_STANDALONE", "0", "1: run without operator; no token, no control port"),
     Variable("CLIPROXY_SNAPSHOT_FILE", "", "a snapshot push (JSON) to boot with; any later push replaces it"),
+    Variable("CLIPROXY_UPSTREAM", "engine", "HTTP client: engine, or aiohttp, which honours HTTP(S)_PROXY"),
     Variable("CLIPROXY_LOG_LEVEL", "", "debug, info, warning or error; overrides the profile's"),
     Variable("CLIPROXY_DRAIN_TIMEOUT", "10s", "how long requests in flight may take after SIGTERM"),
 )
@@ -64,6 +67,8 @@ class Settings:
     snapshot_file: Path | None
     log_level: LogLevel | None
     drain_timeout_s: float
+    upstream: UpstreamKind = "engine"
+    """Which HTTP client talks to providers (ADR 7)."""
 
     def __repr__(self) -> str:
         """Name the settings without the token."""
@@ -92,6 +97,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         snapshot_file=Path(path) if (path := values["CLIPROXY_SNAPSHOT_FILE"]) else None,
         log_level=_level(values["CLIPROXY_LOG_LEVEL"]),
         drain_timeout_s=_duration_s(values["CLIPROXY_DRAIN_TIMEOUT"] or "10s"),
+        upstream=_upstream(values["CLIPROXY_UPSTREAM"] or "engine"),
     )
 
 
@@ -138,6 +144,14 @@ def _level(text: str) -> LogLevel | None:
         return LogLevel(text.lower()) if text else None
     except ValueError:
         raise SettingsError(f"CLIPROXY_LOG_LEVEL={text!r}: want one of {', '.join(LogLevel)}") from None
+
+
+def _upstream(text: str) -> UpstreamKind:
+    match text.lower():
+        case "engine" | "aiohttp" as kind:
+            return kind
+        case _:
+            raise SettingsError(f"CLIPROXY_UPSTREAM={text!r}: want engine or aiohttp")
 
 
 def _duration_s(text: str) -> float:

@@ -15,9 +15,9 @@ from cliproxy_sidecar.admin.control import BearerToken, ControlApp
 from cliproxy_sidecar.admin.door import OperationsDoor
 from cliproxy_sidecar.admin.health import HealthApp
 from cliproxy_sidecar.proxy.app import ProxyApp
+from cliproxy_sidecar.proxy.h1.client import EngineUpstream
 from cliproxy_sidecar.proxy.plan import Dial, Plan, Plans
 from cliproxy_sidecar.proxy.probe import HttpProbe
-from cliproxy_sidecar.proxy.upstream_aiohttp import AiohttpUpstream
 from cliproxy_sidecar.runtime.asgi import logged
 from cliproxy_sidecar.runtime.clock import CHANCE
 from cliproxy_sidecar.runtime.gauges import show_machines
@@ -29,16 +29,26 @@ from cliproxy_sidecar.runtime.reporter import Reporter
 from cliproxy_sidecar.runtime.snapshots import Snapshots
 from cliproxy_sidecar.runtime.tasks import Tasks
 from cliproxy_sidecar.servers import Door, PortTaken, Servers
-from cliproxy_sidecar.settings import Settings
+from cliproxy_sidecar.settings import Settings, UpstreamKind
 
 log = logging.getLogger(__name__)
+
+
+def dial_of(kind: UpstreamKind) -> Dial:
+    """Return what makes a client of this kind."""
+    if kind == "engine":
+        return EngineUpstream
+    # Not needed by most, and a fifth of the process's memory.
+    from cliproxy_sidecar.proxy.upstream_aiohttp import AiohttpUpstream  # noqa: PLC0415
+
+    return AiohttpUpstream
 
 
 class Sidecar:
     """One sidecar; made and run inside a running event loop."""
 
     def __init__(
-        self, settings: Settings, logs: Logs, *, chance: Chance = CHANCE, dial: Dial = AiohttpUpstream
+        self, settings: Settings, logs: Logs, *, chance: Chance = CHANCE, dial: Dial | None = None
     ) -> None:
         self.settings = settings
         self.logs = logs
@@ -47,7 +57,7 @@ class Sidecar:
         self.reporter = Reporter(standing=self._standing, traffic=self._traffic, attached=self._attached)
         self.machines = Machines(sidecar=settings.pod_name, chance=chance, tell=self.reporter.tell)
         show_machines(self.metrics, self.machines, self.reporter)
-        self.plans = Plans(dial, self.machines, self.tasks)
+        self.plans = Plans(dial or dial_of(settings.upstream), self.machines, self.tasks)
         self.snapshots: Snapshots[Plan] = Snapshots(
             prepare=self.plans.prepare,
             activate=self._activate,

@@ -1,8 +1,9 @@
 """The upstream interface on aiohttp: one session, hence one connection pool, per provider.
 
 Which failure means what is said by `TransportError`; what follows from it is the exchange's business.
-aiohttp has no bound of its own for idle connections, so `maxIdleConnectionsPerHost` waits for another
-client.
+Selected by CLIPROXY_UPSTREAM=aiohttp where providers are reached through an HTTP proxy, which the own client
+does not speak: HTTP_PROXY, HTTPS_PROXY and NO_PROXY are honoured. aiohttp has no bound of its own for idle
+connections, so `maxIdleConnectionsPerHost` is not kept here; nor does it speak HTTP/2.
 """
 
 from collections.abc import Iterable
@@ -143,6 +144,7 @@ def _session(connector: aiohttp.TCPConnector, traces: list[aiohttp.TraceConfig])
         auto_decompress=False,
         skip_auto_headers=_AUTO_HEADERS,
         trace_configs=traces,
+        trust_env=True,
         max_line_size=MAX_HEADER_LINE_BYTES,
         max_field_size=MAX_HEADER_LINE_BYTES,
         max_headers=MAX_HEADERS,

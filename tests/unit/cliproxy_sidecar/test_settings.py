@@ -17,6 +17,7 @@ def test_defaults() -> None:
     assert (settings.control_host, settings.control_port) == (everywhere, 8318)
     assert (settings.observe_host, settings.observe_port) == (everywhere, 9090)
     assert (settings.drain_timeout_s, settings.log_level, settings.snapshot_file) == (10.0, None, None)
+    assert settings.upstream == "engine"
 
 
 def test_the_pods_address_is_the_default_host_of_what_is_reached_from_outside() -> None:
@@ -34,11 +35,12 @@ def test_values_are_read() -> None:
             "CLIPROXY_LOG_LEVEL": "DEBUG",
             "CLIPROXY_DRAIN_TIMEOUT": "1m30s",
             "CLIPROXY_SNAPSHOT_FILE": "/boot.json",
+            "CLIPROXY_UPSTREAM": "aiohttp",
         }
     )
     assert (settings.pod_name, settings.namespace) == ("a-1", "a")
     assert (settings.log_level, settings.drain_timeout_s) == (LogLevel.DEBUG, 90.0)
-    assert settings.snapshot_file == Path("/boot.json")
+    assert (settings.snapshot_file, settings.upstream) == (Path("/boot.json"), "aiohttp")
 
 
 def test_the_token_may_stand_in_a_file_and_is_not_shown(tmp_path: Path) -> None:
@@ -63,6 +65,7 @@ def test_alone_no_token_is_needed_but_a_short_one_is_still_wrong() -> None:
         ("CLIPROXY_OBSERVE_PORT", "٣"),
         ("CLIPROXY_LOG_LEVEL", "loud"),
         ("CLIPROXY_DRAIN_TIMEOUT", "10"),
+        ("CLIPROXY_UPSTREAM", "httpx"),
     ],
 )
 def test_what_is_wrong_is_named(name: str, value: str) -> None:

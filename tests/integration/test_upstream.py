@@ -1,4 +1,4 @@
-"""The upstream client against every way in which a provider can fail: bounded, and named for what it is."""
+"""Both upstream clients against every way in which a provider can fail: bounded, and named for what it is."""
 
 import asyncio
 
@@ -21,7 +21,9 @@ from cliproxy_dev.providers.script import (
     Reset,
     WrongLength,
 )
-from cliproxy_sidecar.proxy.upstream import UpstreamFailed, UpstreamRequest
+from cliproxy_sidecar.proxy.h1.client import EngineUpstream
+from cliproxy_sidecar.proxy.plan import Dial
+from cliproxy_sidecar.proxy.upstream import Upstream, UpstreamFailed, UpstreamRequest
 from cliproxy_sidecar.proxy.upstream_aiohttp import AiohttpUpstream
 
 SHORT = Timeouts(connect_s=1.0, first_byte_s=0.2, idle_s=0.2, total_s=2.0)
@@ -50,11 +52,18 @@ FAILURES: dict[str, tuple[Behaviour, str]] = {
 }
 
 
+@pytest.fixture(params=[EngineUpstream, AiohttpUpstream], ids=["engine", "aiohttp"])
+def dial(request: pytest.FixtureRequest) -> Dial:
+    """The client under test."""
+    client: Dial = request.param
+    return client
+
+
 async def call(
-    base_url: str, timeouts: Timeouts = SHORT, upstream: AiohttpUpstream | None = None
+    dial: Dial, base_url: str, timeouts: Timeouts = SHORT, upstream: Upstream | None = None
 ) -> tuple[int, bytes]:
     """Send one chat request; return status and body."""
-    client = upstream or AiohttpUpstream(ConnectionPool())
+    client = upstream or dial(ConnectionPool())
     headers = ((b"authorization", b"Bearer sk-test"), (b"content-type", b"application/json"))
     try:
         response = await client.send(
@@ -71,11 +80,11 @@ async def call(
 
 
 @pytest.mark.parametrize("name", FAILURES)
-async def test_failures_are_named(name: str, scripted_openai: ScriptedProvider) -> None:
+async def test_failures_are_named(dial: Dial, name: str, scripted_openai: ScriptedProvider) -> None:
     behaviour, kind = FAILURES[name]
     scripted_openai.always(behaviour)
     with pytest.raises(UpstreamFailed) as caught:
-        await call(scripted_openai.base_url)
+        await call(dial, scripted_openai.base_url)
     assert caught.value.error.kind == kind
     assert len(caught.value.error.message) <= 200
     assert "\n" not in caught.value.error.message
@@ -83,48 +92,55 @@ async def test_failures_are_named(name: str, scripted_openai: ScriptedProvider) 
 
 
 async def test_an_answer_that_drips_for_ever_runs_out_of_its_total_time(
+    dial: Dial,
     scripted_openai: ScriptedProvider,
 ) -> None:
     scripted_openai.always(Drip(piece_bytes=1, delay_s=0.01))
     with pytest.raises(UpstreamFailed) as caught:
-        await call(scripted_openai.base_url, HURRIED)
+        await call(dial, scripted_openai.base_url, HURRIED)
     assert caught.value.error.kind == "total_timeout"
 
 
-async def test_nobody_there_and_no_tls(scripted_openai: ScriptedProvider) -> None:
+async def test_nobody_there_and_no_tls(dial: Dial, scripted_openai: ScriptedProvider) -> None:
     with pytest.raises(UpstreamFailed) as caught:
-        await call(scripted_openai.base_url.replace("http:", "https:"))
+        await call(dial, scripted_openai.base_url.replace("http:", "https:"))
     assert caught.value.error.kind == "tls"
     await scripted_openai.down()
     with pytest.raises(UpstreamFailed) as caught:
-        await call(scripted_openai.base_url)
+        await call(dial, scripted_openai.base_url)
     assert caught.value.error.kind == "connect"
     with pytest.raises(UpstreamFailed) as caught:
-        await call("not a url")
+        await call(dial, "not a url")
     assert caught.value.error.kind == "protocol"
 
 
-async def test_a_redirect_is_an_answer_and_not_followed(scripted_openai: ScriptedProvider) -> None:
+async def test_a_redirect_is_an_answer_and_not_followed(
+    dial: Dial, scripted_openai: ScriptedProvider
+) -> None:
     async with ScriptedProvider(kind="openai", name="elsewhere") as elsewhere:
         scripted_openai.script(Redirect(location=f"{elsewhere.base_url}/chat/completions"))
-        assert (await call(scripted_openai.base_url))[0] == 307
+        assert (await call(dial, scripted_openai.base_url))[0] == 307
         assert elsewhere.requests == []
 
 
-async def test_connections_are_kept_and_bounded(scripted_openai: ScriptedProvider) -> None:
+async def test_connections_are_kept_and_bounded(dial: Dial, scripted_openai: ScriptedProvider) -> None:
     scripted_openai.always(Normal(latency_s=0.05))
-    upstream = AiohttpUpstream(ConnectionPool(max_connections=2))
+    upstream = dial(ConnectionPool(max_connections=2))
     try:
-        answers = await asyncio.gather(*(call(scripted_openai.base_url, upstream=upstream) for _ in range(8)))
+        answers = await asyncio.gather(
+            *(call(dial, scripted_openai.base_url, upstream=upstream) for _ in range(8))
+        )
         assert [status for status, _ in answers] == [200] * 8
         assert scripted_openai.connections == 2
     finally:
         await upstream.aclose()
 
 
-async def test_a_body_that_is_not_read_closes_the_connection(scripted_openai: ScriptedProvider) -> None:
+async def test_a_body_that_is_not_read_closes_the_connection(
+    dial: Dial, scripted_openai: ScriptedProvider
+) -> None:
     scripted_openai.always(Fail(status=200, body="x" * 5_000_000))
-    upstream = AiohttpUpstream(ConnectionPool())
+    upstream = dial(ConnectionPool())
     try:
         request = UpstreamRequest(
             "POST",

@@ -18,7 +18,7 @@ test: lint control-plane ## lint, types, contracts, then every test, the real AP
 	@$(PYTEST) -q --cov --cov-report=term:skip-covered --durations=10
 
 check: lint ## what to run before every commit: lint, types, contracts, the tests that need no server
-	@$(PYTEST) -q tests/unit tests/property tests/golden tests/fuzz
+	@$(PYTEST) -q tests/unit tests/property tests/golden tests/translate_golden tests/fuzz
 
 lint: venv
 	@$(VENV)/ruff check .
@@ -27,7 +27,7 @@ lint: venv
 	@$(VENV)/lint-imports
 
 unit: venv ## the tests that take milliseconds
-	@$(PYTEST) -q tests/unit tests/golden
+	@$(PYTEST) -q tests/unit tests/golden tests/translate_golden
 
 integration: venv ## the real sidecar over loopback against scripted providers
 	@$(PYTEST) -q tests/integration
@@ -39,7 +39,7 @@ faults: control-plane ## the fault cases that wait out real time-outs (about two
 	@$(PYTEST) -q tests/cluster -m slow
 
 golden: venv ## rewrite the golden files; review the diff
-	@GOLDEN_REWRITE=1 $(PYTEST) -q tests/golden
+	@GOLDEN_REWRITE=1 $(PYTEST) -q tests/golden tests/translate_golden
 
 bench-latency: control-plane ## milliseconds from a 429, and from kubectl apply, to both sidecars
 	@$(VENV)/python bench/propagation.py

@@ -1,0 +1,145 @@
+"""Chat completion chunks as Anthropic's stream, chunk by chunk.
+
+Anthropic's blocks follow one another, so a block is closed when something else begins; a server that goes
+back to a closed one makes no sense here. Joined, the events are the message that `to_messages_answer` makes.
+Sources: OpenAI API reference, chat completion chunks; Anthropic API documentation, streaming messages (read
+2026-11).
+"""
+
+from cliproxy_sidecar.core.translate.fields import Object, TranslationError, mapping, objects, text
+from cliproxy_sidecar.core.translate.reasoning import FOREIGN
+from cliproxy_sidecar.core.translate.to_messages_answer import reasoning_of
+from cliproxy_sidecar.core.translate.tools import id_to_messages
+from cliproxy_sidecar.core.translate.usages import usage_to_messages
+from cliproxy_sidecar.core.translate.words import stop_reason
+
+
+class MessagesStream:
+    """Chunks in, Anthropic's events out; the end comes at `finish`, since the usage follows the last choice.
+
+    Raises:
+        TranslationError: from all methods, for a chunk that makes no sense.
+
+    """
+
+    __slots__ = ("_block", "_called", "_calls", "_finish", "_next", "_refused", "_started", "_usage")
+
+    def __init__(self) -> None:
+        self._started = False
+        self._block = ""
+        """Type of the open block, empty if none is."""
+        self._next = 0
+        """Index of the next block; the open one has the index before it."""
+        self._calls: dict[int, str] = {}
+        """Ids of the calls that were begun, by OpenAI's index; the last is the open one."""
+        self._called = False
+        self._refused = False
+        self._finish: object = None
+        self._usage: object = None
+
+    def feed(self, chunk: Object) -> list[Object]:
+        """Return the events for one chunk."""
+        events = [] if self._started else self._start(chunk)
+        if chunk.get("usage") is not None:
+            self._usage = chunk["usage"]
+        choices = chunk.get("choices")
+        for field, choice in objects([] if choices is None else choices, "choices"):
+            delta = choice.get("delta")
+            events += self._delta({} if delta is None else mapping(delta, f"{field}.delta"))
+            self._finish = choice.get("finish_reason") or self._finish
+        return events
+
+    def finish(self) -> list[Object]:
+        """Return what ends the message."""
+        if not self._started:
+            raise TranslationError("choices", "the stream is empty")
+        reason = stop_reason(self._finish, called=self._called, refused=self._refused)
+        end = {"stop_reason": reason, "stop_sequence": None}
+        return [
+            *self._close(),
+            {"type": "message_delta", "delta": end, "usage": usage_to_messages(self._usage)},
+            {"type": "message_stop"},
+        ]
+
+    def _start(self, chunk: Object) -> list[Object]:
+        """Return the first event; Azure's first chunk has neither id nor choices, and begins nothing."""
+        if not chunk.get("choices"):
+            return []
+        self._started = True
+        message: Object = {
+            "id": text(chunk.get("id"), "id"),
+            "type": "message",
+            "role": "assistant",
+            "model": text(chunk.get("model"), "model"),
+            "content": [],
+            "stop_reason": None,
+            "stop_sequence": None,
+            "usage": usage_to_messages(None),
+        }
+        return [{"type": "message_start", "message": message}]
+
+    def _delta(self, delta: Object) -> list[Object]:
+        events: list[Object] = []
+        thought = reasoning_of(delta)
+        if thought:
+            events += self._open("thinking", {"type": "thinking", "thinking": "", "signature": ""})
+            events.append(self._piece({"type": "thinking_delta", "thinking": thought}))
+        for name in ("content", "refusal"):
+            piece = delta.get(name)
+            if piece and isinstance(piece, str):
+                self._refused = self._refused or name == "refusal"
+                events += self._open("text", {"type": "text", "text": ""})
+                events.append(self._piece({"type": "text_delta", "text": piece}))
+        calls = delta.get("tool_calls")
+        for field, call in objects([] if calls is None else calls, "delta.tool_calls"):
+            events += self._call(call, field)
+        return events
+
+    def _call(self, call: Object, field: str) -> list[Object]:
+        function = mapping(call.get("function") or {}, f"{field}.function")
+        index = call.get("index")
+        place = index if isinstance(index, int) else self._unnumbered(call)
+        sent = call.get("id")
+        events: list[Object] = []
+        # Gemini has numbered several calls 0: another id is another call.
+        if place not in self._calls or (sent and sent != self._calls[place]):
+            name = text(function.get("name"), f"{field}.function.name")
+            self._calls.pop(place, None)
+            self._calls[place] = text(sent, f"{field}.id")
+            block = {"type": "tool_use", "id": id_to_messages(sent, f"{field}.id"), "name": name, "input": {}}
+            events += [*self._close(), *self._open("tool_use", block)]
+            self._called = True
+        elif self._block != "tool_use" or place != next(reversed(self._calls)):
+            if not function.get("arguments"):
+                return []
+            raise TranslationError(field, "more arguments for a call that had ended")
+        piece = function.get("arguments")
+        if piece:
+            delta = {"type": "input_json_delta", "partial_json": text(piece, f"{field}.function.arguments")}
+            events.append(self._piece(delta))
+        return events
+
+    def _unnumbered(self, call: Object) -> int:
+        """Some servers send whole calls without an index: each with an id is a new one."""
+        return len(self._calls) if call.get("id") else len(self._calls) - 1
+
+    def _open(self, kind: str, block: Object) -> list[Object]:
+        if self._block == kind:
+            return []
+        events = self._close()
+        self._block = kind
+        events.append({"type": "content_block_start", "index": self._next, "content_block": block})
+        self._next += 1
+        return events
+
+    def _piece(self, delta: Object) -> Object:
+        return {"type": "content_block_delta", "index": self._next - 1, "delta": delta}
+
+    def _close(self) -> list[Object]:
+        if not self._block:
+            return []
+        events: list[Object] = []
+        if self._block == "thinking":
+            events.append(self._piece({"type": "signature_delta", "signature": FOREIGN}))
+        self._block = ""
+        return [*events, {"type": "content_block_stop", "index": self._next - 1}]

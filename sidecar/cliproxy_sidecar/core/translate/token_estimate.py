@@ -1,0 +1,59 @@
+"""How many tokens an Anthropic request would have, when nobody can count it: an estimate by size.
+
+OpenAI-like providers have no endpoint that counts. Callers ask in order to know when to shorten a
+conversation, for which a rough figure is far better than an error; that it is rough is said in a header by
+whoever sends it.
+"""
+
+from typing import Final
+
+import msgspec
+
+from cliproxy_sidecar.core.translate.fields import Object, TranslationError, inner, mapping, objects
+
+_BYTES_PER_TOKEN: Final = 4
+"""English prose; providers' own rule of thumb."""
+_TOKENS_PER_IMAGE: Final = 1600
+"""The most that an image costs at Anthropic, which scales larger ones down (vision guide, 2026-11)."""
+_TOKENS_PER_MESSAGE: Final = 4
+"""Roles and what parts messages."""
+_MEDIA: Final = ("image", "document")
+
+
+def estimate_tokens(request: object) -> int:
+    """Return about how many input tokens the request has.
+
+    Raises:
+        TranslationError: it is no request.
+
+    """
+    whole = mapping(request, "body")
+    messages = objects(whole.get("messages"), "messages")
+    found = sum(_TOKENS_PER_MESSAGE + _content(message.get("content")) for _, message in messages)
+    return found + _content(whole.get("system")) + _size(whole.get("tools"))
+
+
+def _content(content: object) -> int:
+    if not isinstance(content, list):
+        return _size(content)
+    return sum(_block(block) for block in content)
+
+
+def _block(block: object) -> int:
+    if inner(block, "type") in _MEDIA:
+        return _TOKENS_PER_IMAGE
+    nested = inner(block, "content")
+    if isinstance(block, dict) and isinstance(nested, list):
+        rest: Object = {name: value for name, value in block.items() if name != "content"}
+        return _size(rest) + _content(nested)
+    said = inner(block, "text")
+    return _size(said if isinstance(said, str) else block)
+
+
+def _size(value: object) -> int:
+    if not value:
+        return 0
+    try:
+        return -(-len(msgspec.json.encode(value)) // _BYTES_PER_TOKEN)
+    except (RecursionError, ValueError) as error:
+        raise TranslationError("body", "cannot be measured") from error

@@ -1,0 +1,104 @@
+"""Requests, answers and streams with values swapped for others: only TranslationError comes out.
+
+The seeds are the golden cases; runs are bounded and seeded, a failing seed stands in the test's name.
+"""
+
+import contextlib
+import json
+import random
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cliproxy_sidecar.core.sse import SSEParser
+from cliproxy_sidecar.core.translate.fields import TranslationError
+from cliproxy_sidecar.core.translate.reasoning import without_foreign_thoughts
+from cliproxy_sidecar.core.translate.token_estimate import estimate_tokens
+from support.translating import encoded, request_outcome, translation
+
+GOLDEN = Path(__file__).parents[1] / "translate_golden"
+CASES = sorted(GOLDEN.glob("*/*/in.json"))
+ROUNDS = 60
+DEEP: Any = json.loads("[" * 100 + "]" * 100)
+JUNK: list[Any] = [
+    None,
+    True,
+    False,
+    0,
+    -1,
+    1.5,
+    2**80,
+    "",
+    "x",
+    "\u0000",
+    [],
+    [None],
+    {},
+    {"type": "x"},
+    DEEP,
+]
+JUNK += [{"type": "text"}, {"type": []}, [{}], [{"type": "tool_use"}], {"error": {}}, "data:;base64,"]
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Return every (container, key) in a JSON value."""
+    keys = value.keys() if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
+    return [place for key in keys for place in [(value, key), *places(value[key])]]
+
+
+def mutated(chance: random.Random, value: Any) -> Any:
+    copy = json.loads(json.dumps(value))
+    for _ in range(chance.randint(1, 3)):
+        found = places(copy)
+        if not found:
+            break
+        container, key = chance.choice(found)
+        if chance.random() < 0.2:
+            del container[key]
+        else:
+            container[key] = deepcopy(chance.choice(JUNK))
+    return copy
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda path: f"{path.parts[-3]}/{path.parts[-2]}")
+def test_only_declared_errors(case: Path) -> None:
+    caller, kind = case.parts[-3].rsplit("_", 1)
+    given = json.loads(case.read_text(encoding="utf-8"))
+    chance = random.Random(str(case.parts[-3:]))  # noqa: S311 -- a seeded chance
+    for _ in range(ROUNDS):
+        if kind == "request":
+            body = mutated(chance, given["body"])
+            request_outcome(caller, body, **given.get("destination", {}))
+            without_foreign_thoughts(json.dumps(body).encode())
+            with contextlib.suppress(TranslationError):
+                assert estimate_tokens(body) >= 0
+            continue
+        made = translation(caller, given.get("request", {}))
+        with contextlib.suppress(TranslationError):
+            if kind == "answer":
+                made.answer(json.dumps(mutated(chance, given["body"])).encode())
+            else:
+                play(made.stream(), encoded(mutated(chance, given["events"])))
+
+
+def play(translator: Any, stream: bytes) -> None:
+    parser = SSEParser()
+    for start in range(0, len(stream), 100):
+        out = translator.feed(parser.feed(stream[start : start + 100]))
+        assert isinstance(out, bytes)
+    translator.finish()
+    assert translator.finish() == b""
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"[]", b"{", b"\xff", b"[" * 5000, b'{"a":' * 3000 + b"1" + b"}" * 3000]
+)
+def test_bodies_that_are_no_objects(body: bytes) -> None:
+    made = translation("chat", {})
+    for take in (made.answer, lambda body: made.stream().feed(SSEParser().feed(b"data: " + body + b"\n\n"))):
+        with pytest.raises(TranslationError):
+            take(body or b"x")
+    assert json.loads(made.error(400, body, too_long=False))["error"]["message"]
+    assert without_foreign_thoughts(body) == body

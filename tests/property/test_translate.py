@@ -1,0 +1,248 @@
+"""Streams joined are the whole answer, cut anywhere; a conversation comes back as it was."""
+
+import json
+from itertools import pairwise
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.translating import (
+    encoded,
+    frames,
+    joined_completion,
+    joined_message,
+    stream_of,
+    translation,
+)
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
+NAME = st.text("abcdefgh_", min_size=1, max_size=8)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**40), 2**40) | TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAME, inner, max_size=3),
+    max_leaves=6,
+)
+ARGUMENTS = st.dictionaries(NAME, JSON, max_size=3)
+CALLS = st.lists(st.tuples(NAME, ARGUMENTS), max_size=3)
+CUTS = st.lists(st.integers(0, 5000), max_size=12)
+TOKENS = st.integers(0, 10_000)
+
+
+def pieces_of(text: str, size: int) -> list[str]:
+    return [text[start : start + size] for start in range(0, len(text), size)]
+
+
+def cut(stream: bytes, cuts: list[int]) -> list[bytes]:
+    bounds = [0, *sorted(min(place, len(stream)) for place in cuts), len(stream)]
+    return [stream[start:stop] for start, stop in pairwise(bounds)]
+
+
+def chunk(delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
+    choice = {"index": 0, "delta": delta, "finish_reason": finish}
+    return {"id": "chatcmpl-1", "object": "chat.completion.chunk", "model": "gpt", "choices": [choice]}
+
+
+@given(
+    st.none() | TEXT,
+    st.none() | TEXT,
+    CALLS,
+    st.sampled_from(["stop", "length", "tool_calls", "content_filter"]),
+    st.tuples(TOKENS, TOKENS, TOKENS),
+    st.integers(1, 7),
+    CUTS,
+)
+def test_chat_chunks_joined_are_the_whole_answer(  # noqa: PLR0917 -- drawn values
+    thought: str | None,
+    said: str | None,
+    calls: list[tuple[str, dict[str, Any]]],
+    finish: str,
+    tokens: tuple[int, int, int],
+    size: int,
+    cuts: list[int],
+) -> None:
+    prompt, cached, completion = tokens
+    usage = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": prompt + completion,
+        "prompt_tokens_details": {"cached_tokens": cached},
+    }
+    message: dict[str, Any] = {"role": "assistant", "content": said}
+    chunks = [chunk({"role": "assistant", "content": ""})]
+    if thought is not None:
+        message["reasoning_content"] = thought
+        chunks += [chunk({"reasoning_content": piece}) for piece in pieces_of(thought, size)]
+    chunks += [chunk({"content": piece}) for piece in pieces_of(said or "", size)]
+    if calls:
+        message["tool_calls"] = []
+    for index, (name, arguments) in enumerate(calls):
+        text, call_id = json.dumps(arguments), f"call_{index}"
+        function = {"name": name, "arguments": text}
+        message["tool_calls"].append({"id": call_id, "type": "function", "function": function})
+        head = {"index": index, "id": call_id, "function": {"name": name, "arguments": ""}}
+        chunks.append(chunk({"tool_calls": [head]}))
+        for piece in pieces_of(text, size):
+            chunks.append(chunk({"tool_calls": [{"index": index, "function": {"arguments": piece}}]}))
+    chunks += [chunk({}, finish), {**chunk({}), "choices": [], "usage": usage}]
+    whole = {
+        "id": "chatcmpl-1",
+        "model": "gpt",
+        "choices": [{"index": 0, "message": message, "finish_reason": finish}],
+        "usage": usage,
+    }
+    stream = encoded([*chunks, "data: [DONE]\n\n"])
+    expected = json.loads(translation("messages", {}).answer(json.dumps(whole).encode()))
+    out = stream_of("messages", {}, cut(stream, cuts))
+    assert out == stream_of("messages", {}, [stream])
+    assert joined_message(frames(out)) == expected
+
+
+BLOCK = st.one_of(
+    st.builds(lambda text: {"type": "text", "text": text}, TEXT),
+    st.builds(lambda text: {"type": "thinking", "thinking": text, "signature": "c2ln"}, TEXT),
+    st.builds(lambda name, given: {"type": "tool_use", "name": name, "input": given}, NAME, ARGUMENTS),
+)
+
+
+def deltas(block: dict[str, Any], size: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    match block["type"]:
+        case "text":
+            pieces = [{"type": "text_delta", "text": piece} for piece in pieces_of(block["text"], size)]
+            return {"type": "text", "text": ""}, pieces
+        case "thinking":
+            pieces = [
+                {"type": "thinking_delta", "thinking": piece} for piece in pieces_of(block["thinking"], size)
+            ]
+            signed = {"type": "signature_delta", "signature": block["signature"]}
+            return {"type": "thinking", "thinking": "", "signature": ""}, [*pieces, signed]
+        case _:
+            text = json.dumps(block["input"]) if block["input"] else ""
+            pieces = [{"type": "input_json_delta", "partial_json": piece} for piece in pieces_of(text, size)]
+            return block | {"input": {}}, pieces
+
+
+@given(
+    st.lists(BLOCK, max_size=4),
+    st.sampled_from(["end_turn", "max_tokens", "stop_sequence", "tool_use", "refusal", "brand_new"]),
+    st.tuples(TOKENS, TOKENS, TOKENS, TOKENS),
+    st.integers(1, 7),
+    CUTS,
+)
+def test_anthropic_events_joined_are_the_whole_answer(
+    blocks: list[dict[str, Any]],
+    reason: str,
+    tokens: tuple[int, int, int, int],
+    size: int,
+    cuts: list[int],
+) -> None:
+    blocks = [
+        block | {"id": f"toolu_{place}"} if block["type"] == "tool_use" else block
+        for place, block in enumerate(blocks)
+    ]
+    names = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens", "output_tokens")
+    usage = dict(zip(names, tokens, strict=True))
+    whole = {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude",
+        "content": blocks,
+        "stop_reason": reason,
+        "stop_sequence": None,
+        "usage": usage,
+    }
+    start = whole | {"content": [], "stop_reason": None, "usage": usage | {"output_tokens": 1}}
+    events: list[Any] = [{"type": "message_start", "message": start}, {"type": "ping"}]
+    for index, block in enumerate(blocks):
+        opened, pieces = deltas(block, size)
+        events.append({"type": "content_block_start", "index": index, "content_block": opened})
+        events += [{"type": "content_block_delta", "index": index, "delta": piece} for piece in pieces]
+        events.append({"type": "content_block_stop", "index": index})
+    end = {"stop_reason": reason, "stop_sequence": None}
+    events.append({"type": "message_delta", "delta": end, "usage": {"output_tokens": tokens[3]}})
+    stream = encoded([*events, {"type": "message_stop"}])
+    request = {"stream": True, "stream_options": {"include_usage": True}}
+    out = stream_of("chat", request, cut(stream, cuts))
+    assert out == stream_of("chat", request, [stream])
+    found = joined_completion([frame for frame in frames(out) if frame != ": keep-alive"])
+    expected = json.loads(translation("chat", request).answer(json.dumps(whole).encode()))
+    (choice,) = expected["choices"]
+    for call, same in zip(
+        found["message"].get("tool_calls", []), choice["message"].get("tool_calls", []), strict=True
+    ):
+        assert json.loads(call["function"].pop("arguments")) == json.loads(same["function"].pop("arguments"))
+    assert found["message"] | {"content": found["message"]["content"] or None} == choice["message"]
+    assert (found["finish_reason"], found["usage"], found["id"]) == (
+        choice["finish_reason"],
+        expected["usage"],
+        expected["id"],
+    )
+
+
+USER_PARTS = st.lists(
+    st.one_of(
+        st.builds(lambda text: {"type": "text", "text": text}, TEXT),
+        st.sampled_from(
+            [
+                {"type": "image_url", "image_url": {"url": "data:image/png;base64,eA=="}},
+                {"type": "image_url", "image_url": {"url": "https://example.com/a.png"}},
+            ]
+        ),
+    ),
+    min_size=2,
+    max_size=3,
+)
+
+
+@st.composite
+def conversations(draw: st.DrawFn) -> list[dict[str, Any]]:
+    turns: list[dict[str, Any]] = []
+    if draw(st.booleans()):
+        turns.append({"role": "system", "content": draw(TEXT)})
+    for turn in range(draw(st.integers(0, 3))):
+        turns.append({"role": "user", "content": draw(TEXT | USER_PARTS)})
+        calls = draw(CALLS)
+        message: dict[str, Any] = {
+            "role": "assistant",
+            "content": draw(TEXT if not calls else st.none() | TEXT),
+        }
+        ids = [f"call_{turn}_{place}" for place in range(len(calls))]
+        if calls:
+            message["tool_calls"] = [
+                {"id": call_id, "type": "function", "function": {"name": name, "arguments": _compact(given)}}
+                for call_id, (name, given) in zip(ids, calls, strict=True)
+            ]
+        turns.append(message)
+        turns += [{"role": "tool", "tool_call_id": call_id, "content": draw(TEXT)} for call_id in ids]
+    return [*turns, {"role": "user", "content": draw(TEXT)}]
+
+
+def _compact(value: object) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+@given(
+    conversations(),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "temperature": st.floats(0, 1),
+            "top_p": st.floats(0, 1),
+            "stop": st.lists(TEXT, min_size=1, max_size=4),
+            "user": NAME,
+            "max_completion_tokens": st.integers(1, 9999),
+        },
+    ),
+    st.sampled_from(["auto", "none", "required", {"type": "function", "function": {"name": "f"}}]),
+)
+def test_a_conversation_comes_back_as_it_was(
+    messages: list[dict[str, Any]], fields: dict[str, Any], choice: object
+) -> None:
+    tool = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+    request = {"messages": messages, "tools": [tool], "tool_choice": choice, **fields}
+    there = translation("chat", request)
+    back = translation("messages", json.loads(there.body))
+    expected = {"max_completion_tokens": 4096, **request, "model": "gpt-4o"}
+    assert json.loads(back.body) == expected
+    assert there.left_out == back.left_out == ()

@@ -1,0 +1,49 @@
+"""The estimate grows with what is said and does not count images by their bytes."""
+
+from typing import Any
+
+import pytest
+
+from cliproxy_sidecar.core.translate.fields import TranslationError
+from cliproxy_sidecar.core.translate.token_estimate import estimate_tokens
+
+
+def user(content: Any, **fields: Any) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": content}], **fields}
+
+
+def test_text_counts_by_its_size_in_every_place() -> None:
+    words = "word " * 400
+    alone = estimate_tokens(user(words))
+    assert 400 <= alone <= 700
+    assert estimate_tokens(user([{"type": "text", "text": words}])) == alone
+    assert estimate_tokens(user(words, system=words)) > 2 * alone - 10
+    tools = [{"name": "f", "description": words, "input_schema": {"type": "object"}}]
+    assert estimate_tokens(user(words, tools=tools)) > 2 * alone - 10
+    result = [{"type": "tool_result", "tool_use_id": "t", "content": [{"type": "text", "text": words}]}]
+    assert alone < estimate_tokens(user(result)) < alone + 40
+
+
+def test_images_cost_the_same_whatever_their_size() -> None:
+    def image(size: int) -> list[Any]:
+        source = {"type": "base64", "media_type": "image/png", "data": "A" * size}
+        return [{"type": "image", "source": source}]
+
+    small, large = estimate_tokens(user(image(10))), estimate_tokens(user(image(1_000_000)))
+    assert small == large < 2000
+    nested = [{"type": "tool_result", "tool_use_id": "t", "content": image(1_000_000)}]
+    assert estimate_tokens(user(nested)) < 2000
+
+
+@pytest.mark.parametrize("request_", [None, [], {}, {"messages": "x"}, {"messages": ["x"]}])
+def test_what_is_no_request_is_named(request_: object) -> None:
+    with pytest.raises(TranslationError):
+        estimate_tokens(request_)
+
+
+def test_what_cannot_be_measured_is_named() -> None:
+    deep: list[Any] = []
+    for _ in range(5000):
+        deep = [deep]
+    with pytest.raises(TranslationError, match="measured"):
+        estimate_tokens(user("x", tools=deep))

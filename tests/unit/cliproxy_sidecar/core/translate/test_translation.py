@@ -1,0 +1,242 @@
+"""The door: who is translated, and what single fields and odd events come to; the rest are golden cases."""
+
+import json
+from typing import Any
+
+import pytest
+
+from cliproxy_api.vocabulary import ProviderType
+from cliproxy_sidecar.core.dialect import CHAT, COUNT_TOKENS, EMBEDDINGS, MESSAGES, Dialect, Operation
+from cliproxy_sidecar.core.translate.draft import Destination, Draft
+from cliproxy_sidecar.core.translate.fields import TranslationError
+from cliproxy_sidecar.core.translate.translation import Pair, Translation, pair_for
+from support.translating import encoded, events_of, frames, request_outcome, translation
+
+
+def user(*parts: Any) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": list(parts)}]}
+
+
+def refusal(caller: str, request: dict[str, Any]) -> tuple[str, str]:
+    outcome = request_outcome(caller, request)
+    assert "error" in outcome, outcome
+    return outcome["error"]["field"], outcome["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "provider_type", "upstream"),
+    [
+        (CHAT, ProviderType.ANTHROPIC, MESSAGES),
+        (CHAT, ProviderType.OPENAI, None),
+        (MESSAGES, ProviderType.ANTHROPIC, None),
+        (MESSAGES, ProviderType.GEMINI, CHAT),
+        (MESSAGES, ProviderType.AZURE_OPENAI, CHAT),
+        (EMBEDDINGS, ProviderType.ANTHROPIC, None),
+        (COUNT_TOKENS, ProviderType.OPENAI, None),
+    ],
+)
+def test_who_is_translated(
+    operation: Operation, provider_type: ProviderType, upstream: Operation | None
+) -> None:
+    pair = pair_for(operation, provider_type)
+    assert (pair.upstream if pair is not None else None) == upstream
+
+
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/tiff;base64,eA=="}}
+AUDIO = {"type": "file", "file": {"file_data": "data:audio/wav;base64,eA=="}}
+FILE = {"type": "file", "file": {"file_id": "file-1"}}
+
+
+@pytest.mark.parametrize(
+    ("request_", "field"),
+    [
+        (user(IMAGE), "messages[0].content[0].image_url.url"),
+        (user({"type": "image_url", "image_url": "ftp://x"}), "messages[0].content[0].image_url.url"),
+        (user(AUDIO), "messages[0].content[0].file.file_data"),
+        (user(FILE), "messages[0].content[0].file.file_id"),
+        ({"messages": None}, "messages"),
+        ({"messages": [{"role": "function", "content": "x"}]}, "messages[0].role"),
+        ({"messages": [{"role": "assistant", "function_call": {}}]}, "messages[0].function_call"),
+        (
+            {"messages": [{"role": "assistant", "tool_calls": [{"type": "custom"}]}]},
+            "messages[0].tool_calls[0].type",
+        ),
+        ({"tools": [{"type": "custom", "custom": {}}]}, "tools[0].type"),
+        ({"tools": [{"type": "function", "function": {"name": "f"}}], "tool_choice": "x"}, "tool_choice"),
+        (
+            {
+                "tools": [{"type": "function", "function": {"name": "f"}}],
+                "tool_choice": {"type": "allowed_tools"},
+            },
+            "tool_choice.type",
+        ),
+        ({"temperature": "hot"}, "temperature"),
+        ({"max_tokens": -1}, "max_tokens"),
+        ({"max_tokens": True}, "max_tokens"),
+        ({"n": True}, "n"),
+        ({"stop": [1]}, "stop[0]"),
+    ],
+)
+def test_a_chat_request_is_refused_by_the_fields_name(request_: dict[str, Any], field: str) -> None:
+    assert refusal("chat", request_)[0] == field
+
+
+@pytest.mark.parametrize(
+    ("request_", "field"),
+    [
+        (
+            user({"type": "image", "source": {"type": "file", "file_id": "f"}}),
+            "messages[0].content[0].source.type",
+        ),
+        (user({"type": "document", "source": {"type": "url"}}), "messages[0].content[0].source.type"),
+        (
+            user(
+                {
+                    "type": "document",
+                    "source": {"type": "text", "data": "x"},
+                    "citations": {"enabled": True},
+                }
+            ),
+            "messages[].content[].citations",
+        ),
+        ({"system": [{"type": "image"}]}, "system[0].type"),
+        ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].role"),
+        (
+            {"messages": [{"role": "assistant", "content": [{"type": "server_tool_use"}]}]},
+            "messages[0].content[0].type",
+        ),
+        ({"tool_choice": {"type": "odd"}}, "tool_choice.type"),
+        ({"output_config": {"format": {"type": "xml"}}}, "output_config.format.type"),
+        ({"container": "c"}, "container"),
+        ({"stream": "yes"}, "stream"),
+    ],
+)
+def test_a_messages_request_is_refused_by_the_fields_name(request_: dict[str, Any], field: str) -> None:
+    assert refusal("messages", request_)[0] == field
+
+
+def test_small_equals() -> None:
+    jpg = user(
+        {
+            "type": "image_url",
+            "image_url": {"url": "data:image/jpg;base64,eA=="},
+            "cache_control": {"type": "x"},
+        },
+        {"type": "file", "file": {"file_data": "data:application/pdf;base64,eA=="}},
+    )
+    (turn,) = request_outcome("chat", jpg)["body"]["messages"]
+    assert turn["content"][0]["source"]["media_type"] == "image/jpeg"
+    assert turn["content"][0]["cache_control"] == {"type": "x"}
+    assert "title" not in turn["content"][1]
+    given = {"output_config": {"effort": "low"}, "response_format": {"type": "text"}}
+    assert request_outcome("chat", given)["body"]["output_config"] == {"effort": "low"}
+    system = {
+        "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}],
+        "stop_sequences": [],
+        "stream": False,
+        "tools": [],
+        "tool_choice": {"type": "none"},
+        "metadata": {},
+        "output_config": {},
+    }
+    assert request_outcome("messages", system) == {
+        "body": {
+            "max_completion_tokens": 100,
+            "stream": False,
+            "model": "gpt-4o",
+            "messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"}],
+        },
+        "left_out": [],
+    }
+
+
+def test_turns_of_the_assistant_are_joined() -> None:
+    turns = [{"role": "assistant", "content": "a"}, {"role": "assistant", "content": "b"}]
+    (turn,) = request_outcome("chat", {"messages": turns})["body"]["messages"]
+    assert [block["text"] for block in turn["content"]] == ["a", "b"]
+
+
+START = {"id": "c", "model": "m", "choices": [{"index": 0, "delta": {"role": "assistant"}}]}
+
+
+def call(index: int, **call: Any) -> dict[str, Any]:
+    return {**START, "choices": [{"index": 0, "delta": {"tool_calls": [{"index": index, **call}]}}]}
+
+
+def test_arguments_for_a_call_that_had_ended_are_the_providers_fault() -> None:
+    begun = [
+        call(0, id="a", function={"name": "f", "arguments": "{"}),
+        call(1, id="b", function={"name": "g"}),
+    ]
+    translator = translation("messages", {}).stream()
+    translator.feed(events_of([*begun, call(0, function={"arguments": ""})]))
+    with pytest.raises(TranslationError, match="had ended"):
+        translator.feed(events_of([call(0, function={"arguments": "}"})]))
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": "x"}},
+        {"type": "content_block_delta", "index": None, "delta": {}},
+        {"type": "message_start"},
+    ],
+)
+def test_events_that_make_no_sense_are_the_providers_fault(event: dict[str, Any]) -> None:
+    with pytest.raises(TranslationError):
+        translation("chat", {}).stream().feed(events_of([event]))
+
+
+@pytest.mark.parametrize("answer", [{}, {"choices": []}, {"choices": [{}]}, {"choices": [{"message": {}}]}])
+def test_answers_that_make_no_sense_are_the_providers_fault(answer: dict[str, Any]) -> None:
+    with pytest.raises(TranslationError):
+        translation("messages", {}).answer(json.dumps(answer).encode())
+
+
+def test_an_empty_stream_has_no_end() -> None:
+    with pytest.raises(TranslationError, match="empty"):
+        translation("messages", {}).stream().finish()
+
+
+def test_nothing_follows_an_end_or_an_error() -> None:
+    translator = translation("messages", {}).stream()
+    ended = translator.feed(events_of([START, "data: [DONE]\n\n", START]))
+    assert frames(ended)[-1] == {"type": "message_stop"}
+    assert translator.feed(events_of([START])) == translator.finish() == b""
+    named = translation("messages", {}).stream()
+    raw = encoded([START]) + b'event: error\ndata: {"message":"m"}\n\n' + encoded([START])
+    assert frames(named.feed(events_of([raw.decode()])))[-1]["error"]["message"] == "m"
+    assert named.finish() == b""
+
+
+class TooDeep:
+    """Stands for a step that meets the interpreter's bound; where that is differs between versions of Python."""
+
+    def __call__(self, *_: Any) -> Any:
+        raise RecursionError
+
+    feed = finish = __call__
+
+
+def test_what_is_nested_too_deeply_to_be_written_is_named() -> None:
+    def begin(request: Any) -> Translation:
+        pair = Pair(MESSAGES, request, answer=TooDeep(), steps=lambda _, __: TooDeep())
+        return Translation(pair, Dialect.OPENAI, b"{}", Destination(ProviderType.OPENAI, "m"), created_s=1)
+
+    with pytest.raises(TranslationError, match="deeply"):
+        begin(TooDeep())
+    begun = begin(Draft)
+    with pytest.raises(TranslationError, match="deeply"):
+        begun.answer(b"{}")
+    with pytest.raises(TranslationError, match="deeply"):
+        begun.stream().feed(events_of([{}]))
+
+
+def test_no_choice_forbids_parallel_calls_as_well() -> None:
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    request = {"tools": tools, "tool_choice": "none", "parallel_tool_calls": False}
+    assert request_outcome("chat", request)["body"]["tool_choice"] == {"type": "none"}
+
+
+def test_what_is_asked_for_at_the_provider() -> None:
+    assert translation("chat", {}).upstream is MESSAGES

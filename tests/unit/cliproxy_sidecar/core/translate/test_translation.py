@@ -210,7 +210,7 @@ def test_nothing_follows_an_end_or_an_error() -> None:
 
 
 class TooDeep:
-    """Stands for a step that meets the interpreter's bound; where that is differs between versions of Python."""
+    """Stands for a step that meets the interpreter's bound; its place differs between Pythons."""
 
     def __call__(self, *_: Any) -> Any:
         raise RecursionError

@@ -61,6 +61,8 @@ class Answer:
     """The held bytes as events."""
     outcome: Outcome = SUCCESS
     """So far."""
+    told: bytes | None = None
+    """The whole body in the caller's format, where that is another than the provider's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from cliproxy_sidecar.core.headers import Header, response_headers
 from cliproxy_sidecar.core.outcome import Outcome, TransportError, classify_transport
 from cliproxy_sidecar.core.sse import Event, SSETooLarge
 from cliproxy_sidecar.core.stream import ContentKind, content_kind
+from cliproxy_sidecar.core.translate.fields import TranslationError
 from cliproxy_sidecar.core.usage import UsageMeter
 from cliproxy_sidecar.proxy.attempt import Answer, Attempt
 from cliproxy_sidecar.proxy.downstream import Downstream
@@ -36,6 +37,7 @@ class Relay:
 
     __slots__ = (
         "_attempt",
+        "_caller",
         "_dialect",
         "_downstream",
         "_ended",
@@ -56,7 +58,7 @@ class Relay:
     ) -> None:
         self._attempt = attempt
         self._downstream = downstream
-        self._dialect = operation.dialect
+        self._dialect = self._caller = operation.dialect
         self._request_id = request_id
         self._on_content = on_content
         self._ended = False
@@ -83,9 +85,12 @@ class Relay:
 
     async def _whole(self, answer: Answer, headers: list[Header]) -> None:
         body = answer.held[0] if answer.held else b""
+        self.meter.feed(body)
+        if answer.told is not None:
+            body = answer.told
+            headers = [item for item in headers if item[0] != b"content-length"]
         if not any(name == b"content-length" for name, _ in headers):
             headers.append((b"content-length", str(len(body)).encode()))
-        self.meter.feed(body)
         self.outcome = answer.outcome
         await self._downstream.begin(answer.status, headers)
         await self._downstream.end(body)
@@ -129,25 +134,32 @@ class Relay:
                         content = True
                         self._on_content()
                     failed = self._look_at(events) or failed
-                    await self._downstream.write(b"".join([event.raw for event in events]))
+                    await self._downstream.write(self._told(events))
                 chunk = await response.read()
                 if not chunk:
                     break
                 events = parser.feed(chunk)
+            rest = parser.finish()
+            tail = b""
+            if rest is not None:
+                failed = self._look_at([rest]) or failed
+                tail = self._told([rest])
+            if not failed and self._ended:
+                tail += self._ending()
         except SSETooLarge as large:
-            await self._downstream.write(b"".join([*(event.raw for event in large.events), large.rest]))
-            await self._rest(response)
-            self.outcome = failed or answer.outcome
-            await self._downstream.end()
+            await self._too_large(large, response)
+            self.outcome = failed or self.outcome or answer.outcome
+            return
+        except TranslationError as error:
+            self.outcome = failed or classify_transport(
+                TransportError("protocol", str(error)), after_headers=True
+            )
+            await self._downstream.end(b"" if failed else self._cut_event())
             return
         except UpstreamFailed as failure:
             self.outcome = failed or self._attempt.cut(failure, after_headers=True)
             await self._downstream.end(b"" if failed else self._cut_event())
             return
-        rest = parser.finish()
-        if rest is not None:
-            failed = self._look_at([rest]) or failed
-        tail = rest.raw if rest is not None else b""
         if not failed and not self._ended:
             # The connection ended in good order, as it does when its end is all that marks the body's.
             failed = classify_transport(_NO_END, after_headers=True)
@@ -155,10 +167,34 @@ class Relay:
         self.outcome = failed or answer.outcome
         await self._downstream.end(tail)
 
+    async def _too_large(self, large: SSETooLarge, response: UpstreamResponse) -> None:
+        """Pass on what cannot be held as an event, and all that follows, without looking into it."""
+        await self._downstream.write(b"".join([*(event.raw for event in large.events), large.rest]))
+        await self._rest(response)
+        await self._downstream.end()
+
+    def _told(self, events: list[Event]) -> bytes:
+        """Return what the caller is sent for these events.
+
+        Raises:
+            TranslationError: nothing can be made of them.
+
+        """
+        return b"".join([event.raw for event in events])
+
+    def _ending(self) -> bytes:
+        """Return what the caller is sent after a complete stream.
+
+        Raises:
+            TranslationError: it was none.
+
+        """
+        return b""
+
     def _cut_event(self) -> bytes:
         """Return what tells the caller that the stream is cut; a part of an unfinished event is dropped."""
         message = "The provider's stream broke off before its end."
-        return error_event(self._dialect, ErrorKind.UPSTREAM_FAILED, message, request_id=self._request_id)
+        return error_event(self._caller, ErrorKind.UPSTREAM_FAILED, message, request_id=self._request_id)
 
     def _look_at(self, events: list[Event]) -> Outcome | None:
         """Count tokens; return the outcome of an error event among them."""

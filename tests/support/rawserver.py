@@ -13,6 +13,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Self
 
+from cliproxy_sidecar.proxy.h1.tls import with_alpn
+
 TLS = Path(__file__).parent / "tls"
 DEADLINE_S = 10.0
 
@@ -59,10 +61,12 @@ Script = Callable[[Peer], Awaitable[None]]
 class RawServer:
     """Listens on loopback; `requests` holds what scripts note down."""
 
-    def __init__(self, script: Script, *, tls: str | None = None, host: str = "127.0.0.1") -> None:
+    def __init__(
+        self, script: Script, *, tls: str | ssl.SSLContext | None = None, host: str = "127.0.0.1"
+    ) -> None:
         self._script = script
         self._host = host
-        self._context = None if tls is None else server_context(tls)
+        self._context = server_context(tls) if isinstance(tls, str) else tls
         self._tasks: list[asyncio.Task[None]] = []
         self.connections = 0
         """Accepted so far."""
@@ -126,4 +130,4 @@ def server_context(name: str) -> ssl.SSLContext:
 
 def trusting_context() -> ssl.SSLContext:
     """Return a client's context that trusts the tests' authority and nothing else."""
-    return ssl.create_default_context(cafile=str(TLS / "ca.pem"))
+    return with_alpn(ssl.create_default_context(cafile=str(TLS / "ca.pem")))

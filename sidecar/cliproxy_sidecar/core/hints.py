@@ -66,7 +66,7 @@ def exhausted_bucket(headers: Mapping[str, str], reference_utc: datetime) -> Hin
     """Return the reset of the bucket whose remaining is 0; of several the latest, since all must be free."""
     resets = (
         reset
-        for remaining, reset in _buckets(headers)
+        for remaining, reset in buckets(headers)
         if _EMPTY.fullmatch(headers.get(remaining, "0").strip())
     )
     return _latest(headers, resets, reference_utc)
@@ -155,8 +155,8 @@ def _named_bucket(error: ErrorBody, headers: Mapping[str, str], reference: datet
     return _latest(headers, names, reference)
 
 
-def _buckets(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Pair the names of remaining and reset headers, in all spellings known."""
+def buckets(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Pair the names of remaining and reset headers, in all spellings known; either may be missing."""
     for name in headers:
         if name.startswith(("x-ratelimit-remaining", "ratelimit-remaining")):
             yield name, name.replace("remaining", "reset", 1)

@@ -1,7 +1,7 @@
 """Which targets serve a model, in which order of preference and in which shares: built once per snapshot.
 
-The order of turns inside a group is kept here; who may take a turn is `selection`'s. Of the strategies only
-weighted round robin is there; the others fall back to it.
+The order of turns inside a group is kept here; who may take a turn is `selection`'s, who is preferred among
+them `strategies`'.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from cliproxy_api.snapshot import Model, Provider
+from cliproxy_sidecar.core.decisions import MAX_CANDIDATES, How
 from cliproxy_sidecar.core.dialect import Dialect, serves
 from cliproxy_sidecar.core.target import Target, TargetId
 
@@ -20,20 +21,25 @@ class SmoothRoundRobin:
     pays what all have earned. Who is no candidate neither earns nor pays, and has its place on return.
     """
 
-    __slots__ = ("_credits", "_weights", "everyone", "targets")
+    __slots__ = ("_credits", "everyone", "how", "targets", "weights")
 
     def __init__(self, weighted: Iterable[tuple[Target, float]]) -> None:
         pairs = tuple(weighted)
         self.targets: Final = tuple(target for target, _ in pairs)
         self.everyone: Final = tuple(range(len(pairs)))
-        self._weights: Final = tuple(weight for _, weight in pairs)
+        self.weights: Final = tuple(weight for _, weight in pairs)
         self._credits = [0.0] * len(pairs)
+        listed = tuple(target.id for target in self.targets[:MAX_CANDIDATES])
+        self.how: Final = How(
+            listed, "turn" if len(pairs) > 1 else "only", "weight", self.weights[:MAX_CANDIDATES], listed
+        )
+        """What a plain turn of everyone is put down as."""
 
     def pick(self, candidates: Sequence[int]) -> int:
         """Give the turn to one of the candidates (positions in `targets`, at least one); return which."""
         if len(candidates) == 1:
             return candidates[0]
-        credits_, weights = self._credits, self._weights
+        credits_, weights = self._credits, self.weights
         best, most, total = candidates[0], float("-inf"), 0.0
         for position in candidates:
             weight = weights[position]
@@ -89,6 +95,16 @@ class RoutingTable:
     def groups(self, dialect: Dialect, model: str) -> tuple[SmoothRoundRobin, ...] | None:
         """Return the groups of targets for a model, the preferred first; None: nobody serves it like that."""
         return self._routes[dialect].get(model)
+
+    def target_ids(self) -> frozenset[TargetId]:
+        """Return the names of all targets."""
+        return frozenset(
+            target.id
+            for routes in self._routes.values()
+            for groups in routes.values()
+            for group in groups
+            for target in group.targets
+        )
 
     def knows(self, model: str) -> bool:
         """Return whether any provider serves the model, in whatever format."""

@@ -1,7 +1,7 @@
 """Snapshot, machines and request to a target with a permit, or why there is none and until when.
 
-Candidates and shares are `routing`'s, refusals `cooldown`'s and `health`'s; whether and when to choose again
-after a failure is `retry`'s.
+Candidates and shares are `routing`'s, refusals `cooldown`'s and `health`'s, preferences `preference`'s;
+whether and when to choose again after a failure is `retry`'s.
 """
 
 from collections.abc import Sequence
@@ -10,10 +10,13 @@ from enum import StrEnum
 from typing import Final
 
 from cliproxy_sidecar.core.cooldown import Cooldowns
+from cliproxy_sidecar.core.decisions import How
 from cliproxy_sidecar.core.dialect import Dialect
 from cliproxy_sidecar.core.health import Health
 from cliproxy_sidecar.core.permit import Blocked, Permit
+from cliproxy_sidecar.core.preference import Preferences
 from cliproxy_sidecar.core.routing import RoutingTable, SmoothRoundRobin
+from cliproxy_sidecar.core.strategies.base import NO_FACTS, Facts
 from cliproxy_sidecar.core.target import Target, TargetId
 
 NOBODY: Final[frozenset[TargetId]] = frozenset()
@@ -27,6 +30,8 @@ class Wanted:
     dialect: Dialect
     exclude: frozenset[TargetId] = NOBODY
     """Targets that this request has tried."""
+    facts: Facts = NO_FACTS
+    """Filled in where the profile's preferences look at them."""
 
 
 class SkipReason(StrEnum):
@@ -67,6 +72,8 @@ class Chosen:
     target: Target
     permit: Permit
     skipped: tuple[Skipped, ...] = ()
+    how: How | None = None
+    """What it was preferred by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,32 +89,45 @@ class NoTarget:
 
 
 class Chooser:
-    """Chooses over one table with the machines that may refuse."""
+    """Chooses over one table with the machines that may refuse; without preferences by turns alone."""
 
-    __slots__ = ("_cooldowns", "_health", "table")
+    __slots__ = ("_cooldowns", "_health", "preferences", "table")
 
-    def __init__(self, table: RoutingTable, cooldowns: Cooldowns, health: Health) -> None:
+    def __init__(
+        self,
+        table: RoutingTable,
+        cooldowns: Cooldowns,
+        health: Health,
+        preferences: Preferences | None = None,
+    ) -> None:
         self.table: Final = table
         self._cooldowns = cooldowns
         self._health = health
+        self.preferences: Final = preferences
 
     def choose(self, wanted: Wanted, now: float) -> Chosen | NoTarget:
-        """Choose by priority, then smooth weighted turns; the permit of the chosen wants to be settled."""
+        """Choose by priority, then preference, then turns; the permit of the chosen wants to be settled."""
         groups = self.table.groups(wanted.dialect, wanted.model)
         if groups is None:
             return _OTHER_FORMAT if self.table.knows(wanted.model) else _UNKNOWN_MODEL
         skipped: list[Skipped] = []
+        preferences = self.preferences
+        if preferences is not None and preferences.plain and not preferences.low:
+            preferences = None
         everyone = not wanted.exclude and self._health.is_all_well and self._cooldowns.is_idle
         for group in groups:
             candidates: Sequence[int] = group.everyone
             if not everyone:
                 candidates = self._candidates(group, wanted.exclude, now, skipped)
             while candidates:
-                position = group.pick(candidates)
+                if preferences is None:
+                    position, how = group.pick(candidates), group.how
+                else:
+                    position, how = preferences.pick(group, candidates, wanted.facts, now)
                 target = group.targets[position]
                 admitted = self._cooldowns.admit(target, now)
                 if isinstance(admitted, Permit):
-                    return Chosen(target, admitted, tuple(skipped) if skipped else ())
+                    return Chosen(target, admitted, tuple(skipped) if skipped else (), how)
                 skipped.append(Skipped(target, SkipReason.COOLING, admitted))
                 candidates = [other for other in candidates if other != position]
         return _lack(skipped)

@@ -9,8 +9,10 @@ from typing import Final, assert_never
 
 from cliproxy_api.chance import Chance
 from cliproxy_api.vocabulary import LastResort, OutcomeClass
+from cliproxy_sidecar.core.decisions import Trail
 from cliproxy_sidecar.core.outcome import Outcome
 from cliproxy_sidecar.core.permit import Blocked
+from cliproxy_sidecar.core.recording import record
 from cliproxy_sidecar.core.retry import Budget, Failover, GiveUp, GiveUpReason, RetrySame, decide
 from cliproxy_sidecar.core.scopes import scopes_of
 from cliproxy_sidecar.core.selection import Chosen, NoTarget, SkipReason, Wanted
@@ -37,6 +39,7 @@ class Course:
         self._machines = machines
         self._chance = chance
         self._wanted = wanted
+        self.trail: Trail = []
         self.attempts = 0
         self._failures: dict[TargetId, Outcome] = {}
         self._tries: dict[str, int] = {}
@@ -61,6 +64,7 @@ class Course:
     def choose(self, now: float) -> Step:
         """Look for a target, or say what else to do."""
         found = self._plan.chooser.choose(self._wanted, now)
+        record(self.trail, found, now)
         if isinstance(found, Chosen):
             self._machines.began(found.permit)
             return Try(found.target, found.permit)

@@ -14,10 +14,10 @@ from cliproxy_api.chance import Chance
 from cliproxy_sidecar.core.body import Peek, RepeatedKeysError, with_model
 from cliproxy_sidecar.core.dialect import COUNT_TOKENS, Operation, with_query
 from cliproxy_sidecar.core.errors import ErrorKind
+from cliproxy_sidecar.core.facts import facts_of
 from cliproxy_sidecar.core.headers import Header, request_headers
 from cliproxy_sidecar.core.outcome import CANCELLED, Outcome
 from cliproxy_sidecar.core.permit import Permit
-from cliproxy_sidecar.core.remaining import remaining
 from cliproxy_sidecar.core.selection import Wanted
 from cliproxy_sidecar.core.target import Target
 from cliproxy_sidecar.core.usage import Usage
@@ -59,7 +59,13 @@ class Exchange:
         self._ledger = ledger
         self._body = body
         self._model = peek.model
-        self._course = Course(plan, machines, chance, Wanted(peek.model, operation.dialect))
+        wanted = Wanted(peek.model, operation.dialect)
+        if not plan.preferences.plain:
+            headers = downstream.scope["headers"]
+            facts = facts_of(body, headers, plan.preferences.needs, stream=peek.stream)
+            wanted = replace(wanted, facts=facts)
+        self._course = Course(plan, machines, chance, wanted)
+        ledger.trail, ledger.preferences = self._course.trail, plan.preferences
         self._current: tuple[Attempt, Permit, float] | None = None
         """The attempt under way: its permit is not settled, its connection not let go."""
 
@@ -105,6 +111,8 @@ class Exchange:
         permit = step.permit or self._machines.force(target, now)
         attempt = Attempt(target, self._operation, budget_s=self._course.begin(target, now))
         self._current = (attempt, permit, now)
+        if not self._plan.preferences.plain:
+            self._plan.preferences.strategy.began(target, now)
         self._ledger.attempts = self._course.attempts
         self._ledger.provider = target.provider.name
         try:
@@ -112,6 +120,8 @@ class Exchange:
         except RepeatedKeysError as error:
             return Refuse(Refusal(ErrorKind.MALFORMED, str(error)))
         result = await attempt.open(self._plan.lines[target.provider_id].upstream, request)
+        if attempt.response is not None:
+            self._machines.heard(target, attempt.response.headers)
         if isinstance(result, Answer):
             return Commit(attempt, result)
         result = replace(result, outcome=self._plan.cleaned(result.outcome))
@@ -138,7 +148,6 @@ class Exchange:
         )
         if self._current is not None and not step.answer.complete:
             self._machines.answered(self._current[1])
-        self._machines.windows.of(step.attempt.target.provider_id).remain(*remaining(step.answer.headers))
         try:
             await relay.run(step.answer, self._own_headers(step.attempt.target))
         finally:

@@ -7,8 +7,10 @@ It only writes down what the exchange tells it. Figures are bounded by `runtime.
 from typing import Final
 
 from cliproxy_api.vocabulary import COUNTED_CLASSES, OutcomeClass
+from cliproxy_sidecar.core.decisions import Trail
 from cliproxy_sidecar.core.outcome import Outcome
 from cliproxy_sidecar.core.permit import Permit
+from cliproxy_sidecar.core.preference import Preferences
 from cliproxy_sidecar.core.scopes import scopes_of
 from cliproxy_sidecar.core.target import Target
 from cliproxy_sidecar.core.usage import Usage
@@ -36,10 +38,12 @@ class Ledger:
         "model",
         "model_label",
         "outcome",
+        "preferences",
         "provider",
         "refused",
         "request_id",
         "stream",
+        "trail",
         "usage",
     )
 
@@ -62,6 +66,10 @@ class Ledger:
         self.refused: str | None = None
         """Kind of our own refusal."""
         self.usage = _NO_USAGE
+        self.trail: Trail | None = None
+        """What was decided; None: the request did not get so far."""
+        self.preferences: Preferences | None = None
+        """What the plan of the request prefers."""
 
     def first_content(self) -> None:
         """Note that a stream's first content goes out."""
@@ -76,11 +84,19 @@ class Ledger:
         scopes = scopes_of(outcome, target.provider, credential, upstream_model)
         self._machines.settle(permit, outcome, scopes, now)
         self.outcome, self.usage = outcome, usage
+        latency_s = now - started_s
+        if self.trail is not None:
+            self.trail.append((now, target.id, outcome.cls, outcome.status, outcome.code, latency_s * 1000))
+        if self.preferences is not None and not self.preferences.plain:
+            seen_s = (self._first_content_s or now) - started_s
+            self.preferences.ended(
+                target, outcome, usage, latency_ms=seen_s * 1000, stream=self.stream, now=now
+            )
         if outcome.cls is OutcomeClass.CANCELLED:
             return
         failed = outcome.cls in COUNTED_CLASSES
         self._machines.windows.of(provider_id).record(
-            now, error=failed, latency_ms=int((now - started_s) * 1000), tokens=usage.total
+            now, error=failed, latency_ms=int(latency_s * 1000), tokens=usage.total
         )
         if failed:
             self._metrics.errors.add((target.provider.name, outcome.cls.value))
@@ -97,6 +113,21 @@ class Ledger:
             and (self.outcome is None or self.outcome.cls not in COUNTED_CLASSES)
         )
         self._count(downstream, status, duration_s)
+        if self.trail is not None and self.preferences is not None:
+            self._machines.decisions.add(
+                (
+                    self.request_id,
+                    self.model,
+                    self.stream,
+                    self._started_s,
+                    duration_s,
+                    status,
+                    self.refused,
+                    self.preferences.strategy.name,
+                    self.preferences.affinity.value,
+                    self.trail,
+                )
+            )
         logs = self._logs
         if logs.requests_enabled or not succeeded:
             logs.request(self._line(status, duration_s, succeeded=succeeded))

@@ -14,6 +14,7 @@ from cliproxy_api.snapshot import ConnectionPool, Credential, Provider, Snapshot
 from cliproxy_sidecar.core.dialect import Operation, upstream_url
 from cliproxy_sidecar.core.headers import FixedHeaders, Header, UnusableCredentialError, fixed_headers
 from cliproxy_sidecar.core.outcome import Outcome
+from cliproxy_sidecar.core.preference import Preferences
 from cliproxy_sidecar.core.routing import RoutingTable
 from cliproxy_sidecar.core.selection import Chooser
 from cliproxy_sidecar.core.target import Target
@@ -58,7 +59,14 @@ class Plan:
         self.table: RoutingTable = RoutingTable(
             providers, previous=None if previous is None else previous.table
         )
-        self.chooser = Chooser(self.table, machines.cooldowns, machines.health)
+        self.preferences: Preferences = Preferences(
+            push.snapshot.profile,
+            machines.allowances,
+            machines.chance,
+            None if previous is None else previous.preferences,
+        )
+        self.preferences.retain(self.table.target_ids())
+        self.chooser = Chooser(self.table, machines.cooldowns, machines.health, self.preferences)
         self.secrets = tuple(secret.encode() for secret in set(push.secrets.values()) if secret)
         self.lines: dict[str, Line] = {}
         self.holders = 0
@@ -130,6 +138,7 @@ class Plans:
             plan.lines[provider.id] = line
         self._newest = dict(plan.lines)
         self._latest = plan
+        self._machines.chooser = plan.chooser
         return plan
 
     def release(self, plan: Plan) -> None:

@@ -5,20 +5,24 @@ awaits, so every step is whole.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from cliproxy_api.chance import Chance
 from cliproxy_api.report import Probed, Report, Traffic
 from cliproxy_api.scope import Scope
 from cliproxy_api.snapshot import Provider
 from cliproxy_api.state import StatePush
+from cliproxy_sidecar.core.allowances import Allowances
 from cliproxy_sidecar.core.cooldown import Cooldowns
+from cliproxy_sidecar.core.decisions import Decisions
 from cliproxy_sidecar.core.health import Health
 from cliproxy_sidecar.core.outcome import Outcome
 from cliproxy_sidecar.core.permit import ActiveCooldown, Permit
+from cliproxy_sidecar.core.remaining import remaining
+from cliproxy_sidecar.core.selection import Chooser
 from cliproxy_sidecar.core.target import Target
 from cliproxy_sidecar.core.windows import TrafficWindows
-from cliproxy_sidecar.runtime.clock import now_s
+from cliproxy_sidecar.runtime.clock import now_s, utc_now
 from cliproxy_sidecar.runtime.timers import WakeTimer
 
 
@@ -27,10 +31,15 @@ class Machines:
 
     def __init__(self, *, sidecar: str, chance: Chance, tell: Callable[[Iterable[Report]], None]) -> None:
         self.sidecar = sidecar
+        self.chance = chance
         self.cooldowns = Cooldowns(sidecar=sidecar, chance=chance)
+        self.allowances = Allowances()
+        self.decisions = Decisions()
         self.health = Health(sidecar=sidecar)
         self.windows = TrafficWindows()
         self.providers: tuple[Provider, ...] = ()
+        self.chooser: Chooser | None = None
+        """The newest plan's, for people to look at."""
         self.waiting = 0
         """Requests that wait for a change."""
         self._tell = tell
@@ -61,6 +70,13 @@ class Machines:
         reports = self.cooldowns.settle(permit, outcome, scopes, now)
         if reports or permit.trials:
             self._moved(reports, now)
+
+    def heard(self, target: Target, headers: Sequence[tuple[bytes, bytes]]) -> None:
+        """Take an answer's word on what is left of the provider's limits; a few times a second per target."""
+        now = now_s()
+        if self.allowances.is_due(target.id, now):
+            self.allowances.read(target.id, headers, now, utc_now)
+            self.windows.of(target.provider_id).remain(*remaining(headers))
 
     async def change(self) -> None:
         """Wait until something about the machines has changed: a target may have come back."""

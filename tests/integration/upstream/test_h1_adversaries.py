@@ -189,12 +189,38 @@ async def test_a_drip_that_never_stops_for_long_is_patiently_read() -> None:
         assert (got.body, got.error) == (b"x" * 8, None)
 
 
-async def test_a_caller_who_does_not_read_is_no_idle_provider() -> None:
-    async with RawServer(answering(CHUNKED + b"3\r\nabc\r\n", b"0\r\n\r\n")) as server, engine() as client:
+@pytest.mark.parametrize("reads", [0, 1])
+async def test_a_caller_who_does_not_read_is_no_idle_provider(reads: int) -> None:
+    read = asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(CHUNKED + b"3\r\nabc\r\n")
+        await read.wait()
+        await peer.send(b"0\r\n\r\n")
+
+    async with RawServer(script) as server, engine() as client:
         response = await client.send(request(server.url), HASTY)
+        early = b"".join([await response.read() for _ in range(reads)])
         await asyncio.sleep(2 * HASTY.idle_s)
+        read.set()
         got = await rest(response)
-        assert (got.body, got.error) == (b"abc", None)
+        assert (early + got.body, got.error) == (b"abc", None)
+
+
+async def test_every_request_on_a_kept_connection_has_its_own_time() -> None:
+    async def script(peer: Peer) -> None:
+        for _ in range(2):
+            await peer.request()
+            await peer.send(length_answer())
+        await peer.gone()
+
+    async with RawServer(script) as server, engine() as client:
+        for _ in range(2):
+            assert (await call(client, server.url, HASTY)).error is None
+            await asyncio.sleep(0.6 * HASTY.first_byte_s)
+        assert (await call(client, server.url, HASTY)).error == "first_byte_timeout"
+        assert server.connections == 1
 
 
 async def test_nobody_answers_the_call() -> None:

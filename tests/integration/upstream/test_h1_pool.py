@@ -220,7 +220,8 @@ async def test_a_place_survives_failures_and_cancellations() -> None:
             assert not pool._waiting
 
 
-async def test_a_connection_that_dies_on_its_way_to_a_waiting_one_is_not_used() -> None:
+@pytest.mark.parametrize("known", [False, True])
+async def test_a_connection_that_dies_on_its_way_to_a_waiting_one_is_not_used(known: bool) -> None:  # noqa: FBT001
     async with RawServer(polite) as server, engine(ConnectionPool(max_connections=1)) as client:
         assert good(await call(client, server.url))
         pool = pool_of(client, server)
@@ -230,8 +231,27 @@ async def test_a_connection_that_dies_on_its_way_to_a_waiting_one_is_not_used() 
         await eventually(lambda: pool._waiting)
         pool.free(connection)
         connection.abort()
+        if known:
+            connection.connection_lost(None)
         assert good(await waiting)
         assert (server.connections, pool._places, pool.open_connections) == (2, 0, 1)
+
+
+@pytest.mark.parametrize("others", [0, 1])
+async def test_what_was_given_to_one_who_leaves_goes_on_to_the_next(others: int) -> None:
+    async with RawServer(polite) as server, engine(ConnectionPool(max_connections=1)) as client:
+        assert good(await call(client, server.url))
+        pool = pool_of(client, server)
+        connection = pool.take()
+        assert connection is not None
+        waiting = [asyncio.ensure_future(call(client, server.url)) for _ in range(1 + others)]
+        await eventually(lambda: len(pool._waiting) == 1 + others)
+        pool.free(connection)
+        waiting[0].cancel()
+        results = await asyncio.gather(*waiting, return_exceptions=True)
+        assert isinstance(results[0], asyncio.CancelledError)
+        assert all(isinstance(got, Got) and good(got) for got in results[1:])
+        assert (server.connections, pool._places, pool.idle_connections) == (1, 0, 1)
 
 
 # ------------------------------------------------------------------------ idle ones

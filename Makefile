@@ -6,7 +6,7 @@ VENV   := .venv/bin
 PYTEST := $(VENV)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint unit integration cluster faults golden bench-latency bench-steady lock crds format clean venv control-plane
+.PHONY: help run test check lint unit integration cluster faults golden bench bench-quick bench-latency bench-steady lock crds format clean venv control-plane
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -40,6 +40,12 @@ faults: control-plane ## the fault cases that wait out real time-outs (about two
 
 golden: venv ## rewrite the golden files; review the diff
 	@GOLDEN_REWRITE=1 $(PYTEST) -q tests/golden tests/translate_golden
+
+bench: venv ## race LLM gateways side by side (8 minutes, a quiet machine); writes docs/benchmarks.md
+	@$(VENV)/python bench/run.py
+
+bench-quick: venv ## the same in two minutes, printed and not written
+	@$(VENV)/python bench/run.py --quick --dry
 
 bench-latency: control-plane ## milliseconds from a 429, and from kubectl apply, to both sidecars
 	@$(VENV)/python bench/propagation.py

@@ -1,0 +1,78 @@
+"""What the figures say: each target met or not, and what a reader must know before trusting them. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from gateways.figures import Race, Result
+
+BUSY: Final = 0.9
+"""A gateway that used less of its core than this was outrun by the load or the provider."""
+OUTRUN: Final = "†"
+_MIDDLE: Final = 32
+_ROOM: Final = 2.0
+"""How much faster than any gateway load and provider must be by themselves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One of the promises in the design."""
+
+    what: str
+    wanted: str
+    measured: str
+    met: bool
+
+    @property
+    def word(self) -> str:
+        """Say it in a word."""
+        return "yes" if self.met else "no"
+
+
+def targets(race: Race) -> list[Target]:
+    """Return how our sidecar stands to its targets; those that were not measured are left out."""
+    ours = race.of("ours")
+    return list(_targets(race, ours)) if ours is not None else []
+
+
+def _targets(race: Race, ours: Result) -> Iterator[Target]:
+    rate = ours.loads[_MIDDLE].requests_per_s
+    yield Target("requests/s per core", "≥ 15,000", f"{rate:,.0f}", rate >= 15_000)  # noqa: PLR2004
+    if (ferro := race.of("ferro")) is not None:
+        times = rate / max(1.0, ferro.loads[_MIDDLE].requests_per_s)
+        yield Target("times the Go gateway", "≥ 2", f"{times:.1f}", times >= 2)  # noqa: PLR2004
+    if ours.half is not None and ours.half_direct is not None:
+        added_us = max(0.0, ours.half.p99_us - ours.half_direct.p99_us)
+        what = "p99 added at 32 connections under half load"
+        yield Target(what, "≤ 1 ms", f"{added_us / 1000:.2f} ms", added_us <= 1000)  # noqa: PLR2004
+    if ours.memory_bytes is not None:
+        mib = ours.memory_bytes / 2**20
+        yield Target("resident memory after the load", "≤ 60 MiB", f"{mib:.0f} MiB", mib <= 60)  # noqa: PLR2004
+    if ours.start_s is not None:
+        yield Target("first answer after the start", "≤ 1 s", f"{ours.start_s:.2f} s", ours.start_s <= 1)
+    for how, streaming in (("20 a second", ours.paced), ("flood", ours.flood)):
+        if streaming is not None:
+            what, cpu_us = f"CPU per token of a stream, {how}", streaming.cpu_us
+            yield Target(what, "≤ 15 µs", f"{cpu_us:.1f} µs", cpu_us <= 15)  # noqa: PLR2004
+
+
+def notes(race: Race) -> list[str]:
+    """Return sentences about this run that a reader must know."""
+    told = []
+    gateways = [result for result in race.results if result.kind != "direct"]
+    shares = [load.busy for result in gateways for count, load in result.loads.items() if count > 1]
+    shares += [result.flood.busy for result in gateways if result.flood is not None]
+    if any(share < BUSY for share in shares):
+        told.append(
+            f"{OUTRUN} The gateway used less than {BUSY:.0%} of its core: load or provider were the limit."
+        )
+    direct = race.of("direct")
+    forwarding = [result.loads[_MIDDLE].requests_per_s for result in gateways if result.half is not None]
+    if direct is not None and forwarding:
+        room = direct.loads[_MIDDLE].requests_per_s / max(forwarding)
+        if room < _ROOM:
+            told.append(
+                f"Load and provider alone do only {room:.1f} times the fastest gateway's rate; its figure "
+                "may be theirs."
+            )
+    return told

@@ -208,15 +208,16 @@ async def test_a_caller_who_does_not_read_is_no_idle_provider(reads: int) -> Non
         assert (early + got.body, got.error) == (b"abc", None)
 
 
-async def test_every_request_on_a_kept_connection_has_its_own_time() -> None:
+@pytest.mark.parametrize("before", [1, 2])
+async def test_every_request_on_a_kept_connection_has_its_own_time(before: int) -> None:
     async def script(peer: Peer) -> None:
-        for _ in range(2):
+        for _ in range(before):
             await peer.request()
             await peer.send(length_answer())
         await peer.gone()
 
     async with RawServer(script) as server, engine() as client:
-        for _ in range(2):
+        for _ in range(before):
             assert (await call(client, server.url, HASTY)).error is None
             await asyncio.sleep(0.6 * HASTY.first_byte_s)
         assert (await call(client, server.url, HASTY)).error == "first_byte_timeout"

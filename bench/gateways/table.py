@@ -17,8 +17,7 @@ def render(race: Race) -> str:
         _answers(race),
         "## Streams",
         _streams(race),
-        "## Targets",
-        _targets(race),
+        *_targets(race),
         *_missing(race),
         *notes(race),
     ]
@@ -93,9 +92,9 @@ def _cpu(streaming: Streaming) -> str:
     return f"{streaming.cpu_us:,.1f} µs" if streaming.tokens else _NONE
 
 
-def _targets(race: Race) -> str:
-    rows = ([target.what, target.wanted, target.measured, target.word] for target in targets(race))
-    return columns(["target", "wanted", "measured", "met"], rows)
+def _targets(race: Race) -> list[str]:
+    rows = [[target.what, target.wanted, target.measured, target.word] for target in targets(race)]
+    return ["## Targets", columns(["target", "wanted", "measured", "met"], rows)] if rows else []
 
 
 def _missing(race: Race) -> list[str]:

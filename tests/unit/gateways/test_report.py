@@ -126,6 +126,8 @@ def test_targets_are_met_at_their_bounds_and_not_below() -> None:
 
 def test_targets_that_were_not_measured_are_left_out() -> None:
     assert targets(race()) == []
+    assert "## Targets" not in table.render(race())
+    assert "## Targets" in table.render(race(ours()))
     assert "times the Go gateway" not in {target.what for target in targets(race(ours()))}
 
 

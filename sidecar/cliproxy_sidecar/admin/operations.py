@@ -14,6 +14,8 @@ from cliproxy_api.durations import parse_duration_s
 from cliproxy_api.snapshot import Provider, Snapshot
 from cliproxy_api.vocabulary import MANUAL_REASON
 from cliproxy_sidecar.admin import views
+from cliproxy_sidecar.admin.explain import balancing, explain
+from cliproxy_sidecar.core.decisions import MAX_REQUESTS
 from cliproxy_sidecar.runtime.clock import now_s, utc_now
 from cliproxy_sidecar.runtime.machines import Machines
 from cliproxy_sidecar.runtime.metrics import Metrics
@@ -45,7 +47,18 @@ def create_app(machines: Machines, metrics: Metrics, snapshot: Callable[[], Snap
 
     @app.get("/v0/operations/load_balancing/status")
     async def load_balancing_status() -> dict[str, Any]:
-        return views.load_balancing_status(machines, snapshot(), _now())
+        now = _now()
+        status = views.load_balancing_status(machines, snapshot(), now)
+        chooser = machines.chooser
+        return {**status, "targets": {} if chooser is None else balancing(machines, chooser, now)}
+
+    @app.get("/v0/operations/requests/{request_id}/explain")
+    async def explain_request(request_id: Annotated[str, Path(max_length=128)]) -> dict[str, Any]:
+        decided = machines.decisions.find(request_id)
+        if decided is None:
+            known = f"the last {MAX_REQUESTS} are kept, by the answer's x-request-id"
+            raise HTTPException(404, f"no request {request_id!r} is known: {known}")
+        return explain(decided, _now())
 
     @app.get("/v0/operations/circuit_breakers")
     async def circuit_breakers() -> dict[str, Any]:

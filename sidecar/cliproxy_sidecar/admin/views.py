@@ -118,7 +118,8 @@ def load_balancing_status(machines: Machines, snapshot: Snapshot | None, now: No
                 }
             )
     strategy = snapshot.profile.strategy.value if snapshot is not None else None
-    return {"strategy": strategy, "models": dict(sorted(models.items()))}
+    affinity = snapshot.profile.affinity.value if snapshot is not None else None
+    return {"strategy": strategy, "affinity": affinity, "models": dict(sorted(models.items()))}
 
 
 def _provider_status(

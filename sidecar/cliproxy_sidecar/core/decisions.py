@@ -14,12 +14,14 @@ from cliproxy_api.vocabulary import CooldownPhase, OutcomeClass
 from cliproxy_sidecar.core.target import TargetId
 
 MAX_REQUESTS: Final = 1000
+MAX_ENTRIES: Final = 4000
+"""Choices and attempts of all requests: most have two, so only storms of failovers keep fewer."""
 MAX_SKIPS: Final = 32
 """Of one request, all choices together. Its attempts are at most 20, and so, nearly, are its choices."""
 MAX_CANDIDATES: Final = 16
 """Of one choice; who stands behind them is not listed."""
-MAX_BYTES: Final = 16 * 1024 * 1024
-"""The worst case, all requests failing over everything; in quiet times it is about half a megabyte."""
+MAX_BYTES: Final = 12 * 1024 * 1024
+"""The worst case; in quiet times it is about half a megabyte."""
 
 
 class How(msgspec.Struct, frozen=True, gc=False):
@@ -78,8 +80,16 @@ class Decisions:
     """The last requests."""
 
     def __init__(self) -> None:
-        self._ring: deque[Decided] = deque(maxlen=MAX_REQUESTS)
-        self.add: Final = self._ring.append
+        self._ring: deque[Decided] = deque()
+        self._entries = 0
+
+    def add(self, decided: Decided) -> None:
+        """Keep a request that has ended, and let the oldest go."""
+        ring = self._ring
+        ring.append(decided)
+        self._entries += len(decided[-1])
+        while len(ring) > MAX_REQUESTS or self._entries > MAX_ENTRIES:
+            self._entries -= len(ring.popleft()[-1])
 
     def find(self, request_id: str) -> Decided | None:
         """Return the latest request of this id, if it is still known."""

@@ -76,7 +76,7 @@ class Preferences:
         """Return who takes the request (a position in the group's targets), and why."""
         targets, key = group.targets, facts.key
         if len(candidates) == 1:
-            return candidates[0], How((targets[candidates[0]].id,), "only")
+            return candidates[0], group.how_among(candidates)
         taking = candidates
         resting: Sequence[int] = ()
         if self.low:

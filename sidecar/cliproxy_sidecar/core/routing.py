@@ -29,10 +29,7 @@ class SmoothRoundRobin:
         self.everyone: Final = tuple(range(len(pairs)))
         self.weights: Final = tuple(weight for _, weight in pairs)
         self._credits = [0.0] * len(pairs)
-        listed = tuple(target.id for target in self.targets[:MAX_CANDIDATES])
-        self.how: Final = How(
-            listed, "turn" if len(pairs) > 1 else "only", "weight", self.weights[:MAX_CANDIDATES], listed
-        )
+        self.how: Final = self.how_among(self.everyone)
         """What a plain turn of everyone is put down as."""
 
     def pick(self, candidates: Sequence[int]) -> int:
@@ -50,6 +47,13 @@ class SmoothRoundRobin:
         credits_[best] -= total
         return best
 
+    def how_among(self, candidates: Sequence[int]) -> How:
+        """Return what a plain turn of these candidates is put down as."""
+        listed = candidates[:MAX_CANDIDATES]
+        ids = tuple(self.targets[position].id for position in listed)
+        by = "turn" if len(candidates) > 1 else "only"
+        return How(ids, by, "weight", tuple(self.weights[position] for position in listed), ids)
+
     def credit_by_id(self) -> dict[TargetId, float]:
         """Return how far each target is ahead of its turn."""
         return {target.id: credit for target, credit in zip(self.targets, self._credits, strict=True)}
@@ -66,7 +70,6 @@ class PublicModel:
     name: str
     owner: str
     """Name of the provider that is preferred for it."""
-    dialects: tuple[Dialect, ...]
     context_window_tokens: int | None
     """The smallest of those that are known."""
 
@@ -75,15 +78,15 @@ class RoutingTable:
     """All routes of one snapshot's providers, sorted by id."""
 
     def __init__(self, providers: tuple[Provider, ...], *, previous: "RoutingTable | None" = None) -> None:
-        self._routes: dict[Dialect, dict[str, tuple[SmoothRoundRobin, ...]]] = {}
+        self._routes: dict[Dialect | None, dict[str, tuple[SmoothRoundRobin, ...]]] = {}
         by_name: dict[str, list[tuple[Provider, Model]]] = {}
         for provider in providers:
             for model in provider.models:
                 by_name.setdefault(model.name, []).append((provider, model))
-        for dialect in Dialect:
+        for dialect in (None, *Dialect):
             self._routes[dialect] = routes = {}
             for name, served in by_name.items():
-                fitting = [(provider, model) for provider, model in served if serves(provider.type, dialect)]
+                fitting = [item for item in served if dialect is None or serves(item[0].type, dialect)]
                 groups = _groups(fitting)
                 if groups:
                     routes[name] = groups
@@ -92,8 +95,11 @@ class RoutingTable:
         """Sorted by name."""
         self._known: Final = frozenset(by_name)
 
-    def groups(self, dialect: Dialect, model: str) -> tuple[SmoothRoundRobin, ...] | None:
-        """Return the groups of targets for a model, the preferred first; None: nobody serves it like that."""
+    def groups(self, dialect: Dialect | None, model: str) -> tuple[SmoothRoundRobin, ...] | None:
+        """Return the groups of targets for a model, the preferred first; None: nobody serves it like that.
+
+        Without a dialect those of all providers, whatever format they understand.
+        """
         return self._routes[dialect].get(model)
 
     def target_ids(self) -> frozenset[TargetId]:
@@ -151,6 +157,5 @@ def _public(name: str, served: Sequence[tuple[Provider, Model]]) -> PublicModel:
     return PublicModel(
         name=name,
         owner=min(served, key=lambda item: (item[0].priority, item[0].id))[0].name,
-        dialects=tuple(d for d in Dialect if any(serves(provider.type, d) for provider, _ in served)),
         context_window_tokens=min(windows, default=None),
     )

@@ -121,8 +121,10 @@ def _pair(p50_us: float, p99_us: float) -> str:
 
 
 def duration(microseconds: float) -> str:
-    """Write a duration in the unit that suits it; what is lost in the noise is zero."""
-    us = max(0.0, microseconds)
-    if us < 1000:  # noqa: PLR2004 -- the next unit
-        return f"{us:.0f} µs"
-    return f"{us / 1000:.2f} ms" if us < 10_000 else f"{us / 1000:,.0f} ms"  # noqa: PLR2004 -- three digits
+    """Write a duration in the unit that suits it; a difference below zero is noise, and called so."""
+    if microseconds < 0:
+        return "noise"
+    if microseconds < 1000:  # noqa: PLR2004 -- the next unit
+        return f"{microseconds:.0f} µs"
+    ms = microseconds / 1000
+    return f"{ms:.2f} ms" if ms < 10 else f"{ms:,.0f} ms"  # noqa: PLR2004 -- three digits

@@ -4,12 +4,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from gateways.figures import Race, Result
+from gateways.figures import Paced, Race, Result
 
 BUSY: Final = 0.9
 """A gateway that used less of its core than this was outrun by the load or the provider."""
 OUTRUN: Final = "†"
 _MIDDLE: Final = 32
+_CALM_US: Final = 1000.0
+"""A p99 of going direct above this says more about the machine than about any gateway."""
 _ROOM: Final = 2.0
 """How much faster than any gateway load and provider must be by themselves."""
 
@@ -21,12 +23,13 @@ class Target:
     what: str
     wanted: str
     measured: str
-    met: bool
+    met: bool | None
+    """None: the machine was too disturbed to tell."""
 
     @property
     def word(self) -> str:
         """Say it in a word."""
-        return "yes" if self.met else "no"
+        return "not judged" if self.met is None else "yes" if self.met else "no"
 
 
 def targets(race: Race) -> list[Target]:
@@ -42,9 +45,7 @@ def _targets(race: Race, ours: Result) -> Iterator[Target]:
         times = rate / max(1.0, ferro.loads[_MIDDLE].requests_per_s)
         yield Target("times the Go gateway", "≥ 2", f"{times:.1f}", times >= 2)  # noqa: PLR2004
     if ours.half is not None and ours.half_direct is not None:
-        added_us = max(0.0, ours.half.p99_us - ours.half_direct.p99_us)
-        what = "p99 added at 32 connections under half load"
-        yield Target(what, "≤ 1 ms", f"{added_us / 1000:.2f} ms", added_us <= 1000)  # noqa: PLR2004
+        yield _added_target(ours.half, ours.half_direct)
     if ours.memory_bytes is not None:
         mib = ours.memory_bytes / 2**20
         yield Target("resident memory after the load", "≤ 60 MiB", f"{mib:.0f} MiB", mib <= 60)  # noqa: PLR2004
@@ -54,6 +55,17 @@ def _targets(race: Race, ours: Result) -> Iterator[Target]:
         if streaming is not None:
             what, cpu_us = f"CPU per token of a stream, {how}", streaming.cpu_us
             yield Target(what, "≤ 15 µs", f"{cpu_us:.1f} µs", cpu_us <= 15)  # noqa: PLR2004
+
+
+def _added_target(half: Paced, direct: Paced) -> Target:
+    what, wanted = "p99 added at 32 connections under half load", "≤ 1 ms"
+    added_us = half.p99_us - direct.p99_us
+    if added_us <= 0 or direct.p99_us > _CALM_US:
+        # The subtraction would flatter the gateway: something else held up the requests that went direct.
+        return Target(
+            what, wanted, f"base line disturbed: its own p99 is {direct.p99_us / 1000:.2f} ms", None
+        )
+    return Target(what, wanted, f"{added_us / 1000:.2f} ms", added_us <= 1000)  # noqa: PLR2004
 
 
 def notes(race: Race) -> list[str]:

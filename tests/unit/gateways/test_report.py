@@ -124,6 +124,13 @@ def test_targets_are_met_at_their_bounds_and_not_below() -> None:
     assert missed == {"requests/s per core", "times the Go gateway", "first answer after the start"}
 
 
+@pytest.mark.parametrize("direct", [paced(100, 6000), paced(100, 1001)])
+def test_latency_is_not_judged_against_a_base_line_that_was_disturbed(direct: Paced) -> None:
+    judged = targets(race(ours(half=paced(300, 1500), half_direct=direct)))
+    [latency] = [target for target in judged if target.what.startswith("p99 added")]
+    assert (latency.met, latency.word) == (None, "not judged")
+
+
 def test_targets_that_were_not_measured_are_left_out() -> None:
     assert targets(race()) == []
     assert "## Targets" not in table.render(race())
@@ -138,7 +145,14 @@ def test_too_little_room_above_the_fastest_gateway_is_told() -> None:
 
 @pytest.mark.parametrize(
     ("microseconds", "text"),
-    [(-3.0, "0 µs"), (999.0, "999 µs"), (1000.0, "1.00 ms"), (9994.0, "9.99 ms"), (2_345_000.0, "2,345 ms")],
+    [
+        (-3.0, "noise"),
+        (0.0, "0 µs"),
+        (999.0, "999 µs"),
+        (1000.0, "1.00 ms"),
+        (9994.0, "9.99 ms"),
+        (2_345_000.0, "2,345 ms"),
+    ],
 )
 def test_durations_in_the_unit_that_suits(microseconds: float, text: str) -> None:
     assert table.duration(microseconds) == text

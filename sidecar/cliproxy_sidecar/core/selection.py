@@ -27,8 +27,7 @@ class Wanted:
     """What a request needs."""
 
     model: str
-    dialect: Dialect | None
-    """The format that the provider must understand; None: any will do."""
+    dialect: Dialect
     exclude: frozenset[TargetId] = NOBODY
     """Targets that this request has tried."""
     facts: Facts = NO_FACTS
@@ -49,7 +48,7 @@ class Lack(StrEnum):
 
     UNKNOWN_MODEL = "unknown_model"
     OTHER_FORMAT = "other_format"
-    """The model is served, but by nobody who has this operation."""
+    """The model is served, but only to callers of another format."""
     ALL_COOLING = "all_cooling"
     ALL_UNHEALTHY = "all_unhealthy"
     EXHAUSTED = "exhausted"

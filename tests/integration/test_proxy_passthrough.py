@@ -141,15 +141,15 @@ async def test_models_are_listed_in_the_callers_shape(
     anthropic = {"anthropic-version": "2023-06-01"}
     async with running_sidecar(build.push(*parts)) as sidecar:
         listed = (await sidecar.get("/v1/models")).json()
-        assert [model["id"] for model in listed["data"]] == ["gpt-4o", "org/odd"]
+        assert [model["id"] for model in listed["data"]] == ["claude", "gpt-4o", "org/odd"]
         assert listed["object"] == "list"
-        assert listed["data"][0]["owned_by"] == "gpt"
+        assert listed["data"][1]["owned_by"] == "gpt"
         assert (await sidecar.get("/v1/models/org%2Fodd")).json()["id"] == "org/odd"
         shaped = (await sidecar.get("/v1/models", headers=anthropic)).json()
-        assert [model["id"] for model in shaped["data"]] == ["claude"]
-        assert (shaped["has_more"], shaped["first_id"], shaped["last_id"]) == (False, "claude", "claude")
+        assert [model["id"] for model in shaped["data"]] == ["claude", "gpt-4o", "org/odd"]
+        assert (shaped["has_more"], shaped["first_id"], shaped["last_id"]) == (False, "claude", "org/odd")
         assert (await sidecar.get("/v1/models/claude", headers=anthropic)).json()["type"] == "model"
-        missing = await sidecar.get("/v1/models/claude")
+        missing = await sidecar.get("/v1/models/nobody")
         assert missing.status_code == 404
         assert missing.json()["error"]["code"] == "model_not_found"
     assert scripted_openai.requests == []

@@ -74,7 +74,7 @@ def balancing(machines: Machines, chooser: Chooser, now: Now) -> dict[str, list[
     found: dict[str, list[dict[str, Any]]] = {}
     for model in chooser.table.models:
         rows: dict[TargetId, dict[str, Any]] = {}
-        for dialect in Dialect:
+        for dialect in (*Dialect, None):  # the last is what conversations are chosen by
             for rank, group in enumerate(chooser.table.groups(dialect, model.name) or (), start=1):
                 for position, target in enumerate(group.targets):
                     row = rows.setdefault(target.id, _target(machines, chooser, target, now))

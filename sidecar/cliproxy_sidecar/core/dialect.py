@@ -18,6 +18,8 @@ class Dialect(StrEnum):
 
     OPENAI = "openai"
     ANTHROPIC = "anthropic"
+    RESPONSES = "responses"
+    """OpenAI's Responses API: errors as in OpenAI's other answers, events of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,7 @@ class Operation:
 
     dialect: Dialect
     name: str
-    """"chat", "completions", "embeddings", "messages", "count_tokens", "models", "model"."""
+    """"chat", "completions", "embeddings", "responses", "messages", "count_tokens", "models", "model"."""
     path: str
     """Downstream; for "model" the prefix before the model's name."""
     method: str
@@ -37,6 +39,7 @@ class Operation:
 CHAT: Final = Operation(Dialect.OPENAI, "chat", "/v1/chat/completions", "POST", "/chat/completions")
 COMPLETIONS: Final = Operation(Dialect.OPENAI, "completions", "/v1/completions", "POST", "/completions")
 EMBEDDINGS: Final = Operation(Dialect.OPENAI, "embeddings", "/v1/embeddings", "POST", "/embeddings")
+RESPONSES: Final = Operation(Dialect.RESPONSES, "responses", "/v1/responses", "POST", "/responses")
 MESSAGES: Final = Operation(Dialect.ANTHROPIC, "messages", "/v1/messages", "POST", "/messages")
 COUNT_TOKENS: Final = Operation(
     Dialect.ANTHROPIC, "count_tokens", "/v1/messages/count_tokens", "POST", "/messages/count_tokens"
@@ -45,8 +48,11 @@ MODELS: Final = Operation(Dialect.OPENAI, "models", "/v1/models", "GET", "/model
 MODEL: Final = Operation(Dialect.OPENAI, "model", "/v1/models/", "GET", "/models/")
 
 _BY_PATH: Final = {
-    operation.path: operation for operation in (CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, COUNT_TOKENS, MODELS)
+    operation.path: operation
+    for operation in (CHAT, COMPLETIONS, EMBEDDINGS, RESPONSES, MESSAGES, COUNT_TOKENS, MODELS)
 }
+TRANSLATABLE: Final = (CHAT, RESPONSES, MESSAGES)
+"""What every provider can be asked for, in its own format if need be."""
 GEMINI_BASE_URL: Final = "https://generativelanguage.googleapis.com/v1beta/openai"
 """Source: Gemini API documentation, OpenAI compatibility (read 2026-11)."""
 AZURE_API_VERSION: Final = "2024-10-21"
@@ -64,8 +70,18 @@ def operation_of(path: str) -> Operation | None:
 
 
 def serves(provider_type: ProviderType, dialect: Dialect) -> bool:
-    """Whether providers of this type understand the dialect as it is."""
+    """Whether providers of this type understand the dialect as it is.
+
+    Azure and OpenAI-like servers have the Responses API in part or not at all; their chat serves it.
+    """
+    if dialect is Dialect.RESPONSES:
+        return provider_type is ProviderType.OPENAI
     return (provider_type is ProviderType.ANTHROPIC) == (dialect is Dialect.ANTHROPIC)
+
+
+def dialect_wanted(operation: Operation) -> Dialect | None:
+    """Return the format that a provider must understand; None: any, the request can be translated."""
+    return None if operation in TRANSLATABLE else operation.dialect
 
 
 def upstream_url(provider: Provider, operation: Operation, upstream_model: str) -> str:

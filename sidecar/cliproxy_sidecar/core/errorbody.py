@@ -86,6 +86,9 @@ def _error_fields(document: object) -> dict[str, Any]:
     if not isinstance(document, dict):
         return {"message": document}
     inner = document.get("error")
+    response = document.get("response")
+    if inner is None and isinstance(response, dict):
+        inner = response.get("error")  # The Responses API's `response.failed`.
     if isinstance(inner, dict):
         return inner
     return {"message": inner, **document} if isinstance(inner, str) else document

@@ -33,7 +33,9 @@ class ErrorKind(Enum):
 
     MALFORMED = _Words(400, "invalid_request_error", "malformed_request", "invalid_request_error")
     WRONG_FORMAT = _Words(400, "invalid_request_error", "wrong_format", "invalid_request_error")
-    """The model is served, but only to callers of the other format."""
+    """The model is served, but by nobody who has this operation."""
+    UNTRANSLATABLE = _Words(400, "invalid_request_error", "unsupported_parameter", "invalid_request_error")
+    """A field of the request has no equal in the format of those who serve the model."""
     UNKNOWN_MODEL = _Words(404, "invalid_request_error", "model_not_found", "not_found_error")
     UNKNOWN_PATH = _Words(404, "invalid_request_error", "unknown_url", "not_found_error")
     WRONG_METHOD = _Words(405, "invalid_request_error", "method_not_supported", "invalid_request_error")
@@ -82,8 +84,12 @@ def error_body(
 
 def error_event(dialect: Dialect, kind: ErrorKind, message: str, *, request_id: str = "") -> bytes:
     """Return the refusal as an event, for a stream that has begun."""
-    body = error_body(dialect, kind, message, request_id=request_id)
-    name = b"event: error\n" if dialect is Dialect.ANTHROPIC else b""
+    if dialect is Dialect.RESPONSES:
+        fields = {"type": "error", "code": kind.value.openai_code, "message": message, "param": None}
+        body = msgspec.json.encode(fields)
+    else:
+        body = error_body(dialect, kind, message, request_id=request_id)
+    name = b"" if dialect is Dialect.OPENAI else b"event: error\n"
     return name + b"data: " + body + b"\n\n"
 
 

@@ -70,7 +70,6 @@ class PublicModel:
     name: str
     owner: str
     """Name of the provider that is preferred for it."""
-    dialects: tuple[Dialect, ...]
     context_window_tokens: int | None
     """The smallest of those that are known."""
 
@@ -79,15 +78,15 @@ class RoutingTable:
     """All routes of one snapshot's providers, sorted by id."""
 
     def __init__(self, providers: tuple[Provider, ...], *, previous: "RoutingTable | None" = None) -> None:
-        self._routes: dict[Dialect, dict[str, tuple[SmoothRoundRobin, ...]]] = {}
+        self._routes: dict[Dialect | None, dict[str, tuple[SmoothRoundRobin, ...]]] = {}
         by_name: dict[str, list[tuple[Provider, Model]]] = {}
         for provider in providers:
             for model in provider.models:
                 by_name.setdefault(model.name, []).append((provider, model))
-        for dialect in Dialect:
+        for dialect in (None, *Dialect):
             self._routes[dialect] = routes = {}
             for name, served in by_name.items():
-                fitting = [(provider, model) for provider, model in served if serves(provider.type, dialect)]
+                fitting = [item for item in served if dialect is None or serves(item[0].type, dialect)]
                 groups = _groups(fitting)
                 if groups:
                     routes[name] = groups
@@ -96,8 +95,11 @@ class RoutingTable:
         """Sorted by name."""
         self._known: Final = frozenset(by_name)
 
-    def groups(self, dialect: Dialect, model: str) -> tuple[SmoothRoundRobin, ...] | None:
-        """Return the groups of targets for a model, the preferred first; None: nobody serves it like that."""
+    def groups(self, dialect: Dialect | None, model: str) -> tuple[SmoothRoundRobin, ...] | None:
+        """Return the groups of targets for a model, the preferred first; None: nobody serves it like that.
+
+        Without a dialect those of all providers, whatever format they understand.
+        """
         return self._routes[dialect].get(model)
 
     def target_ids(self) -> frozenset[TargetId]:
@@ -155,6 +157,5 @@ def _public(name: str, served: Sequence[tuple[Provider, Model]]) -> PublicModel:
     return PublicModel(
         name=name,
         owner=min(served, key=lambda item: (item[0].priority, item[0].id))[0].name,
-        dialects=tuple(d for d in Dialect if any(serves(provider.type, d) for provider, _ in served)),
         context_window_tokens=min(windows, default=None),
     )

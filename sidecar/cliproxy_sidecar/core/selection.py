@@ -27,7 +27,8 @@ class Wanted:
     """What a request needs."""
 
     model: str
-    dialect: Dialect
+    dialect: Dialect | None
+    """The format that the provider must understand; None: any will do."""
     exclude: frozenset[TargetId] = NOBODY
     """Targets that this request has tried."""
     facts: Facts = NO_FACTS
@@ -48,7 +49,7 @@ class Lack(StrEnum):
 
     UNKNOWN_MODEL = "unknown_model"
     OTHER_FORMAT = "other_format"
-    """The model is served, but only to callers of another format."""
+    """The model is served, but by nobody who has this operation."""
     ALL_COOLING = "all_cooling"
     ALL_UNHEALTHY = "all_unhealthy"
     EXHAUSTED = "exhausted"

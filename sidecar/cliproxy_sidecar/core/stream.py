@@ -32,6 +32,18 @@ _ANTHROPIC: Final = {
     "error": ContentKind.ERROR,
     "message_stop": ContentKind.DONE,
 }
+_RESPONSES: Final = {
+    "response.created": ContentKind.PREAMBLE,
+    "response.queued": ContentKind.PREAMBLE,
+    "response.in_progress": ContentKind.PREAMBLE,
+    "response.output_item.added": ContentKind.PREAMBLE,
+    "response.content_part.added": ContentKind.PREAMBLE,
+    "keepalive": ContentKind.PREAMBLE,
+    "error": ContentKind.ERROR,
+    "response.failed": ContentKind.ERROR,
+    "response.completed": ContentKind.DONE,
+    "response.incomplete": ContentKind.DONE,
+}
 _EMPTY: Final = frozenset({b"null", b'""', b"[]", b"{}"})
 
 
@@ -61,13 +73,15 @@ _TYPED: Final = msgspec.json.Decoder(_Typed)
 def content_kind(dialect: Dialect, event: Event) -> ContentKind:
     """Return what the event of a stream in this dialect is; never raises.
 
-    Sources: OpenAI API reference, chat completion chunks; Anthropic API documentation, streaming messages
-    (both read 2026-11). Some OpenAI-like servers put an error object into a data line instead of an event.
+    Sources: OpenAI API reference, chat completion chunks and streaming events of responses; Anthropic API
+    documentation, streaming messages (all read 2026-11). Some OpenAI-like servers put an error object into a
+    data line instead of an event.
     """
     if not event.data:
         return ContentKind.ERROR if event.event == "error" else ContentKind.PREAMBLE
-    if dialect is Dialect.ANTHROPIC:
-        return _ANTHROPIC.get(_anthropic_type(event) or "", ContentKind.CONTENT)
+    if dialect is not Dialect.OPENAI:
+        kinds = _ANTHROPIC if dialect is Dialect.ANTHROPIC else _RESPONSES
+        return kinds.get(_named(event) or "", ContentKind.CONTENT)
     if event.event == "error":
         return ContentKind.ERROR
     if event.data == b"[DONE]":
@@ -79,7 +93,7 @@ def content_kind(dialect: Dialect, event: Event) -> ContentKind:
     return _openai_kind(chunk)
 
 
-def _anthropic_type(event: Event) -> str | None:
+def _named(event: Event) -> str | None:
     if event.event is not None:
         return event.event
     try:

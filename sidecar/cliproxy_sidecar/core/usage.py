@@ -54,6 +54,9 @@ class _Body(msgspec.Struct):
 class _Started(msgspec.Struct):
     usage: dict[str, Any] | None = None
     message: _Body | None = None
+    """Anthropic: `message_start`."""
+    response: _Body | None = None
+    """Responses API: all events of the response as a whole."""
 
 
 _BODY: Final = msgspec.json.Decoder(_Body)
@@ -98,8 +101,9 @@ class UsageMeter:
         except JSON_FAULTS:
             return
         # Anthropic begins with one usage and goes on with cumulative ones: later figures replace earlier.
-        self._final = self._final or bool(found.usage)
-        for usage in (found.message.usage if found.message else None, found.usage):
+        last = found.usage or (found.response.usage if found.response else None)
+        self._final = self._final or bool(last)
+        for usage in (found.message.usage if found.message else None, last):
             if usage:
                 self._fields.update((name, value) for name, value in usage.items() if value is not None)
 
@@ -110,7 +114,7 @@ class UsageMeter:
         of `request_bytes` for the input. Nothing received and nothing sent is nothing used.
         """
         fields = self._fields or self._body_usage()
-        usage = _anthropic(fields) if self._dialect is Dialect.ANTHROPIC else _openai(fields)
+        usage = _READERS[self._dialect](fields)
         output = (self._events or self._body_bytes // BYTES_PER_TOKEN) if self._generates else 0
         if usage is None:
             return Usage(input=request_bytes // BYTES_PER_TOKEN, output=output, estimated=True)
@@ -189,9 +193,27 @@ def _openai(fields: dict[str, Any]) -> Usage | None:
     return Usage(input=prompt - cached, cached_input=cached, output=output, reasoning=reasoning)
 
 
+def _responses(fields: dict[str, Any]) -> Usage | None:
+    """The Responses API counts as chat does, by other names."""
+    names = {
+        "input_tokens": "prompt_tokens",
+        "output_tokens": "completion_tokens",
+        "input_tokens_details": "prompt_tokens_details",
+        "output_tokens_details": "completion_tokens_details",
+    }
+    return _openai({names.get(name, name): value for name, value in fields.items()})
+
+
 def _inner(fields: dict[str, Any], name: str, key: str) -> object:
     inner = fields.get(name)
     return inner.get(key) if isinstance(inner, dict) else None
+
+
+_READERS: Final = {
+    Dialect.OPENAI: _openai,
+    Dialect.ANTHROPIC: _anthropic,
+    Dialect.RESPONSES: _responses,
+}
 
 
 def _count(value: object) -> int:

@@ -11,8 +11,10 @@ from typing import Final
 
 from cliproxy_api.chance import Chance
 from cliproxy_sidecar.core.body import BodyError, peek
-from cliproxy_sidecar.core.dialect import MODEL, MODELS, Dialect, Operation, operation_of
+from cliproxy_sidecar.core.dialect import COUNT_TOKENS, MODEL, MODELS, Dialect, Operation, operation_of
 from cliproxy_sidecar.core.errors import ErrorKind
+from cliproxy_sidecar.core.translate.fields import TranslationError
+from cliproxy_sidecar.core.translate.token_estimate import estimated_count
 from cliproxy_sidecar.proxy.downstream import BodyTooLarge, BodyTooSlow, CallerLeft, Downstream, Stage
 from cliproxy_sidecar.proxy.exchange import Exchange
 from cliproxy_sidecar.proxy.ledger import Ledger
@@ -30,6 +32,8 @@ from cliproxy_sidecar.runtime.tasks import Tasks
 log = logging.getLogger(__name__)
 
 _SANE_ID: Final = re.compile(rb"[A-Za-z0-9._:\-]{1,128}")
+ESTIMATED: Final = (b"x-cliproxy-estimated", b"input_tokens")
+"""Says that a figure is ours and rough."""
 _BUSY_RETRY_S: Final = 1.0
 _NO_SNAPSHOT_RETRY_S: Final = 2.0
 
@@ -138,6 +142,10 @@ class ProxyApp:
         ledger.model, ledger.stream = seen.model, seen.stream
         if plan.table.knows(seen.model):
             ledger.model_label = seen.model
+        table = plan.table
+        uncounted = operation is COUNT_TOKENS and table.groups(dialect, seen.model) is None
+        if uncounted and table.knows(seen.model):
+            return await self._estimate(body, downstream, ledger)
         downstream.watch(self._tasks)
         exchange = Exchange(
             plan=plan,
@@ -150,6 +158,19 @@ class ProxyApp:
             peek=seen,
         )
         return await exchange.run()
+
+    async def _estimate(self, body: bytes, downstream: Downstream, ledger: Ledger) -> None:
+        """Count tokens ourselves, roughly: nobody who serves the model can."""
+        try:
+            told = estimated_count(body)
+        except TranslationError as error:
+            malformed = Refusal(ErrorKind.MALFORMED, str(error), param=error.field)
+            return await self._refuse(downstream, ledger, Dialect.ANTHROPIC, malformed)
+        request_id = ledger.request_id.encode()
+        length = (b"content-length", str(len(told)).encode())
+        ids = [(b"x-request-id", request_id), (b"request-id", request_id)]
+        await downstream.begin(200, [JSON_TYPE, length, ESTIMATED, *ids])
+        return await downstream.end(told)
 
     def _objection(self, operation: Operation | None, scope: Scope) -> Refusal | None:
         """Return what is wrong with a request before its body is read."""

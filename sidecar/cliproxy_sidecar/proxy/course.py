@@ -15,11 +15,12 @@ from cliproxy_sidecar.core.permit import Blocked
 from cliproxy_sidecar.core.recording import record
 from cliproxy_sidecar.core.retry import Budget, Failover, GiveUp, GiveUpReason, RetrySame, decide
 from cliproxy_sidecar.core.scopes import scopes_of
-from cliproxy_sidecar.core.selection import Chosen, NoTarget, SkipReason, Wanted
+from cliproxy_sidecar.core.selection import Chosen, Lack, NoTarget, SkipReason, Wanted
 from cliproxy_sidecar.core.target import Target, TargetId
 from cliproxy_sidecar.proxy import unavailable
 from cliproxy_sidecar.proxy.attempt import Answer, Failed
 from cliproxy_sidecar.proxy.plan import Plan
+from cliproxy_sidecar.proxy.refusal import Refusal
 from cliproxy_sidecar.proxy.steps import Choose, PassOn, Refuse, Step, Try, Wait
 from cliproxy_sidecar.runtime.machines import Machines
 
@@ -44,6 +45,10 @@ class Course:
         self._failures: dict[TargetId, Outcome] = {}
         self._tries: dict[str, int] = {}
         self._fault: PassOn | None = None
+        self._objection: Refusal | None = None
+        """Why the request cannot be put into the format of some who could serve it."""
+        self._unfit: frozenset[TargetId] = frozenset()
+        """Who they are."""
         self._deadline: float | None = None
         self._wait_until: float | None = None
         self._insisted = False
@@ -74,6 +79,8 @@ class Course:
         """Do what the policy says when nobody can take the request as things stand."""
         if self._fault is not None:
             return self._fault
+        if self._objection is not None and lack.reason is Lack.EXHAUSTED and not self._failures:
+            return Refuse(self._objection)
         target = lack.least_bad
         if target is not None:
             rules = target.provider.cooldown
@@ -87,9 +94,25 @@ class Course:
         skipped = [
             replace(skip, blocked=self._blocked(skip.target, now)) if skip.why is SkipReason.TRIED else skip
             for skip in lack.skipped
+            if skip.target.id not in self._unfit
         ]
         lack = replace(lack, skipped=tuple(skipped))
         return Refuse(unavailable.no_target(self._wanted.model, lack, self._failures, now))
+
+    def untranslatable(self, target: Target, refusal: Refusal) -> Step:
+        """Go on without the targets for which the request has no equal; nothing was sent to this one."""
+        self.attempts -= 1
+        self._tries[target.provider_id] -= 1
+        self._objection = self._objection or refusal
+        groups = self._plan.table.groups(self._wanted.dialect, self._wanted.model) or ()
+        self._unfit |= {
+            mate.id
+            for group in groups
+            for mate in group.targets
+            if mate.provider.type is target.provider.type
+        }
+        self._wanted = replace(self._wanted, exclude=self._wanted.exclude | self._unfit)
+        return Choose()
 
     def after(self, target: Target, failed: Failed, now: float) -> Step:
         """Decide what follows a failed attempt."""

@@ -12,7 +12,7 @@ from typing import Final, assert_never
 
 from cliproxy_api.chance import Chance
 from cliproxy_sidecar.core.body import Peek, RepeatedKeysError, with_model
-from cliproxy_sidecar.core.dialect import COUNT_TOKENS, Operation, with_query
+from cliproxy_sidecar.core.dialect import COUNT_TOKENS, Operation, dialect_wanted, with_query
 from cliproxy_sidecar.core.errors import ErrorKind
 from cliproxy_sidecar.core.facts import facts_of
 from cliproxy_sidecar.core.headers import Header, request_headers
@@ -20,6 +20,9 @@ from cliproxy_sidecar.core.outcome import CANCELLED, Outcome
 from cliproxy_sidecar.core.permit import Permit
 from cliproxy_sidecar.core.selection import Wanted
 from cliproxy_sidecar.core.target import Target
+from cliproxy_sidecar.core.translate.draft import Destination
+from cliproxy_sidecar.core.translate.fields import TranslationError
+from cliproxy_sidecar.core.translate.translation import Pair, Translation, pair_for, untouched
 from cliproxy_sidecar.core.usage import Usage
 from cliproxy_sidecar.proxy.attempt import Answer, Attempt
 from cliproxy_sidecar.proxy.course import Course
@@ -29,8 +32,15 @@ from cliproxy_sidecar.proxy.plan import Plan
 from cliproxy_sidecar.proxy.refusal import Refusal, send_refusal
 from cliproxy_sidecar.proxy.relay import Relay, downstream_headers
 from cliproxy_sidecar.proxy.steps import Choose, Commit, PassOn, Refuse, Step, Try, Wait
+from cliproxy_sidecar.proxy.translated import (
+    TranslatingRelay,
+    objection,
+    open_translated,
+    told_headers,
+    translated_headers,
+)
 from cliproxy_sidecar.proxy.upstream import UpstreamRequest
-from cliproxy_sidecar.runtime.clock import now_s
+from cliproxy_sidecar.runtime.clock import now_s, unix_now_s
 from cliproxy_sidecar.runtime.machines import Machines
 
 _MIN_WAIT_S: Final = 0.01
@@ -59,7 +69,7 @@ class Exchange:
         self._ledger = ledger
         self._body = body
         self._model = peek.model
-        wanted = Wanted(peek.model, operation.dialect)
+        wanted = Wanted(peek.model, dialect_wanted(operation))
         if not plan.preferences.plain:
             headers = downstream.scope["headers"]
             facts = facts_of(body, headers, plan.preferences.needs, stream=peek.stream)
@@ -68,6 +78,8 @@ class Exchange:
         ledger.trail, ledger.preferences = self._course.trail, plan.preferences
         self._current: tuple[Attempt, Permit, float] | None = None
         """The attempt under way: its permit is not settled, its connection not let go."""
+        self._translation: Translation | None = None
+        """Of the attempt under way, if its provider speaks another format than the caller."""
 
     async def run(self) -> None:
         """Lead the request to its end.
@@ -109,17 +121,28 @@ class Exchange:
             await asyncio.sleep(step.after_s)
         target, now = step.target, now_s()
         permit = step.permit or self._machines.force(target, now)
-        attempt = Attempt(target, self._operation, budget_s=self._course.begin(target, now))
+        pair = pair_for(self._operation, target.provider.type)
+        operation = self._operation if pair is None else pair.upstream
+        attempt = Attempt(target, operation, budget_s=self._course.begin(target, now))
         self._current = (attempt, permit, now)
         if not self._plan.preferences.plain:
             self._plan.preferences.strategy.began(target, now)
         self._ledger.attempts = self._course.attempts
         self._ledger.provider = target.provider.name
         try:
-            request = self._request(target)
+            request = self._request(target, pair)
         except RepeatedKeysError as error:
             return Refuse(Refusal(ErrorKind.MALFORMED, str(error)))
-        result = await attempt.open(self._plan.lines[target.provider_id].upstream, request)
+        except TranslationError as error:
+            self._settle(CANCELLED)
+            step_on = self._course.untranslatable(target, objection(error, target.provider.type))
+            self._ledger.attempts = self._course.attempts
+            return step_on
+        upstream = self._plan.lines[target.provider_id].upstream
+        if self._translation is None:
+            result = await attempt.open(upstream, request)
+        else:
+            result = await open_translated(attempt, upstream, request, self._translation)
         if attempt.response is not None:
             self._machines.heard(target, attempt.response.headers)
         if isinstance(result, Answer):
@@ -128,24 +151,25 @@ class Exchange:
         self._settle(result.outcome)
         return self._course.after(target, result, now_s())
 
-    def _request(self, target: Target) -> UpstreamRequest:
-        route, scope = self._plan.route(target, self._operation), self._downstream.scope
-        return UpstreamRequest(
-            self._operation.method,
-            with_query(route.url, scope["query_string"]),
-            request_headers(scope["headers"], route.fixed),
-            with_model(self._body, self._model, target.model.upstream_name),
-        )
+    def _request(self, target: Target, pair: Pair | None) -> UpstreamRequest:
+        scope, model = self._downstream.scope, target.model.upstream_name
+        if pair is None:
+            self._translation = None
+            route = self._plan.route(target, self._operation)
+            url, headers = with_query(route.url, scope["query_string"]), scope["headers"]
+            body = with_model(untouched(self._operation, self._body), self._model, model)
+        else:
+            destination = Destination(target.provider.type, model)
+            self._translation = Translation(
+                pair, self._operation.dialect, self._body, destination, created_s=int(unix_now_s())
+            )
+            route = self._plan.route(target, pair.upstream)
+            url, headers, body = route.url, translated_headers(scope["headers"]), self._translation.body
+        return UpstreamRequest(self._operation.method, url, request_headers(headers, route.fixed), body)
 
     # ------------------------------------------------------------------ ending
     async def _commit(self, step: Commit) -> None:
-        relay = Relay(
-            step.attempt,
-            self._downstream,
-            self._operation,
-            request_id=self._ledger.request_id,
-            on_content=self._ledger.first_content,
-        )
+        relay = self._relay(step.attempt)
         if self._current is not None and not step.answer.complete:
             self._machines.answered(self._current[1])
         try:
@@ -155,6 +179,21 @@ class Exchange:
             usage = relay.meter.result(request_bytes=len(self._body)) if billed else _NOTHING
             outcome = relay.outcome or CANCELLED
             self._settle(outcome if outcome.code is None else self._plan.cleaned(outcome), usage)
+
+    def _relay(self, attempt: Attempt) -> Relay:
+        request_id, on_content = self._ledger.request_id, self._ledger.first_content
+        if self._translation is None:
+            return Relay(
+                attempt, self._downstream, self._operation, request_id=request_id, on_content=on_content
+            )
+        return TranslatingRelay(
+            attempt,
+            self._downstream,
+            self._operation,
+            self._translation,
+            request_id=request_id,
+            on_content=on_content,
+        )
 
     async def _pass_on(self, step: PassOn) -> None:
         answer = step.answer
@@ -177,10 +216,13 @@ class Exchange:
         )
 
     def _own_headers(self, target: Target) -> list[Header]:
+        request_id, translation = self._ledger.request_id, self._translation
+        dialect = self._operation.dialect
         return [
             *self._plan.route(target, self._operation).named,
             (b"x-cliproxy-attempts", str(self._ledger.attempts).encode()),
-            (b"x-request-id", self._ledger.request_id.encode()),
+            (b"x-request-id", request_id.encode()),
+            *(told_headers(translation, dialect, request_id) if translation is not None else ()),
         ]
 
     def _settle(self, outcome: Outcome, usage: Usage = _NOTHING) -> None:

@@ -16,19 +16,18 @@ _EPOCH: Final = "1970-01-01T00:00:00Z"
 
 
 def list_body(models: tuple[PublicModel, ...], dialect: Dialect) -> bytes:
-    """Return the list of models that callers of this dialect can use."""
-    usable = [model for model in models if dialect in model.dialects]
-    data = [_entry(model, dialect) for model in usable]
+    """Return the list of models in the shape of this dialect."""
+    data = [_entry(model, dialect) for model in models]
     if dialect is Dialect.OPENAI:
         return msgspec.json.encode({"object": "list", "data": data})
-    ends = {"first_id": usable[0].name if usable else None, "last_id": usable[-1].name if usable else None}
+    ends = {"first_id": models[0].name if models else None, "last_id": models[-1].name if models else None}
     return msgspec.json.encode({"data": data, "has_more": False, **ends})
 
 
 def model_body(models: tuple[PublicModel, ...], dialect: Dialect, name: str) -> bytes | None:
-    """Return one model; None if callers of this dialect cannot use it."""
+    """Return one model; None if it is not served."""
     for model in models:
-        if model.name == name and dialect in model.dialects:
+        if model.name == name:
             return msgspec.json.encode(_entry(model, dialect))
     return None
 

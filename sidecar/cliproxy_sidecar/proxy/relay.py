@@ -22,7 +22,9 @@ from cliproxy_sidecar.proxy.downstream import Downstream
 from cliproxy_sidecar.proxy.upstream import RawHeaders, UpstreamFailed, UpstreamResponse
 
 _NO_END: Final = TransportError("reset", "the stream has no end")
-_END: Final = re.compile(rb'\[DONE\]|message_stop|(?:finish|stop)_reason"\s*:\s*"')
+_END: Final = re.compile(
+    rb'\[DONE\]|message_stop|(?:finish|stop)_reason"\s*:\s*"|response\.(?:completed|incomplete|failed)'
+)
 """One of these stands in every stream that is complete; not all servers send the first."""
 _REQUEST_ID: Final = b"x-request-id"
 UPSTREAM_REQUEST_ID: Final = b"x-cliproxy-upstream-request-id"

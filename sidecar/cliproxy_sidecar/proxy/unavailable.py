@@ -31,8 +31,8 @@ def no_target(model: str, lack: NoTarget, failures: Mapping[TargetId, Outcome], 
         case Lack.OTHER_FORMAT:
             return Refusal(
                 ErrorKind.WRONG_FORMAT,
-                f"The model {model!r} is served here only in the other format"
-                " (OpenAI: /v1/chat/completions, Anthropic: /v1/messages).",
+                f"No provider of model {model!r} has this operation; /v1/chat/completions, /v1/messages and"
+                " /v1/responses are served for every model.",
                 param="model",
             )
         case Lack.ALL_COOLING | Lack.ALL_UNHEALTHY | Lack.EXHAUSTED:

@@ -33,11 +33,18 @@ def error_event(dialect: Dialect, event: Object) -> Object:
     """Return the data of an error event in the caller's format."""
     found = read_error(msgspec.json.encode(event), {})
     status = found.status or status_of_words(found.words)
-    return _form(dialect)(status, found.message or _NO_MESSAGE, CONTEXT_LENGTH in found.words)
+    told = _form(dialect)(status, found.message or _NO_MESSAGE, CONTEXT_LENGTH in found.words)
+    return _flat(told) if dialect is Dialect.RESPONSES else told
 
 
 def _form(dialect: Dialect) -> Form:
     return _anthropic if dialect is Dialect.ANTHROPIC else _openai
+
+
+def _flat(error: Object) -> Object:
+    """Return an error as the Responses API's streams tell it."""
+    inner = error["error"]
+    return {"type": "error", **{name: inner[name] for name in ("code", "message", "param")}}
 
 
 def _anthropic(status: int, message: str, too_long: bool) -> Object:  # noqa: FBT001 -- a Form

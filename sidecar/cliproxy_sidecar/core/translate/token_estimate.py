@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from cliproxy_sidecar.core.errorbody import JSON_FAULTS
 from cliproxy_sidecar.core.translate.fields import Object, TranslationError, inner, mapping, objects
 
 _BYTES_PER_TOKEN: Final = 4
@@ -31,6 +32,20 @@ def estimate_tokens(request: object) -> int:
     messages = objects(whole.get("messages"), "messages")
     found = sum(_TOKENS_PER_MESSAGE + _content(message.get("content")) for _, message in messages)
     return found + _content(whole.get("system")) + _size(whole.get("tools"))
+
+
+def estimated_count(body: bytes) -> bytes:
+    """Return the answer to a count_tokens request.
+
+    Raises:
+        TranslationError: it is no request.
+
+    """
+    try:
+        request = msgspec.json.decode(body)
+    except JSON_FAULTS as error:
+        raise TranslationError("body", "is not valid JSON") from error
+    return msgspec.json.encode({"input_tokens": estimate_tokens(request)})
 
 
 def _content(content: object) -> int:

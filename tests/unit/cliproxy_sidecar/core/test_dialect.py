@@ -12,8 +12,10 @@ from cliproxy_sidecar.core.dialect import (
     MESSAGES,
     MODEL,
     MODELS,
+    RESPONSES,
     Dialect,
     Operation,
+    dialect_wanted,
     operation_of,
     probe_url,
     serves,
@@ -52,7 +54,8 @@ def provider(
         ("/v1/models/org/name", MODEL),
         ("/v1/models/", None),
         ("/v1/chat/completions/", None),
-        ("/v1/responses", None),
+        ("/v1/responses", RESPONSES),
+        ("/v1/responses/resp_1", None),
         ("/", None),
         ("", None),
     ],
@@ -61,10 +64,25 @@ def test_paths(path: str, operation: Operation | None) -> None:
     assert operation_of(path) is operation
 
 
-def test_a_type_serves_its_own_format() -> None:
+def test_a_type_serves_its_own_formats() -> None:
     for provider_type in ProviderType:
-        own = Dialect.ANTHROPIC if provider_type is ProviderType.ANTHROPIC else Dialect.OPENAI
-        assert [dialect for dialect in Dialect if serves(provider_type, dialect)] == [own]
+        own = [Dialect.ANTHROPIC] if provider_type is ProviderType.ANTHROPIC else [Dialect.OPENAI]
+        own += [Dialect.RESPONSES] if provider_type is ProviderType.OPENAI else []
+        assert [dialect for dialect in Dialect if serves(provider_type, dialect)] == own
+
+
+@pytest.mark.parametrize(
+    ("operation", "wanted"),
+    [
+        (CHAT, None),
+        (MESSAGES, None),
+        (RESPONSES, None),
+        (EMBEDDINGS, Dialect.OPENAI),
+        (COUNT_TOKENS, Dialect.ANTHROPIC),
+    ],
+)
+def test_conversations_can_be_held_in_any_format(operation: Operation, wanted: Dialect | None) -> None:
+    assert dialect_wanted(operation) is wanted
 
 
 @pytest.mark.parametrize(

@@ -71,7 +71,8 @@ def test_an_error_inside_a_stream_is_read_as_one(dialect: Dialect) -> None:
     raw = error_event(dialect, ErrorKind.UPSTREAM_FAILED, "line\nbreak", request_id="r")
     [event] = SSEParser().feed(raw)
     assert content_kind(dialect, event) is ContentKind.ERROR
-    assert json.loads(event.data)["error"]["message"] == "line\nbreak"
+    told = json.loads(event.data)
+    assert told.get("error", told)["message"] == "line\nbreak"
 
 
 def test_a_refusal_names_what_cools_and_why() -> None:

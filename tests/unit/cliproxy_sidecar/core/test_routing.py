@@ -116,6 +116,12 @@ def test_a_new_snapshot_goes_on_with_the_turns() -> None:
     assert turns(again, 3) == [1, 2, 0]
 
 
+def test_any_format_is_served_by_all_in_one_order_of_turns() -> None:
+    routes = table(provider("a"), provider("b", type=ProviderType.ANTHROPIC), provider("c", priority=9))
+    groups = routes.groups(None, "m") or ()
+    assert [[target.provider.name for target in group.targets] for group in groups] == [["a", "b"], ["c"]]
+
+
 # ---------------------------------------------------------------------------- models
 def test_the_list_of_models() -> None:
     routes = table(
@@ -123,8 +129,8 @@ def test_the_list_of_models() -> None:
         provider("b", type=ProviderType.ANTHROPIC),
     )
     assert routes.models == (
-        PublicModel(name="m", owner="b", dialects=(OPENAI, ANTHROPIC), context_window_tokens=None),
-        PublicModel(name="only-a", owner="a", dialects=(OPENAI,), context_window_tokens=None),
+        PublicModel(name="m", owner="b", context_window_tokens=None),
+        PublicModel(name="only-a", owner="a", context_window_tokens=None),
     )
 
 

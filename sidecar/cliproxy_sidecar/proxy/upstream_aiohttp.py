@@ -9,6 +9,7 @@ connections, so `maxIdleConnectionsPerHost` is not kept here; nor does it speak 
 from collections.abc import Iterable
 from types import SimpleNamespace
 from typing import Final
+from urllib.request import getproxies_environment
 
 import aiohttp
 from aiohttp import http_exceptions
@@ -144,7 +145,8 @@ def _session(connector: aiohttp.TCPConnector, traces: list[aiohttp.TraceConfig])
         auto_decompress=False,
         skip_auto_headers=_AUTO_HEADERS,
         trace_configs=traces,
-        trust_env=True,
+        # Looking for a proxy doubles aiohttp's CPU per request, so it looks only where there is one to find.
+        trust_env=bool(getproxies_environment()),
         max_line_size=MAX_HEADER_LINE_BYTES,
         max_field_size=MAX_HEADER_LINE_BYTES,
         max_headers=MAX_HEADERS,

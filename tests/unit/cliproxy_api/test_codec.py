@@ -28,8 +28,18 @@ def test_a_push_is_sealed_by_its_content() -> None:
     body = codec.encode(SnapshotPush(position=Position(1, 2), snapshot=snapshot, secrets={}))
 
     assert codec.decode_snapshot_push(body).snapshot == snapshot
+    assert codec.seal(Snapshot(namespace="shed")).digest != snapshot.digest
     with pytest.raises(codec.DecodeError, match="digest"):
-        codec.decode_snapshot_push(body.replace(b'"shop"', b'"shed"'))
+        codec.decode_snapshot_push(body.replace(snapshot.digest.encode(), b""))
+
+
+def test_a_newer_operators_additive_field_is_passed_over() -> None:
+    snapshot = codec.seal(Snapshot(namespace="shop"))
+    body = codec.encode(SnapshotPush(position=Position(1, 2), snapshot=snapshot, secrets={}))
+    newer = body.replace(b'"namespace":"shop"', b'"namespace":"shop","zones":["a"]')
+
+    assert newer != body
+    assert codec.decode_snapshot_push(newer).snapshot == snapshot
 
 
 def test_an_unknown_schema_version_is_refused() -> None:

@@ -96,6 +96,30 @@ def test_chat_chunks_joined_are_the_whole_answer(  # noqa: PLR0917 -- drawn valu
     out = stream_of("messages", {}, cut(stream, cuts))
     assert out == stream_of("messages", {}, [stream])
     assert joined_message(frames(out)) == expected
+    assert_the_response_is_the_same("responses-chat", cut(stream, cuts), whole)
+
+
+def assert_the_response_is_the_same(caller: str, pieces: list[bytes], whole: dict[str, Any]) -> None:
+    """The last event of a response's stream holds what the whole answer would be, its pieces add up to it."""
+    request = {"stream": True, "tools": [{"type": "custom", "name": "f"}]}
+    events = [frame for frame in frames(stream_of(caller, request, pieces)) if isinstance(frame, dict)]
+    assert [event["sequence_number"] for event in events] == list(range(len(events)))
+    found = events[-1]["response"]
+    expected = json.loads(translation(caller, request).answer(json.dumps(whole).encode()))
+    done = [event["item"] for event in events if event["type"] == "response.output_item.done"]
+    assert done == found["output"]
+    for place, item in enumerate(done):
+        deltas = [
+            event["delta"] for event in events if event.get("output_index") == place and "delta" in event
+        ]
+        said = item.get("arguments", item.get("input"))
+        parts = item.get("content") or item.get("summary") or [{"text": ""}]
+        assert "".join(deltas) == (parts[0]["text"] if said is None else said)
+    for one in (found, expected):
+        for item in one["output"]:
+            if "arguments" in item:
+                item["arguments"] = json.loads(item["arguments"])
+    assert found == expected
 
 
 BLOCK = st.one_of(
@@ -178,6 +202,7 @@ def test_anthropic_events_joined_are_the_whole_answer(
         expected["usage"],
         expected["id"],
     )
+    assert_the_response_is_the_same("responses", cut(stream, cuts), whole)
 
 
 USER_PARTS = st.lists(

@@ -1,14 +1,14 @@
 """Translations as tests begin them, and streams taken apart.
 
-A `caller` is the operation that is asked for, with the kind of provider if there are several: `chat`,
-`messages`, ...
+A `caller` is the operation that is asked for, with the provider's format where there are several: `chat`,
+`messages`, `responses` (at Anthropic), `responses-chat`.
 """
 
 import json
 from typing import Any
 
 from cliproxy_api.vocabulary import ProviderType
-from cliproxy_sidecar.core.dialect import CHAT, MESSAGES, Operation
+from cliproxy_sidecar.core.dialect import CHAT, MESSAGES, RESPONSES, Operation
 from cliproxy_sidecar.core.sse import Event, SSEParser
 from cliproxy_sidecar.core.translate.draft import Destination
 from cliproxy_sidecar.core.translate.fields import TranslationError
@@ -18,10 +18,14 @@ CREATED_S = 1_700_000_000
 CALLERS: dict[str, tuple[Operation, ProviderType, str]] = {
     "chat": (CHAT, ProviderType.ANTHROPIC, "claude-sonnet-4-5"),
     "messages": (MESSAGES, ProviderType.OPENAI, "gpt-4o"),
+    "responses": (RESPONSES, ProviderType.ANTHROPIC, "claude-sonnet-4-5"),
+    "responses-chat": (RESPONSES, ProviderType.OPENAI_COMPATIBLE, "qwen3-32b"),
 }
 MINIMAL: dict[str, dict[str, Any]] = {
     "chat": {"messages": [{"role": "user", "content": "Hi"}]},
     "messages": {"max_tokens": 100, "messages": [{"role": "user", "content": "Hi"}]},
+    "responses": {"input": "Hi"},
+    "responses-chat": {"input": "Hi"},
 }
 
 

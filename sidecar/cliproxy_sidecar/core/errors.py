@@ -78,15 +78,21 @@ def error_body(
     if dialect is Dialect.ANTHROPIC:
         error = {"type": words.anthropic_type, "message": message}
         return msgspec.json.encode({"type": "error", "error": error, "request_id": request_id or None})
+    return msgspec.json.encode(_openai_error(kind, message, param))
+
+
+def _openai_error(kind: ErrorKind, message: str, param: str | None) -> dict[str, dict[str, str | None]]:
+    words = kind.value
     fields = {"message": message, "type": words.openai_type, "param": param, "code": words.openai_code}
-    return msgspec.json.encode({"error": fields})
+    return {"error": fields}
 
 
 def error_event(dialect: Dialect, kind: ErrorKind, message: str, *, request_id: str = "") -> bytes:
     """Return the refusal as an event, for a stream that has begun."""
     if dialect is Dialect.RESPONSES:
-        fields = {"type": "error", "code": kind.value.openai_code, "message": message, "param": None}
-        body = msgspec.json.encode(fields)
+        # Flat by the reference, nested as SDKs look for it.
+        flat = {"type": "error", "code": kind.value.openai_code, "message": message, "param": None}
+        body = msgspec.json.encode({**flat, **_openai_error(kind, message, None)})
     else:
         body = error_body(dialect, kind, message, request_id=request_id)
     name = b"" if dialect is Dialect.OPENAI else b"event: error\n"

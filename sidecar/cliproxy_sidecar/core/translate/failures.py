@@ -42,9 +42,9 @@ def _form(dialect: Dialect) -> Form:
 
 
 def _flat(error: Object) -> Object:
-    """Return an error as the Responses API's streams tell it."""
+    """Return an error as a response's stream tells it: flat by the reference, nested as SDKs look for it."""
     inner = error["error"]
-    return {"type": "error", **{name: inner[name] for name in ("code", "message", "param")}}
+    return {"type": "error", **{name: inner[name] for name in ("code", "message", "param")}, **error}
 
 
 def _anthropic(status: int, message: str, too_long: bool) -> Object:  # noqa: FBT001 -- a Form

@@ -107,8 +107,9 @@ def item_of(block: Object, field: str, *, key: str, customs: frozenset[str]) -> 
 def _reasoning(block: Object, key: str) -> Object:
     thought = block.get("thinking")
     summary = [{"type": "summary_text", "text": thought}] if isinstance(thought, str) and thought else []
+    thoughts = [] if is_ours_to_drop(block) else [block]
     item: Object = {"id": reasoning_id(key), "type": "reasoning", "summary": summary}
-    return item if is_ours_to_drop(block) else {**item, "encrypted_content": sealed([block])}
+    return {**item, "encrypted_content": sealed(thoughts)}
 
 
 def reasoning_id(key: str) -> str:

@@ -16,7 +16,7 @@ from cliproxy_sidecar.core.translate.fields import Object, TranslationError, kin
 from cliproxy_sidecar.core.translate.responses_tools import custom_arguments
 
 SEALED: Final = "cliproxy-thoughts-"
-"""Begins our `encrypted_content`."""
+"""Begins our `encrypted_content`, also where nothing is kept: by it what OpenAI did not write is known."""
 _MARK: Final = SEALED.encode()
 _ROLES: Final = ("user", "system", "developer", "assistant")
 _TEXTS: Final = ("input_text", "output_text", "text")
@@ -61,7 +61,9 @@ def _message(draft: Draft, item: Object, field: str) -> Object:
     role = text(item.get("role"), f"{field}.role")
     if role not in _ROLES:
         raise TranslationError(f"{field}.role", f"{role[:40]!r} has no equal")
-    return {"role": role, "content": _content(draft, item.get("content"), f"{field}.content")}
+    content = _content(draft, item.get("content"), f"{field}.content")
+    # Chat servers other than OpenAI's know no developer; to all it is the system.
+    return {"role": "system" if role == "developer" else role, "content": content}
 
 
 def _content(draft: Draft, content: object, field: str) -> object:

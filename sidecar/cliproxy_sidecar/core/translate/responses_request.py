@@ -25,6 +25,13 @@ from cliproxy_sidecar.core.translate.responses_tools import choice_to_chat_form,
 from cliproxy_sidecar.core.translate.to_messages_request import request_to_messages
 
 _STORED: Final = "what OpenAI has stored cannot be read elsewhere: send the whole conversation as input"
+_NAMES: Final = (
+    ("response_format.json_schema", "text.format"),
+    ("response_format", "text.format"),
+    ("reasoning_effort", "reasoning.effort"),
+    ("messages", "input"),
+    ("max_tokens", "max_output_tokens"),
+)
 _INCLUDABLE: Final = "reasoning.encrypted_content"
 
 
@@ -59,8 +66,20 @@ def responses_to_messages(request: Object, destination: Destination) -> Draft:
 
     """
     chat = responses_to_chat(request, destination)
-    draft = request_to_messages(chat.body, destination)
-    return replace(draft, left_out=chat.left_out | draft.left_out)
+    try:
+        draft = request_to_messages(chat.body, destination)
+    except TranslationError as error:
+        raise TranslationError(_as_called_here(error.field), error.message) from error
+    left_out = {_as_called_here(name): None for name in draft.left_out}
+    return replace(draft, left_out=chat.left_out | left_out)
+
+
+def _as_called_here(field: str) -> str:
+    """Return the caller's name for a field of the chat request in between."""
+    for theirs, ours in _NAMES:
+        if field.startswith(theirs):
+            return ours + field.removeprefix(theirs)
+    return field
 
 
 def _without_thoughts(message: Object) -> Object:
@@ -104,8 +123,8 @@ def _reasoning(draft: Draft, value: Any) -> None:
     wanted = mapping(value, "reasoning")
     if wanted.get("effort") is not None:
         draft.body["reasoning_effort"] = text(wanted["effort"], "reasoning.effort")
-    for name in wanted.keys() - {"effort"}:
-        if wanted[name] is not None:
+    for name, item in wanted.items():
+        if name != "effort" and item is not None:
             draft.leave_out(f"reasoning.{name[:40]}")
 
 

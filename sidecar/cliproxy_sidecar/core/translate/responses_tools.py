@@ -68,10 +68,8 @@ def _custom(draft: Draft, tool: Object, field: str) -> Object:
         description = f"{description}\n\nThe input follows this grammar:\n{grammar}".strip()
     parameters = {"type": "object", "properties": {INPUT: {"type": "string"}}, "required": [INPUT]}
     name = text(tool.get("name"), f"{field}.name")
-    return {
-        "type": "function",
-        "function": {"name": name, "description": description, "parameters": parameters},
-    }
+    function: Object = {"name": name, "parameters": parameters}
+    return {"type": "function", "function": function | ({"description": description} if description else {})}
 
 
 def choice_to_chat_form(choice: object) -> object:

@@ -10,6 +10,11 @@ def test_openais_shape() -> None:
     assert error == ErrorBody(words=("rate_limit", "requests"), code="Rate_Limit", message="Slow")
 
 
+def test_a_failed_response() -> None:
+    body = b'{"type":"response.failed","response":{"error":{"code":"rate_limit_exceeded","message":"m"}}}'
+    assert read_error(body, {}).words == ("rate_limit_exceeded",)
+
+
 def test_anthropics_details_are_more_specific_than_its_type() -> None:
     body = (
         b'{"type":"error","error":{"type":"rate_limit_error","message":"m","details":{"error_code":"spend"}}}'

@@ -72,7 +72,8 @@ def test_an_error_inside_a_stream_is_read_as_one(dialect: Dialect) -> None:
     [event] = SSEParser().feed(raw)
     assert content_kind(dialect, event) is ContentKind.ERROR
     told = json.loads(event.data)
-    assert told.get("error", told)["message"] == "line\nbreak"
+    assert told["error"]["message"] == "line\nbreak"
+    assert told.get("message", "line\nbreak") == "line\nbreak"
 
 
 def test_a_refusal_names_what_cools_and_why() -> None:

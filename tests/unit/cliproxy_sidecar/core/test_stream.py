@@ -87,6 +87,28 @@ def test_anthropic_events(name: str, kind: ContentKind) -> None:
     assert content_kind(Dialect.ANTHROPIC, Event(None, data, b"")) is kind
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("response.created", PREAMBLE),
+        ("response.in_progress", PREAMBLE),
+        ("response.output_item.added", PREAMBLE),
+        ("response.output_text.delta", CONTENT),
+        ("response.reasoning_summary_text.delta", CONTENT),
+        ("response.output_item.done", CONTENT),
+        ("response.completed", DONE),
+        ("response.incomplete", DONE),
+        ("response.failed", ERROR),
+        ("error", ERROR),
+        ("response.brand_new", CONTENT),
+    ],
+)
+def test_events_of_responses(name: str, kind: ContentKind) -> None:
+    data = f'{{"type":"{name}"}}'.encode()
+    assert content_kind(Dialect.RESPONSES, Event(name, data, b"")) is kind
+    assert content_kind(Dialect.RESPONSES, Event(None, data, b"")) is kind
+
+
 @pytest.mark.parametrize("data", [b"garbage", b"{}", b'{"type":null}', b'{"type":3}', b"[]"])
 def test_anthropic_events_of_no_known_type_are_content(data: bytes) -> None:
     assert content_kind(Dialect.ANTHROPIC, Event(None, data, b"")) is CONTENT

@@ -100,6 +100,24 @@ def test_an_anthropic_stream_counts_up() -> None:
     assert of_stream(Dialect.ANTHROPIC, stream) == Usage(input=9, cached_input=2, output=15)
 
 
+RESPONSE = (
+    b'{"id":"r","output":[],"usage":{"input_tokens":20,"input_tokens_details":{"cached_tokens":8},'
+    b'"output_tokens":9,"output_tokens_details":{"reasoning_tokens":4},"total_tokens":29}}'
+)
+RESPONSE_USAGE = Usage(input=12, cached_input=8, output=5, reasoning=4)
+
+
+def test_a_response_tells_its_usage_whole_and_in_its_last_event() -> None:
+    assert of_body(Dialect.RESPONSES, RESPONSE) == RESPONSE_USAGE
+    stream = (
+        b'event: response.created\ndata: {"type":"response.created","response":{"usage":null}}\n\n'
+        b'event: response.output_text.delta\ndata: {"type":"response.output_text.delta","delta":"a"}\n\n'
+    )
+    assert of_stream(Dialect.RESPONSES, stream) == Usage(output=2, estimated=True)
+    last = b'event: response.completed\ndata: {"type":"response.completed","response":' + RESPONSE + b"}\n\n"
+    assert of_stream(Dialect.RESPONSES, stream + last) == RESPONSE_USAGE
+
+
 def test_a_cut_anthropic_stream_is_estimated_from_what_came() -> None:
     usage = of_stream(Dialect.ANTHROPIC, ANTHROPIC_START + ANTHROPIC_DELTA * 30)
     assert usage == Usage(input=9, cached_input=2, output=31, estimated=True)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cliproxy_sidecar.core.translate.fields import TranslationError
-from cliproxy_sidecar.core.translate.token_estimate import estimate_tokens
+from cliproxy_sidecar.core.translate.token_estimate import estimate_tokens, estimated_count
 
 
 def user(content: Any, **fields: Any) -> dict[str, Any]:
@@ -39,6 +39,12 @@ def test_images_cost_the_same_whatever_their_size() -> None:
 def test_what_is_no_request_is_named(request_: object) -> None:
     with pytest.raises(TranslationError):
         estimate_tokens(request_)
+
+
+def test_the_answer_to_a_count() -> None:
+    assert estimated_count(b'{"messages":[{"role":"user","content":"Hi"}]}') == b'{"input_tokens":5}'
+    with pytest.raises(TranslationError, match="JSON"):
+        estimated_count(b"{")
 
 
 def test_what_cannot_be_measured_is_named() -> None:

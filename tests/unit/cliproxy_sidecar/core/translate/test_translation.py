@@ -6,10 +6,18 @@ from typing import Any
 import pytest
 
 from cliproxy_api.vocabulary import ProviderType
-from cliproxy_sidecar.core.dialect import CHAT, COUNT_TOKENS, EMBEDDINGS, MESSAGES, Dialect, Operation
+from cliproxy_sidecar.core.dialect import (
+    CHAT,
+    COUNT_TOKENS,
+    EMBEDDINGS,
+    MESSAGES,
+    RESPONSES,
+    Dialect,
+    Operation,
+)
 from cliproxy_sidecar.core.translate.draft import Destination, Draft
 from cliproxy_sidecar.core.translate.fields import TranslationError
-from cliproxy_sidecar.core.translate.translation import Pair, Translation, pair_for
+from cliproxy_sidecar.core.translate.translation import Pair, Translation, pair_for, untouched
 from support.translating import encoded, events_of, frames, request_outcome, translation
 
 
@@ -42,6 +50,49 @@ def test_who_is_translated(
     assert (pair.upstream if pair is not None else None) == upstream
 
 
+@pytest.mark.parametrize(
+    ("provider_type", "upstream"),
+    [
+        (ProviderType.OPENAI, None),
+        (ProviderType.AZURE_OPENAI, CHAT),
+        (ProviderType.OPENAI_COMPATIBLE, CHAT),
+        (ProviderType.ANTHROPIC, MESSAGES),
+    ],
+)
+def test_responses_go_to_openai_as_they_are(provider_type: ProviderType, upstream: Operation | None) -> None:
+    pair = pair_for(RESPONSES, provider_type)
+    assert (pair.upstream if pair is not None else None) == upstream
+
+
+def test_a_provider_of_the_callers_format_gets_the_callers_bytes() -> None:
+    foreign = b'{"cliproxy-unsigned": "cliproxy-thoughts-" }'
+    assert untouched(CHAT, foreign) is foreign
+    body = b'{"messages":[ ],"input":[ ]}'
+    for operation in (CHAT, MESSAGES, RESPONSES):
+        assert untouched(operation, body) is body
+
+
+def test_reasoning_of_others_does_not_reach_openai() -> None:
+    answered = json.loads(translation("responses-chat", {}).answer(json.dumps(REASONED).encode()))
+    own = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAA"}
+    items = [{"role": "user", "content": "Hi"}, *answered["output"], own]
+    kept = json.loads(untouched(RESPONSES, json.dumps({"model": "m", "input": items}).encode()))
+    assert [item.get("type") for item in kept["input"]] == [None, "message", "reasoning"]
+    assert kept["input"][-1] == own
+
+
+@pytest.mark.parametrize(
+    "body", [b'"cliproxy-thoughts-', b'["cliproxy-thoughts-"]', b'{"input":"cliproxy-thoughts-"}']
+)
+def test_what_only_looks_like_reasoning_of_others_passes(body: bytes) -> None:
+    assert untouched(RESPONSES, body) is body
+
+
+REASONED = {
+    "id": "c",
+    "model": "m",
+    "choices": [{"message": {"reasoning": "2 + 2", "content": "4"}, "finish_reason": "stop"}],
+}
 IMAGE = {"type": "image_url", "image_url": {"url": "data:image/tiff;base64,eA=="}}
 AUDIO = {"type": "file", "file": {"file_data": "data:audio/wav;base64,eA=="}}
 FILE = {"type": "file", "file": {"file_id": "file-1"}}

@@ -52,9 +52,9 @@ async def test_a_deposed_leader_is_refused_at_every_door(scripted_openai: Script
 async def test_a_broken_push_changes_nothing_and_is_told(scripted_openai: ScriptedProvider) -> None:
     good = build.push(build.built(scripted_openai))
     document = json.loads(codec.encode(at(good, 1, 2)))
-    tampered = {**document, "snapshot": {**document["snapshot"], "namespace": "other"}}
+    unsealed = {**document, "snapshot": {**document["snapshot"], "digest": ""}}
     future = {**document, "snapshot": {**document["snapshot"], "schema_version": 99}}
-    broken = (b"", b"{", b"[]", json.dumps(tampered).encode(), json.dumps(future).encode())
+    broken = (b"", b"{", b"[]", json.dumps(unsealed).encode(), json.dumps(future).encode())
     lacking = json.dumps({**document, "secrets": {}}).encode()
     async with running_sidecar(good) as sidecar, sidecar.reports() as reports:
         for body in (*broken, lacking):

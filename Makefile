@@ -17,7 +17,7 @@ run: control-plane ## play the main job on a real kube-apiserver, then stay up (
 test: lint control-plane ## lint, types, contracts, then every test, the real API server's included
 	@$(PYTEST) -q --cov --cov-report=term:skip-covered --durations=10
 
-check: lint ## what to run before every commit: lint, types, contracts, the tests that need no server
+check: lint ## what to run before every commit: lint, types, contracts, unit, golden and fuzz tests
 	@$(PYTEST) -q tests/unit tests/property tests/golden tests/translate_golden tests/fuzz
 
 lint: venv

@@ -18,7 +18,7 @@ test: lint control-plane ## lint, types, contracts, then every test, the real AP
 	@$(PYTEST) -q --cov --cov-report=term:skip-covered --durations=10
 
 check: lint ## what to run before every commit: lint, types, contracts, unit, golden and fuzz tests
-	@$(PYTEST) -q tests/unit tests/property tests/golden tests/translate_golden tests/fuzz
+	@$(PYTEST) -q tests/unit tests/golden tests/translate_golden tests/fuzz
 
 lint: venv
 	@$(VENV)/ruff check .

@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from cliproxy_api.references import secret_references
 from cliproxy_api.report import Hello, Report
 from cliproxy_api.snapshot import SCHEMA_VERSION, Running, Snapshot, SnapshotPush
 from cliproxy_api.state import FleetState, StatePush
@@ -63,10 +64,9 @@ def decode_snapshot_push(data: bytes) -> SnapshotPush:
     # are part of it, and a refusal would stop every roll-out of a new version half-way.
     if not push.snapshot.digest:
         raise DecodeError("$.snapshot.digest: is missing")
-    for provider in push.snapshot.providers:
-        for credential in provider.credentials:
-            if credential.secret and credential.secret not in push.secrets:
-                raise DecodeError(f"$.secrets: lacks {credential.secret!r} of provider {provider.id!r}")
+    for reference, user in secret_references(push.snapshot).items():
+        if reference not in push.secrets:
+            raise DecodeError(f"$.secrets: lacks {reference!r} of {user}")
     return push
 
 

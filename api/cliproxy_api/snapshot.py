@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from cliproxy_api.reuse import Batching, Cache
 from cliproxy_api.vocabulary import (
     Affinity,
     CooldownScope,
@@ -210,6 +211,12 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     log_level: LogLevel = LogLevel.INFO
     max_attempts: int = 4
     """Attempts for one request over all providers."""
+    cache: Cache | None = None
+    """None: no answer is kept."""
+    coalescing: bool = False
+    """Identical requests in flight share one answer."""
+    batching: Batching | None = None
+    """None: embedding requests go out one by one."""
 
 
 class ObjectVersion(msgspec.Struct, frozen=True, kw_only=True, order=True):

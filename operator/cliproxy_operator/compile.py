@@ -1,7 +1,8 @@
 """Objects to snapshots: pure, total, isolated and independent of the order of its inputs.
 
 One object's fault becomes a diagnostic for that object and leaves all others alone. A provider's own part is
-in `compile_provider`, a policy's in `compile_policy`; what is wrong in one object `validate` says.
+in `compile_provider`, a policy's in `compile_policy`, a profile's in `compile_profile`; what is wrong in one
+object `validate` says.
 """
 
 from collections import defaultdict
@@ -10,14 +11,14 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from cliproxy_api.codec import seal
-from cliproxy_api.durations import parse_duration_s
 from cliproxy_api.resources.cooldownpolicy import CooldownPolicy
 from cliproxy_api.resources.llmprovider import LLMProvider
 from cliproxy_api.resources.parse import ParseFailure, Resource
 from cliproxy_api.resources.proxyprofile import ProxyProfile
-from cliproxy_api.snapshot import Limits, ObjectVersion, Profile, Provider, Snapshot
+from cliproxy_api.snapshot import ObjectVersion, Profile, Provider, Snapshot
 from cliproxy_api.vocabulary import NamespacesFrom
 from cliproxy_operator.compile_policy import Policies
+from cliproxy_operator.compile_profile import build_profile, profile_secrets
 from cliproxy_operator.compile_provider import build_provider, resolve_credentials
 from cliproxy_operator.inputs import Inputs, Kind, ObjectKey, key_of
 from cliproxy_operator.validate import Diagnostic, is_refused, validate
@@ -55,11 +56,14 @@ def compile_namespace(inputs: Inputs) -> Compiled:
 
 def needed_secrets(inputs: Inputs) -> frozenset[tuple[str, str]]:
     """Return (namespace, name) of every Secret that the result depends on."""
-    return frozenset(
+    keys = frozenset(
         (provider.metadata.namespace, credential.secret_ref.name)
         for provider in inputs.providers
         if isinstance(provider, LLMProvider) and _admits(provider, inputs)
         for credential in provider.spec.credentials
+    )
+    return keys.union(
+        *(profile_secrets(profile) for profile in inputs.profiles if isinstance(profile, ProxyProfile))
     )
 
 
@@ -79,7 +83,7 @@ class _Compilation:
         profiles = self._profiles()
         snapshots = {"": self._snapshot(Profile(), frozenset(), ready)}
         for name in inputs.profile_names & profiles.keys():
-            snapshots[name] = self._of_profile(profiles[name], ready)
+            snapshots[name] = self._of_profile(*profiles[name], ready)
         return Compiled(
             snapshots=snapshots,
             diagnostics=self._diagnostics,
@@ -133,19 +137,21 @@ class _Compilation:
         )
         return _Ready(provider, entry.metadata.labels, frozenset(sources))
 
-    def _profiles(self) -> Mapping[str, ProxyProfile]:
-        accepted: dict[str, ProxyProfile] = {}
+    def _profiles(self) -> Mapping[str, tuple[ProxyProfile, Profile]]:
+        accepted: dict[str, tuple[ProxyProfile, Profile]] = {}
         for profile in self._inputs.profiles:
             found = validate(profile, self._inputs.addresses)
-            self._note(Kind.PROXY_PROFILE, profile, found)
             if isinstance(profile, ProxyProfile) and not is_refused(found):
-                accepted[profile.metadata.name] = profile
+                built, missing = build_profile(profile, self._inputs.secrets)
+                found = (*found, *missing)
+                accepted[profile.metadata.name] = (profile, built)
+            self._note(Kind.PROXY_PROFILE, profile, found)
         return accepted
 
-    def _of_profile(self, profile: ProxyProfile, ready: Iterable[_Ready]) -> Snapshot:
+    def _of_profile(self, profile: ProxyProfile, built: Profile, ready: Iterable[_Ready]) -> Snapshot:
         selector = profile.spec.provider_selector
         chosen = [one for one in ready if selector.matches(dict(one.labels))]
-        return self._snapshot(_profile(profile), frozenset({_version(Kind.PROXY_PROFILE, profile)}), chosen)
+        return self._snapshot(built, frozenset({_version(Kind.PROXY_PROFILE, profile)}), chosen)
 
     def _snapshot(
         self, profile: Profile, sources: frozenset[ObjectVersion], ready: Iterable[_Ready]
@@ -181,23 +187,6 @@ def _admits(provider: LLMProvider, inputs: Inputs) -> bool:
             return allowed.selector is not None and allowed.selector.matches(dict(inputs.namespace_labels))
         case _:
             assert_never(allowed.from_)
-
-
-def _profile(profile: ProxyProfile) -> Profile:
-    spec = profile.spec
-    return Profile(
-        name=profile.metadata.name,
-        strategy=spec.load_balancing.strategy,
-        latency_window_s=parse_duration_s(spec.load_balancing.latency_window),
-        affinity=spec.load_balancing.affinity,
-        limits=Limits(
-            max_body_bytes=spec.limits.max_body_bytes,
-            max_concurrent_requests=spec.limits.max_concurrent_requests,
-            max_header_bytes=spec.limits.max_header_bytes,
-        ),
-        log_level=spec.logging.level,
-        max_attempts=spec.retry_budget.max_attempts,
-    )
 
 
 def _version(kind: Kind, entry: Resource) -> ObjectVersion:

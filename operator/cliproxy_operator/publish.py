@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from cliproxy_api.references import secret_references
 from cliproxy_api.snapshot import Position, Snapshot
 from cliproxy_api.state import FleetState
 from cliproxy_operator.clock import Clock
@@ -105,7 +106,7 @@ class Publisher:
             old = self._snapshots.get((namespace, profile))
             if old is not None and old.digest == snapshot.digest:
                 continue
-            named = {c.secret for provider in snapshot.providers for c in provider.credentials if c.secret}
+            named = secret_references(snapshot)
             own = {name: value for name, value in secrets.items() if name in named}
             self._snapshots[namespace, profile] = SnapshotDocument(snapshot, own, self._sequencer)
             changed.add(profile)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from cliproxy_api.references import secret_references
 from cliproxy_api.resources.llmprovider import LLMProvider
 from cliproxy_operator.clock import Clock
 from cliproxy_operator.collect import Collector, Group
@@ -121,13 +122,7 @@ class Reconciler:
         if result is None:
             return
         snapshots = result.compiled.snapshots
-        references = {
-            credential.secret
-            for snapshot in snapshots.values()
-            for provider in snapshot.providers
-            for credential in provider.credentials
-            if credential.secret
-        }
+        references = {name for snapshot in snapshots.values() for name in secret_references(snapshot)}
         changed = self._publisher.publish_snapshots(namespace, snapshots, self._vault.values(references))
         self._host.settle()
         self._collector.republished(namespace)

@@ -42,6 +42,14 @@ class Cache(msgspec.Struct, frozen=True, kw_only=True, rename=wire_name):
 
     enabled: Annotated[bool, Meta(description="Whether answers are kept and given again.")] = False
     size: Annotated[int, whole("Most answers that one sidecar keeps.", at_least=1, at_most=1_000_000)] = 1000
+    max_bytes: Annotated[
+        int,
+        whole(
+            "Most memory that kept answers take in one sidecar, in bytes.",
+            at_least=1024**2,
+            at_most=16 * 1024**3,
+        ),
+    ] = 32 * 1024 * 1024
     ttl: Annotated[str, timespan("How long an answer may be given again.", at_least="1s", at_most="720h")] = (
         "5m"
     )

@@ -4,7 +4,8 @@ import pytest
 
 from cliproxy_api import codec
 from cliproxy_api.report import Hello, ProviderTraffic, Report, Traffic
-from cliproxy_api.snapshot import Position, Running, Snapshot, SnapshotPush
+from cliproxy_api.reuse import Cache, Redis
+from cliproxy_api.snapshot import Position, Profile, Running, Snapshot, SnapshotPush
 
 FIGURES = ProviderTraffic(requests=3, errors=1, latency_sum_ms=120, latency_buckets={50: 2, -1: 1})
 
@@ -40,6 +41,17 @@ def test_a_newer_operators_additive_field_is_passed_over() -> None:
 
     assert newer != body
     assert codec.decode_snapshot_push(newer).snapshot == snapshot
+
+
+def test_a_push_without_the_redis_password_it_names_is_refused() -> None:
+    cache = Cache(redis=Redis(url="redis://redis", password="shop/redis/password", password_digest="d1"))
+    snapshot = codec.seal(Snapshot(namespace="shop", profile=Profile(name="gold", cache=cache)))
+    whole = SnapshotPush(position=Position(1, 2), snapshot=snapshot, secrets={"shop/redis/password": "s"})
+    lacking = SnapshotPush(position=Position(1, 2), snapshot=snapshot, secrets={})
+
+    assert codec.decode_snapshot_push(codec.encode(whole)).snapshot == snapshot
+    with pytest.raises(codec.DecodeError, match="shop/redis/password' of the cache's Redis"):
+        codec.decode_snapshot_push(codec.encode(lacking))
 
 
 def test_an_unknown_schema_version_is_refused() -> None:

@@ -298,3 +298,23 @@ def test_a_trailing_slash_and_a_missing_address_are_made_good() -> None:
     own = compile_namespace(inputs(llm(baseURL="https://gate/v1/"))).snapshots[""].providers[0]
     assert (public.base_url, own.base_url) == ("https://api.anthropic.com", "https://gate/v1")
     assert msgspec.json.encode(own)
+
+
+def test_a_profiles_redis_password_is_needed_only_while_the_cache_is_on() -> None:
+    redis = {"url": "redis://redis", "passwordSecretRef": {"name": "redis", "key": "password"}}
+    on = inputs(profile(cache={"enabled": True, "redis": redis}))
+    off = inputs(profile(cache={"enabled": False, "redis": redis}))
+    assert needed_secrets(on) == {("team", "redis")}
+    assert needed_secrets(off) == frozenset()
+
+
+def test_a_rotated_redis_password_is_a_new_snapshot() -> None:
+    redis = {"url": "redis://redis", "passwordSecretRef": {"name": "redis", "key": "password"}}
+    gold = profile(cache={"enabled": True, "redis": redis})
+
+    def digest(value: str) -> str:
+        secrets = {("team", "redis"): SecretView({"password": value})}
+        compiled = compile_namespace(inputs(gold, secrets=secrets, profile_names=frozenset({"gold"})))
+        return compiled.snapshots["gold"].digest
+
+    assert digest("d1") != digest("d2")

@@ -1,0 +1,90 @@
+"""One valid ProxyProfile to what its sidecars run: durations in seconds, secrets by reference.
+
+Whether it is valid `validate` says; which providers its sidecars use `compile`.
+"""
+
+from collections.abc import Mapping
+
+from cliproxy_api.conditions import Reason
+from cliproxy_api.durations import parse_duration_s
+from cliproxy_api.resources import proxyprofile_parts as parts
+from cliproxy_api.resources.common import SecretRef
+from cliproxy_api.resources.proxyprofile import ProxyProfile
+from cliproxy_api.reuse import Batching, Cache, Redis
+from cliproxy_api.snapshot import Limits, Profile
+from cliproxy_operator.inputs import SecretView
+from cliproxy_operator.validate import Diagnostic, warning
+
+Secrets = Mapping[tuple[str, str], SecretView | None]
+
+
+def profile_secrets(profile: ProxyProfile) -> frozenset[tuple[str, str]]:
+    """Return (namespace, name) of every Secret that the profile's sidecars need."""
+    ref = _password_ref(profile)
+    return frozenset({(profile.metadata.namespace, ref.name)}) if ref is not None else frozenset()
+
+
+def build_profile(profile: ProxyProfile, secrets: Secrets) -> tuple[Profile, tuple[Diagnostic, ...]]:
+    """Return a valid profile as its sidecars run it, and what it has to do without."""
+    spec = profile.spec
+    cache, missing = _cache(profile, secrets)
+    built = Profile(
+        name=profile.metadata.name,
+        strategy=spec.load_balancing.strategy,
+        latency_window_s=parse_duration_s(spec.load_balancing.latency_window),
+        affinity=spec.load_balancing.affinity,
+        limits=Limits(
+            max_body_bytes=spec.limits.max_body_bytes,
+            max_concurrent_requests=spec.limits.max_concurrent_requests,
+            max_header_bytes=spec.limits.max_header_bytes,
+        ),
+        log_level=spec.logging.level,
+        max_attempts=spec.retry_budget.max_attempts,
+        cache=cache,
+        coalescing=spec.coalescing.enabled,
+        batching=_batching(spec.batching),
+    )
+    return built, missing
+
+
+def _cache(profile: ProxyProfile, secrets: Secrets) -> tuple[Cache | None, tuple[Diagnostic, ...]]:
+    spec = profile.spec.cache
+    if not spec.enabled:
+        return None, ()
+    redis, missing = _redis(profile, secrets)
+    ttl_s = parse_duration_s(spec.ttl)
+    return Cache(size=spec.size, max_bytes=spec.max_bytes, ttl_s=ttl_s, redis=redis), missing
+
+
+def _redis(profile: ProxyProfile, secrets: Secrets) -> tuple[Redis | None, tuple[Diagnostic, ...]]:
+    """Return the second level; without its password there is none, as every command would be refused."""
+    spec = profile.spec.cache.redis
+    if spec is None:
+        return None, ()
+    ref = spec.password_secret_ref
+    if ref is None:
+        return Redis(url=spec.url), ()
+    namespace = profile.metadata.namespace
+    view = secrets.get((namespace, ref.name))
+    path, without = "spec.cache.redis.passwordSecretRef", "; until then sidecars keep answers for themselves"
+    if view is None:
+        text = (
+            f"Secret {ref.name!r} is not in namespace {namespace!r}; create it with key {ref.key!r}{without}"
+        )
+        return None, (warning(Reason.SECRET_NOT_FOUND, path, text),)
+    if ref.key not in view.digests:
+        text = f"Secret {ref.name!r} in namespace {namespace!r} has no value under key {ref.key!r}; add it"
+        return None, (warning(Reason.SECRET_KEY_NOT_FOUND, path, text + without),)
+    reference = f"{namespace}/{ref.name}/{ref.key}"
+    return Redis(url=spec.url, password=reference, password_digest=view.digests[ref.key]), ()
+
+
+def _password_ref(profile: ProxyProfile) -> SecretRef | None:
+    cache = profile.spec.cache
+    return cache.redis.password_secret_ref if cache.enabled and cache.redis is not None else None
+
+
+def _batching(spec: parts.Batching) -> Batching | None:
+    if not spec.enabled or spec.max_batch_size == 1:
+        return None
+    return Batching(max_inputs=spec.max_batch_size, timeout_s=parse_duration_s(spec.timeout))

@@ -46,6 +46,7 @@ class Reason(StrEnum):
     DUPLICATE_DEFAULT = "DuplicateDefault"
     ADDRESS_REFUSED = "AddressRefused"
     HEADER_REFUSED = "HeaderRefused"
+    UNPRICED = "Unpriced"
     DISABLED = "Disabled"
     SYNCED = "Synced"
     PENDING = "Pending"

@@ -17,4 +17,7 @@ def secret_references(snapshot: Snapshot) -> dict[str, str]:
     cache = snapshot.profile.cache
     if cache is not None and cache.redis is not None and cache.redis.password:
         found[cache.redis.password] = "the cache's Redis"
+    for consumer in snapshot.profile.consumers:
+        if consumer.secret:
+            found[consumer.secret] = f"consumer {consumer.name!r}"
     return found

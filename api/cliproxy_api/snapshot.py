@@ -15,8 +15,11 @@ from cliproxy_api.vocabulary import (
     HealthCheckMode,
     LastResort,
     LogLevel,
+    OnExceeded,
     OutcomeClass,
     ProviderType,
+    QuotaReset,
+    QuotaUnit,
     RecoveryProbe,
     Strategy,
     Trip,
@@ -114,6 +117,15 @@ class RateLimit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     max_concurrent: int | None = None
 
 
+class Quota(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How much of a provider the whole fleet may use in a period; periods begin at midnight UTC."""
+
+    limit: int
+    """In `unit`; for usd in nano-dollars. Above 0."""
+    unit: QuotaUnit
+    reset: QuotaReset = QuotaReset.MONTHLY
+
+
 class ConnectionPool(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Connections from one sidecar to one provider."""
 
@@ -189,6 +201,32 @@ class Provider(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     pool: ConnectionPool = ConnectionPool()
     cooldown: CooldownRules = CooldownRules()
     rate_limit: RateLimit | None = None
+    quota: Quota | None = None
+
+
+class Budget(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How much a consumer may spend in the whole fleet, in nano-dollars; None: no limit for the period."""
+
+    daily: int | None = None
+    weekly: int | None = None
+    """From Monday."""
+    monthly: int | None = None
+    on_exceeded: OnExceeded = OnExceeded.WARN
+
+
+class Consumer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A caller known by its API key."""
+
+    name: str
+    tier: str = "standard"
+    secret: str = ""
+    """Where the key stands in `SnapshotPush.secrets`; "": the Secret is missing, so nobody is this caller."""
+    secret_digest: str = ""
+    """Changes when the key does."""
+    rate_limit: RateLimit | None = None
+    budget: Budget | None = None
+    admin: bool = False
+    """Whether the caller may use the operations that change things, on a gateway."""
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -217,6 +255,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Identical requests in flight share one answer."""
     batching: Batching | None = None
     """None: embedding requests go out one by one."""
+    consumers: tuple[Consumer, ...] = ()
+    """Sorted by name. Empty: any caller may use the sidecar; else only those whose key is known."""
 
 
 class ObjectVersion(msgspec.Struct, frozen=True, kw_only=True, order=True):
@@ -256,7 +296,7 @@ class SnapshotPush(msgspec.Struct, frozen=True, kw_only=True):
     position: Position
     snapshot: Snapshot
     secrets: dict[str, str]
-    """Credential values by `Credential.secret`. Never logged."""
+    """Values by `Credential.secret` and `Consumer.secret`. Never logged."""
 
     def __repr__(self) -> str:
         """Name the push without its secrets."""

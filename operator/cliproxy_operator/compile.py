@@ -17,11 +17,12 @@ from cliproxy_api.resources.parse import ParseFailure, Resource
 from cliproxy_api.resources.proxyprofile import ProxyProfile
 from cliproxy_api.snapshot import ObjectVersion, Profile, Provider, Snapshot
 from cliproxy_api.vocabulary import NamespacesFrom
+from cliproxy_operator.compile_consumers import unpriced
 from cliproxy_operator.compile_policy import Policies
 from cliproxy_operator.compile_profile import build_profile, profile_secrets
-from cliproxy_operator.compile_provider import build_provider, resolve_credentials
+from cliproxy_operator.compile_provider import build_provider, resolve_credentials, unpriced_quota
 from cliproxy_operator.inputs import Inputs, Kind, ObjectKey, key_of
-from cliproxy_operator.validate import Diagnostic, is_refused, validate
+from cliproxy_operator.validate import MAX_DIAGNOSTICS, Diagnostic, is_refused, validate
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,15 @@ class _Ready:
     provider: Provider
     labels: Mapping[str, str]
     sources: frozenset[ObjectVersion]
+
+
+@dataclass(frozen=True, slots=True)
+class _Followed:
+    """A profile that is accepted, as its sidecars run it, and the providers that it selects."""
+
+    profile: ProxyProfile
+    built: Profile
+    chosen: tuple[_Ready, ...]
 
 
 def compile_namespace(inputs: Inputs) -> Compiled:
@@ -80,10 +90,10 @@ class _Compilation:
         ready.sort(key=lambda one: one.provider.id)
         for rule in inputs.alert_rules:
             self._note(Kind.ALERT_RULE, rule, validate(rule, inputs.addresses))
-        profiles = self._profiles()
+        profiles = self._profiles(ready)
         snapshots = {"": self._snapshot(Profile(), frozenset(), ready)}
         for name in inputs.profile_names & profiles.keys():
-            snapshots[name] = self._of_profile(*profiles[name], ready)
+            snapshots[name] = self._of_profile(profiles[name])
         return Compiled(
             snapshots=snapshots,
             diagnostics=self._diagnostics,
@@ -122,7 +132,7 @@ class _Compilation:
             return None
         credentials, missing = resolve_credentials(entry, self._inputs.secrets)
         in_force = policies[entry.metadata.namespace].in_force(entry)
-        found = (*found, *missing, *in_force.diagnostics)
+        found = (*found, *missing, *in_force.diagnostics, *unpriced_quota(entry))
         self._note(Kind.LLM_PROVIDER, entry, found)
         sources = {_version(Kind.LLM_PROVIDER, entry)}
         if in_force.policy is not None:
@@ -137,21 +147,22 @@ class _Compilation:
         )
         return _Ready(provider, entry.metadata.labels, frozenset(sources))
 
-    def _profiles(self) -> Mapping[str, tuple[ProxyProfile, Profile]]:
-        accepted: dict[str, tuple[ProxyProfile, Profile]] = {}
+    def _profiles(self, ready: Iterable[_Ready]) -> Mapping[str, _Followed]:
+        accepted: dict[str, _Followed] = {}
         for profile in self._inputs.profiles:
             found = validate(profile, self._inputs.addresses)
             if isinstance(profile, ProxyProfile) and not is_refused(found):
+                selector = profile.spec.provider_selector
+                chosen = tuple(one for one in ready if selector.matches(dict(one.labels)))
                 built, missing = build_profile(profile, self._inputs.secrets)
-                found = (*found, *missing)
-                accepted[profile.metadata.name] = (profile, built)
-            self._note(Kind.PROXY_PROFILE, profile, found)
+                found = (*found, *missing, *unpriced(built.consumers, (one.provider for one in chosen)))
+                accepted[profile.metadata.name] = _Followed(profile, built, chosen)
+            self._note(Kind.PROXY_PROFILE, profile, found[:MAX_DIAGNOSTICS])
         return accepted
 
-    def _of_profile(self, profile: ProxyProfile, built: Profile, ready: Iterable[_Ready]) -> Snapshot:
-        selector = profile.spec.provider_selector
-        chosen = [one for one in ready if selector.matches(dict(one.labels))]
-        return self._snapshot(built, frozenset({_version(Kind.PROXY_PROFILE, profile)}), chosen)
+    def _of_profile(self, followed: _Followed) -> Snapshot:
+        sources = frozenset({_version(Kind.PROXY_PROFILE, followed.profile)})
+        return self._snapshot(followed.built, sources, followed.chosen)
 
     def _snapshot(
         self, profile: Profile, sources: frozenset[ObjectVersion], ready: Iterable[_Ready]

@@ -12,6 +12,7 @@ from cliproxy_api.resources.common import SecretRef
 from cliproxy_api.resources.proxyprofile import ProxyProfile
 from cliproxy_api.reuse import Batching, Cache, Redis
 from cliproxy_api.snapshot import Limits, Profile
+from cliproxy_operator.compile_consumers import build_consumers, consumer_secrets
 from cliproxy_operator.inputs import SecretView
 from cliproxy_operator.validate import Diagnostic, warning
 
@@ -21,13 +22,15 @@ Secrets = Mapping[tuple[str, str], SecretView | None]
 def profile_secrets(profile: ProxyProfile) -> frozenset[tuple[str, str]]:
     """Return (namespace, name) of every Secret that the profile's sidecars need."""
     ref = _password_ref(profile)
-    return frozenset({(profile.metadata.namespace, ref.name)}) if ref is not None else frozenset()
+    password = {(profile.metadata.namespace, ref.name)} if ref is not None else frozenset()
+    return consumer_secrets(profile).union(password)
 
 
 def build_profile(profile: ProxyProfile, secrets: Secrets) -> tuple[Profile, tuple[Diagnostic, ...]]:
     """Return a valid profile as its sidecars run it, and what it has to do without."""
     spec = profile.spec
     cache, missing = _cache(profile, secrets)
+    consumers, keyless = build_consumers(profile, secrets)
     built = Profile(
         name=profile.metadata.name,
         strategy=spec.load_balancing.strategy,
@@ -43,8 +46,9 @@ def build_profile(profile: ProxyProfile, secrets: Secrets) -> tuple[Profile, tup
         cache=cache,
         coalescing=spec.coalescing.enabled,
         batching=_batching(spec.batching),
+        consumers=consumers,
     )
-    return built, missing
+    return built, (*missing, *keyless)
 
 
 def _cache(profile: ProxyProfile, secrets: Secrets) -> tuple[Cache | None, tuple[Diagnostic, ...]]:

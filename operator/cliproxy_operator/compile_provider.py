@@ -22,11 +22,12 @@ from cliproxy_api.snapshot import (
     Model,
     Pricing,
     Provider,
+    Quota,
     RateLimit,
     Retries,
     Timeouts,
 )
-from cliproxy_api.vocabulary import PriceUnit, ProviderType
+from cliproxy_api.vocabulary import PriceUnit, ProviderType, QuotaUnit
 from cliproxy_operator.inputs import SecretView
 from cliproxy_operator.validate import Diagnostic, error, warning
 
@@ -113,7 +114,20 @@ def build_provider(
         pool=_pool(spec.connection_pool),
         cooldown=rules,
         rate_limit=_rate_limit(spec.rate_limit),
+        quota=_quota(spec.quota),
     )
+
+
+def unpriced_quota(provider: LLMProvider) -> tuple[Diagnostic, ...]:
+    """Return a warning if a quota in dollars is kept over models whose price nobody has told."""
+    spec = provider.spec
+    if spec.quota is None or spec.quota.unit is not QuotaUnit.USD or spec.cost_per_1k_tokens is not None:
+        return ()
+    names = [model.name for model in spec.models if model.pricing is None]
+    if not names:
+        return ()
+    text = f"counts {', '.join(names[:3])} as free, for want of a price; set pricing or costPer1kTokens"
+    return (warning(Reason.UNPRICED, "spec.quota", text),)
 
 
 def _models(spec: LLMProviderSpec) -> tuple[Model, ...]:
@@ -159,6 +173,14 @@ def _rate_limit(spec: traffic.RateLimit | None) -> RateLimit | None:
         tokens_per_minute=spec.tokens_per_minute,
         max_concurrent=spec.max_concurrent,
     )
+
+
+def _quota(spec: parts.Quota | None) -> Quota | None:
+    if spec is None:
+        return None
+    text = str(spec.limit)
+    limit = parse_nano_usd(text) if spec.unit is QuotaUnit.USD else int(text)
+    return Quota(limit=limit, unit=spec.unit, reset=spec.reset)
 
 
 def _azure(spec: LLMProviderSpec) -> Azure | None:

@@ -159,22 +159,29 @@ def _object_end(tail: bytes, start: int) -> int | None:
 
 
 def _anthropic(fields: dict[str, Any]) -> Usage | None:
-    """Anthropic's buckets are disjoint already; thinking is not told apart from output."""
+    """Anthropic's input buckets are disjoint already; its output includes thinking.
+
+    Newer answers tell how much of the output was thinking. Source: Anthropic API documentation, prompt
+    caching and usage (read 2026-11).
+    """
     if not fields:
         return None
+    output = _count(fields.get("output_tokens"))
+    thinking = min(_count(_inner(fields, "output_tokens_details", "thinking_tokens")), output)
     return Usage(
         input=_count(fields.get("input_tokens")),
         cached_input=_count(fields.get("cache_read_input_tokens")),
         cache_write=_count(fields.get("cache_creation_input_tokens")),
-        output=_count(fields.get("output_tokens")),
+        output=output - thinking,
+        reasoning=thinking,
     )
 
 
 def _openai(fields: dict[str, Any]) -> Usage | None:
-    """OpenAI's prompt includes the cached part, its completion the reasoning.
+    """OpenAI's prompt includes what was read from and written to a cache, its completion the reasoning.
 
-    Some count reasoning beside the completion: then the total shows it (Gemini's and xAI's OpenAI-compatible
-    answers). DeepSeek names the cached part `prompt_cache_hit_tokens`. Read 2026-11.
+    Few tell what was written; who does not, charges nothing extra for it. Some count reasoning beside the
+    completion: then the total shows it (Gemini's and xAI's OpenAI-compatible answers). DeepSeek names the cached part `prompt_cache_hit_tokens`. Read 2026-11.
     """
     if not fields:
         return None
@@ -183,6 +190,8 @@ def _openai(fields: dict[str, Any]) -> Usage | None:
     total = _count(fields.get("total_tokens"))
     cached = _count(_inner(fields, "prompt_tokens_details", "cached_tokens"))
     cached = min(cached or _count(fields.get("prompt_cache_hit_tokens")), prompt)
+    written = _count(_inner(fields, "prompt_tokens_details", "cache_write_tokens"))
+    written = min(written, prompt - cached)
     reasoning = _count(_inner(fields, "completion_tokens_details", "reasoning_tokens"))
     beside = max(total - prompt - completion, 0)
     if beside:
@@ -190,7 +199,13 @@ def _openai(fields: dict[str, Any]) -> Usage | None:
     else:
         reasoning = min(reasoning, completion)
         output = completion - reasoning
-    return Usage(input=prompt - cached, cached_input=cached, output=output, reasoning=reasoning)
+    return Usage(
+        input=prompt - cached - written,
+        cached_input=cached,
+        cache_write=written,
+        output=output,
+        reasoning=reasoning,
+    )
 
 
 def _responses(fields: dict[str, Any]) -> Usage | None:

@@ -51,6 +51,17 @@ def of_stream(dialect: Dialect, stream: bytes, *, request_bytes: int = 0) -> Usa
             Usage(input=6, cached_input=4, output=5),
         ),
         ('{"prompt_tokens":8,"total_tokens":8}', Usage(input=8)),
+        (
+            (
+                '{"prompt_tokens":100,"completion_tokens":5,"total_tokens":105,'
+                '"prompt_tokens_details":{"cached_tokens":60,"cache_write_tokens":30}}'
+            ),
+            Usage(input=10, cached_input=60, cache_write=30, output=5),
+        ),
+        (
+            '{"prompt_tokens":10,"prompt_tokens_details":{"cached_tokens":8,"cache_write_tokens":30}}',
+            Usage(cached_input=8, cache_write=2),
+        ),
         ('{"prompt_tokens":5,"prompt_tokens_details":{"cached_tokens":50}}', Usage(cached_input=5)),
         (
             '{"completion_tokens":5,"total_tokens":5,"completion_tokens_details":{"reasoning_tokens":50}}',
@@ -61,7 +72,8 @@ def of_stream(dialect: Dialect, stream: bytes, *, request_bytes: int = 0) -> Usa
 def test_openai_bodies(usage: str, expected: Usage) -> None:
     body = f'{{"choices":[],"usage":{usage},"system_fingerprint":"f"}}'.encode()
     assert of_body(Dialect.OPENAI, body) == expected
-    assert expected.total == sum((expected.input, expected.cached_input, expected.output, expected.reasoning))
+    buckets = (expected.input, expected.cached_input, expected.cache_write, expected.output)
+    assert expected.total == sum((*buckets, expected.reasoning))
 
 
 def test_anthropic_bodies() -> None:
@@ -72,6 +84,12 @@ def test_anthropic_bodies() -> None:
     expected = Usage(input=9, cache_write=3, cached_input=4, output=5)
     assert of_body(Dialect.ANTHROPIC, body) == expected
     assert expected.total == 21
+
+
+def test_anthropics_thinking_is_part_of_its_output() -> None:
+    usage = b'{"input_tokens":7,"output_tokens":50,"output_tokens_details":{"thinking_tokens":30}}'
+    found = of_body(Dialect.ANTHROPIC, b'{"usage":' + usage + b"}")
+    assert found == Usage(input=7, output=20, reasoning=30)
 
 
 def test_an_openai_stream_tells_its_usage_in_the_last_chunk() -> None:

@@ -181,7 +181,8 @@ def _openai(fields: dict[str, Any]) -> Usage | None:
     """OpenAI's prompt includes what was read from and written to a cache, its completion the reasoning.
 
     Few tell what was written; who does not, charges nothing extra for it. Some count reasoning beside the
-    completion: then the total shows it (Gemini's and xAI's OpenAI-compatible answers). DeepSeek names the cached part `prompt_cache_hit_tokens`. Read 2026-11.
+    completion: then the total shows it (Gemini's and xAI's OpenAI-compatible answers). DeepSeek names
+    the cached part `prompt_cache_hit_tokens`. Read 2026-11.
     """
     if not fields:
         return None

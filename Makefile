@@ -18,7 +18,7 @@ test: lint control-plane ## lint, types, contracts, then every test, the real AP
 	@$(PYTEST) -q --cov --cov-report=term:skip-covered --durations=10
 
 check: lint ## what to run before every commit: lint, types, contracts, unit, golden and fuzz tests
-	@$(PYTEST) -q tests/unit tests/golden tests/translate_golden tests/fuzz
+	@$(PYTEST) -q tests/unit tests/golden tests/inject_golden tests/translate_golden tests/fuzz
 
 lint: venv
 	@$(VENV)/ruff check .
@@ -27,7 +27,7 @@ lint: venv
 	@$(VENV)/lint-imports
 
 unit: venv ## the tests that take milliseconds
-	@$(PYTEST) -q tests/unit tests/golden tests/translate_golden
+	@$(PYTEST) -q tests/unit tests/golden tests/inject_golden tests/translate_golden
 
 integration: venv ## the real sidecar over loopback against scripted providers
 	@$(PYTEST) -q tests/integration
@@ -39,7 +39,7 @@ faults: control-plane ## the fault cases that wait out real time-outs (about two
 	@$(PYTEST) -q tests/cluster -m slow
 
 golden: venv ## rewrite the golden files; review the diff
-	@GOLDEN_REWRITE=1 $(PYTEST) -q tests/golden tests/translate_golden
+	@GOLDEN_REWRITE=1 $(PYTEST) -q tests/golden tests/inject_golden tests/translate_golden
 
 bench: venv ## race LLM gateways side by side (8 minutes, a quiet machine); writes docs/benchmarks.md
 	@$(VENV)/python bench/run.py

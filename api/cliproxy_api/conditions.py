@@ -28,6 +28,8 @@ class ConditionType(StrEnum):
     """Callers' requests can go there now: false while everything of it cools."""
     READY = "Ready"
     """Accepted, and in force in every ready sidecar: configuration only, so a cooldown leaves it alone."""
+    DELIVERING = "Delivering"
+    """Every channel of an alert took its last notification."""
     RECONCILING = "Reconciling"
     """Present only while true: some sidecar has yet to take the current generation (kstatus)."""
     STALLED = "Stalled"
@@ -65,6 +67,9 @@ class Reason(StrEnum):
     ERROR_RATE = "ErrorRate"
     MANUAL = "Manual"
     READY = "Ready"
+    DELIVERED = "Delivered"
+    NOTIFICATION_FAILED = "NotificationFailed"
+    NOTHING_TOLD = "NothingTold"
     UNKNOWN = "Unknown"
 
 

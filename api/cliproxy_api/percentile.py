@@ -28,6 +28,8 @@ def add_up(traffic: Iterable[ProviderTraffic]) -> ProviderTraffic:
         requests=sum(part.requests for part in parts),
         errors=sum(part.errors for part in parts),
         tokens=sum(part.tokens for part in parts),
+        rate_limited=sum(part.rate_limited for part in parts),
+        key_refusals=sum(part.key_refusals for part in parts),
         latency_sum_ms=sum(part.latency_sum_ms for part in parts),
         latency_buckets=buckets,
         remaining_requests=_least(part.remaining_requests for part in parts),

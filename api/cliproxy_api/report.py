@@ -96,6 +96,10 @@ class ProviderTraffic(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     requests: int = 0
     errors: int = 0
     tokens: int = 0
+    rate_limited: int = 0
+    """Errors that were answers saying "too many": the provider's rate limit."""
+    key_refusals: int = 0
+    """Errors that were answers refusing our key."""
     latency_sum_ms: int = 0
     latency_buckets: dict[int, int] = {}
     """Upper bound in ms -> attempts at or below it and above the bound before; -1 is "more than the last"."""

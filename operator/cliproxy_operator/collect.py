@@ -216,7 +216,14 @@ class Collector:
 
 def _sum(parts: Iterable[ProviderTraffic]) -> ProviderTraffic:
     """Add up; the provider's own "remaining" is the least that anybody was told."""
-    total = {"requests": 0, "errors": 0, "tokens": 0, "latency_sum_ms": 0}
+    total = {
+        "requests": 0,
+        "errors": 0,
+        "tokens": 0,
+        "rate_limited": 0,
+        "key_refusals": 0,
+        "latency_sum_ms": 0,
+    }
     buckets: dict[int, int] = {}
     remaining: dict[str, int | None] = {"remaining_requests": None, "remaining_tokens": None}
     for part in parts:

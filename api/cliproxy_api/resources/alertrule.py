@@ -182,6 +182,26 @@ class DeliveryStatus(msgspec.Struct, frozen=True, kw_only=True, rename=wire_name
     ) = None
 
 
+class ChannelStatus(msgspec.Struct, frozen=True, kw_only=True, rename=wire_name, omit_defaults=True):
+    """How a channel took its last notification."""
+
+    name: Annotated[str, text("Name of the channel; set by the operator.", at_most=63)]
+    at: (
+        Annotated[str, instant("When it was told, or first failed to be told; set by the operator.")] | None
+    ) = None
+    result: Annotated[Delivery, Meta(description="Delivered or Failed; set by the operator.")] | None = None
+    message: (
+        Annotated[str, text("Why it failed, as a sentence; set by the operator.", at_most=512)] | None
+    ) = None
+
+
+class ToldChannel(msgspec.Struct, frozen=True, kw_only=True, rename=wire_name, omit_defaults=True):
+    """A channel that knows of an alert."""
+
+    channel: Annotated[str, text("Name of the channel; set by the operator.", at_most=63)]
+    at: Annotated[str, instant("When it was last told that the alert fires; set by the operator.")]
+
+
 class ProviderAlert(msgspec.Struct, frozen=True, kw_only=True, rename=wire_name, omit_defaults=True):
     """Where the alert stands for one provider."""
 
@@ -199,6 +219,32 @@ class ProviderAlert(msgspec.Struct, frozen=True, kw_only=True, rename=wire_name,
         ]
         | None
     ) = None
+    fired_at: Annotated[str, instant("When it last began to fire; set by the operator.")] | None = None
+    clear_since: (
+        Annotated[
+            str,
+            instant(
+                "Since when the condition has not been seen to hold while the state still stands; set by the "
+                "operator."
+            ),
+        ]
+        | None
+    ) = None
+    unknown: Annotated[
+        tuple[Annotated[str, text("One metric.", at_most=63)], ...],
+        items(
+            "Metrics that leave the condition undecided, since nobody reports them now; set by the operator.",
+            at_most=16,
+        ),
+    ] = ()
+    told: Annotated[
+        tuple[ToldChannel, ...],
+        keyed(
+            "Channels that know that it fires and not yet that it is over; set by the operator.",
+            "channel",
+            at_most=10,
+        ),
+    ] = ()
     last_notification: (
         Annotated[
             DeliveryStatus, Meta(description="The last notification and its result; set by the operator.")
@@ -234,10 +280,14 @@ class AlertRuleStatus(msgspec.Struct, frozen=True, kw_only=True, rename=wire_nam
         tuple[ProviderAlert, ...],
         keyed("State by provider, the worst 100; set by the operator.", "provider", at_most=100),
     ] = ()
+    channels: Annotated[
+        tuple[ChannelStatus, ...],
+        keyed("How each channel took its last notification; set by the operator.", "name", at_most=10),
+    ] = ()
     conditions: Annotated[
         tuple[Condition, ...],
         keyed(
-            "Accepted and Ready, and Reconciling or Stalled while true; set by the operator.",
+            "Accepted, Ready and Delivering, and Reconciling or Stalled while true; set by the operator.",
             "type",
             at_most=16,
         ),

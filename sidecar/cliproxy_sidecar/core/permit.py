@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from cliproxy_api.report import Report
 from cliproxy_api.scope import Scope
-from cliproxy_api.state import Evidence, FleetCooldown
+from cliproxy_api.state import Evidence
 from cliproxy_api.vocabulary import CooldownPhase, OutcomeClass
 from cliproxy_sidecar.core.scope_state import ScopeState
 from cliproxy_sidecar.core.target import Target
@@ -72,13 +72,11 @@ class ActiveCooldown:
     evidence: Evidence
     fleet: bool
     """Whether the fleet shares it."""
-    told: FleetCooldown | None
-    """The document's words for it, if its deadline is the document's: the same instants for everybody."""
 
     @classmethod
     def of(cls, state: ScopeState) -> "ActiveCooldown":
         """Return the view of a scope that is not closed."""
-        phase, entry = state.phase or CooldownPhase.RAMP, state.entry
+        phase = state.phase or CooldownPhase.RAMP
         return cls(
             scope=state.scope,
             phase=phase,
@@ -90,7 +88,6 @@ class ActiveCooldown:
             share_percent=state.share_percent if phase is CooldownPhase.RAMP else 0,
             evidence=state.cause.evidence,
             fleet=state.shared,
-            told=entry.cooldown if entry is not None and entry.until == state.until else None,
         )
 
 

@@ -1,4 +1,4 @@
-"""One provider's last minute at this sidecar: attempts, errors, tokens, latencies.
+"""One provider's last minute at this sidecar: attempts, errors and their kinds, tokens, latencies.
 
 Counts what it is told; what an error is and when to report is the caller's.
 """
@@ -14,7 +14,7 @@ SLOT_S: Final = 5.0
 SLOTS: Final = 12
 """Twelve slots of five seconds: a minute, exact to five seconds, in a few hundred integers per provider."""
 
-_REQUESTS, _ERRORS, _TOKENS, _LATENCY_SUM, _HISTOGRAM = range(5)
+_REQUESTS, _ERRORS, _TOKENS, _LATENCY_SUM, _RATE_LIMITED, _KEY_REFUSALS, _HISTOGRAM = range(7)
 _WIDTH: Final = _HISTOGRAM + len(BOUNDS_MS) + 1
 
 
@@ -41,6 +41,14 @@ class TrafficWindow:
             where[_LATENCY_SUM] += latency_ms
             where[column] += 1
 
+    def rate_limited(self, now: float) -> None:
+        """Count that an attempt, recorded as an error too, met the provider's rate limit."""
+        self._note(now, _RATE_LIMITED)
+
+    def key_refused(self, now: float) -> None:
+        """Count that an attempt, recorded as an error too, was refused for its key."""
+        self._note(now, _KEY_REFUSALS)
+
     def remain(self, requests: int | None, tokens: int | None) -> None:
         """Keep the provider's own word on what is left; None leaves what was said before."""
         known = self._remaining
@@ -54,6 +62,8 @@ class TrafficWindow:
             requests=totals[_REQUESTS],
             errors=totals[_ERRORS],
             tokens=totals[_TOKENS],
+            rate_limited=totals[_RATE_LIMITED],
+            key_refusals=totals[_KEY_REFUSALS],
             latency_sum_ms=totals[_LATENCY_SUM],
             latency_buckets={
                 bound: count for bound, count in zip((*BOUNDS_MS, OVERFLOW), histogram, strict=True) if count
@@ -61,6 +71,11 @@ class TrafficWindow:
             remaining_requests=self._remaining[0],
             remaining_tokens=self._remaining[1],
         )
+
+    def _note(self, now: float, column: int) -> None:
+        slot, totals = self._slot(now), self._totals
+        slot[column] += 1
+        totals[column] += 1
 
     def _slot(self, now: float) -> list[int]:
         number = int(now // SLOT_S)

@@ -95,10 +95,13 @@ class Ledger:
         if outcome.cls is OutcomeClass.CANCELLED:
             return
         failed = outcome.cls in COUNTED_CLASSES
-        self._machines.windows.of(provider_id).record(
-            now, error=failed, latency_ms=int(latency_s * 1000), tokens=usage.total
-        )
+        window = self._machines.windows.of(provider_id)
+        window.record(now, error=failed, latency_ms=int(latency_s * 1000), tokens=usage.total)
         if failed:
+            if outcome.cls is OutcomeClass.RATE_LIMITED:
+                window.rate_limited(now)
+            elif outcome.cls is OutcomeClass.AUTH:
+                window.key_refused(now)
             self._metrics.errors.add((target.provider.name, outcome.cls.value))
 
     def close(self, downstream: Downstream) -> None:

@@ -19,6 +19,18 @@ def test_figures_of_one_minute() -> None:
     )
 
 
+def test_kinds_of_errors_are_counted_for_a_minute() -> None:
+    window = TrafficWindow()
+    for _ in range(3):
+        window.record(100.0, error=True, latency_ms=4)
+        window.rate_limited(100.0)
+    window.record(130.0, error=True, latency_ms=4)
+    window.key_refused(130.0)
+    assert (window.traffic(131.0).rate_limited, window.traffic(131.0).key_refusals) == (3, 1)
+    assert (window.traffic(165.0).rate_limited, window.traffic(165.0).key_refusals) == (0, 1)
+    assert window.traffic(195.0) == ProviderTraffic()
+
+
 def test_what_is_older_than_a_minute_is_forgotten() -> None:
     window = TrafficWindow()
     window.record(100.0, error=True, latency_ms=4, tokens=10)
@@ -66,7 +78,7 @@ def test_memory_is_bounded() -> None:
     for second in range(10_000):
         window.record(float(second), error=False, latency_ms=1)
     assert len(window._slots) == SLOTS
-    assert all(slot is None or len(slot) == 4 + len(BOUNDS_MS) + 1 for slot in window._slots)
+    assert all(slot is None or len(slot) == 6 + len(BOUNDS_MS) + 1 for slot in window._slots)
     assert SLOTS * SLOT_S == 60.0
 
 

@@ -82,3 +82,14 @@ def inputs(*entries: Any, **more: Any) -> Inputs:
     given: dict[str, Any] = {"namespace": NAMESPACE, "secrets": secrets, **more}
     given |= {name: tuple(found) for name, found in by_type.items()}
     return Inputs(**given)
+
+
+def alert_rule(name: str = "failing", *, meta: dict[str, Any] | None = None, **spec: Any) -> AlertRule:
+    """Return a rule on error_rate with one webhook, with these fields of spec changed."""
+    plain = {
+        "condition": "error_rate > 5%",
+        "notifications": [{"name": "hook", "webhook": {"url": "http://127.0.0.1:9/hook"}}],
+    }
+    parsed = parse_as(AlertRule, {"metadata": metadata(name, **(meta or {})), "spec": {**plain, **spec}})
+    assert isinstance(parsed, AlertRule), parsed
+    return parsed

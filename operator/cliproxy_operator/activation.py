@@ -6,20 +6,25 @@ an earlier leader wrote taken over, before the first sidecar is heard.
 
 import asyncio
 import logging
-from typing import Any
+from typing import Any, Final
 
 from cliproxy_operator.gather import Gatherer
 from cliproxy_operator.host import FleetHost
 from cliproxy_operator.kube import ApiError
 from cliproxy_operator.leader import Standing
 from cliproxy_operator.metrics import Metrics
+from cliproxy_operator.pki import Pki
 from cliproxy_operator.publish import Publisher
 from cliproxy_operator.reconcile import Reconciler
 from cliproxy_operator.resync import Resync
 from cliproxy_operator.statuses import Statuses
-from cliproxy_operator.tasks import Tasks
+from cliproxy_operator.tasks import Tasks, happens
 
 log = logging.getLogger(__name__)
+
+
+CERTIFICATE_S: Final = 2.0
+"""How long the beginning waits for our certificate: with the API server answering, milliseconds."""
 
 
 class Activation:
@@ -34,6 +39,7 @@ class Activation:
         publisher: Publisher,
         host: FleetHost,
         statuses: Statuses,
+        pki: Pki | None,
         metrics: Metrics,
         tasks: Tasks,
     ) -> None:
@@ -43,6 +49,7 @@ class Activation:
         self._publisher = publisher
         self._host = host
         self._statuses = statuses
+        self._pki = pki
         self._metrics = metrics
         self._tasks = tasks
         self._beginning: asyncio.Task[Any] | None = None
@@ -57,10 +64,14 @@ class Activation:
                 for namespace in self._gatherer.namespaces():
                     self._statuses.look_at_all(namespace)
             case Standing.LEADING:
+                if self._pki is not None:
+                    self._pki.lead()
                 self._beginning = self._tasks.spawn(self._begin(epoch), "activation")
             case Standing.STANDBY:
                 self._publisher.deactivate()
                 self._forget()
+                if self._pki is not None:
+                    self._pki.stand_by()
             case Standing.ADRIFT | Standing.UNKNOWN:
                 pass  # links and documents stay; writes are refused by `Leader.may_write`
 
@@ -73,6 +84,11 @@ class Activation:
         await self._resync.synced.wait()
         self._publisher.deactivate()
         self._forget()
+        if self._pki is not None:
+            for namespace in self._gatherer.namespaces():
+                self._pki.want(namespace)
+            if not await happens(self._pki.ready, CERTIFICATE_S):
+                log.warning("no certificate yet; sidecars are reached when there is one")
         self._reconciler.active = True
         late = [name for name in sorted(self._gatherer.namespaces()) if not await self._compile(name)]
         self._publisher.activate(epoch)

@@ -10,6 +10,7 @@ from cliproxy_operator.concern import concern, lends
 from cliproxy_operator.gather import Gatherer, profile_of
 from cliproxy_operator.inputs import Kind, ObjectKey
 from cliproxy_operator.kinds import CUSTOM, NAMESPACE, POD, PROVIDER, SECRET
+from cliproxy_operator.pki import Pki
 from cliproxy_operator.publish import Endpoint, Publisher
 from cliproxy_operator.reconcile import Reconciler
 from cliproxy_operator.resync import Resync
@@ -36,6 +37,7 @@ class Following:
         statuses: Statuses,
         publisher: Publisher,
         collector: Collector,
+        pki: Pki | None,
     ) -> None:
         self._store = store
         self._vault = vault
@@ -45,6 +47,7 @@ class Following:
         self._statuses = statuses
         self._publisher = publisher
         self._collector = collector
+        self._pki = pki
 
     def heard(self, event: Event) -> None:
         """Take one watch event."""
@@ -52,6 +55,8 @@ class Following:
         if event.type is None:
             self._resync.soon(event.resource)
         if event.resource == SECRET:
+            if self._pki is not None:
+                self._pki.touched(*name_of(raw))
             if event.type == "DELETED":
                 self._vault.lost(name_of(raw), version=version_of(raw))
             else:
@@ -66,6 +71,8 @@ class Following:
         namespace = change.name if change.resource == NAMESPACE else change.namespace
         if change.resource == POD:
             self._pod(SidecarId(change.namespace, change.name), change.new)
+        if self._pki is not None and change.new is not None and change.resource != NAMESPACE:
+            self._pki.want(namespace)
         what = concern(change, shares=self._shares(change))
         if what.compile:
             self._reconciler.changed(namespace)

@@ -23,6 +23,7 @@ PAGE_OBJECTS: Final = 500
 
 APPLY_PATCH: Final = "application/apply-patch+yaml"
 MERGE_PATCH: Final = "application/merge-patch+json"
+METADATA_ONLY: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
 _LOW_RETRY_STATUS: Final = 500
 
 
@@ -119,6 +120,47 @@ class Kube:
         self._wrote(resource, "apply_status")
         return answer
 
+    async def apply(
+        self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any], *, manager: str
+    ) -> dict[str, Any]:
+        """Make `body` what `manager` owns of the object, which is created if need be; returns the object.
+
+        A `resourceVersion` in its metadata gives a 409 if the object has changed since.
+        """
+        whole = {"apiVersion": resource.api_version, "kind": resource.kind, **body}
+        whole["metadata"] = {**body.get("metadata", {}), "name": name, "namespace": namespace}
+        answer = await self._call(
+            "PATCH",
+            resource.path(namespace, name),
+            params={"fieldManager": manager, "force": "true"},
+            body=whole,
+            content_type=APPLY_PATCH,
+        )
+        self._wrote(resource, "apply")
+        return answer
+
+    async def delete(self, resource: Resource, namespace: str, name: str) -> bool:
+        """Delete an object; False if it is not there."""
+        try:
+            await self._call("DELETE", resource.path(namespace, name))
+        except ApiError as error:
+            if error.status == 404:  # noqa: PLR2004 -- HTTP's own number
+                return False
+            raise
+        self._wrote(resource, "delete")
+        return True
+
+    async def get_metadata(self, resource: Resource, namespace: str, name: str) -> dict[str, Any] | None:
+        """Return an object's metadata alone, None if it is not there; for objects too large to read often."""
+        try:
+            answer = await self._call("GET", resource.path(namespace, name), accept=METADATA_ONLY)
+        except ApiError as error:
+            if error.status == 404:  # noqa: PLR2004 -- HTTP's own number
+                return None
+            raise
+        metadata: dict[str, Any] = answer.get("metadata") or {}
+        return metadata
+
     async def patch_metadata(
         self, resource: Resource, namespace: str, name: str, metadata: Mapping[str, Any]
     ) -> dict[str, Any]:
@@ -168,9 +210,10 @@ class Kube:
         params: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
         content_type: str = "application/json",
+        accept: str = "application/json",
         timeout_s: float = CALL_TIMEOUT_S,
     ) -> dict[str, Any]:
-        headers = {"Accept": "application/json"}
+        headers = {"Accept": accept}
         data = None
         if body is not None:
             data = msgspec.json.encode(body)

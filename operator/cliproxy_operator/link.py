@@ -22,7 +22,7 @@ from cliproxy_api.snapshot import Position
 from cliproxy_operator.clock import Clock
 from cliproxy_operator.metrics import Metrics
 from cliproxy_operator.tasks import happens
-from cliproxy_operator.transport import Answer, DocumentName, LinkError, Transport
+from cliproxy_operator.transport import Answer, DocumentName, LinkError, Peer, Transport
 from cliproxy_operator.view import SidecarId
 
 log = logging.getLogger(__name__)
@@ -102,7 +102,7 @@ class Link:
     ) -> None:
         """`documents` gives the newest of each; `connecting` bounds how many links connect at once."""
         self.sidecar = sidecar
-        self.address = address
+        self.peer = Peer(sidecar.namespace, address)
         self.epoch = epoch
         self._transport = transport
         self._listener = listener
@@ -110,6 +110,7 @@ class Link:
         self._clock = clock
         self._metrics = metrics
         self._nudged = asyncio.Event()
+        self._renewed = asyncio.Event()
         self._last_trouble = ""
         self._slots = {name: Slot(name, newest, asyncio.Event()) for name, newest in documents.items()}
 
@@ -120,6 +121,10 @@ class Link:
     def nudge(self) -> None:
         """Say that the pod has changed: a pause before the next try is cut short."""
         self._nudged.set()
+
+    def renew(self) -> None:
+        """Say that our certificate is a new one: the stream moves over, the new connection comes first."""
+        self._renewed.set()
 
     async def run(self) -> None:
         """Keep the link, until cancelled."""
@@ -151,7 +156,7 @@ class Link:
         """Connect and serve the link until it fails with a `LinkError`."""
         async with contextlib.AsyncExitStack() as stack:
             async with self._connecting:
-                lines = await stack.enter_async_context(self._transport.reports(self.address, self.epoch))
+                lines = await stack.enter_async_context(self._transport.reports(self.peer, self.epoch))
                 hello = await self._hello(lines)
             self._listener.greeted(self.sidecar, hello)
             for slot in self._slots.values():
@@ -162,8 +167,29 @@ class Link:
                 snapshot.sent = newest  # it runs this already: a new leader need not send it again
             stated = asyncio.Event()
             await _first_failure(
-                self._read(lines), self._keep(state, begun=stated), self._keep(snapshot, after=stated)
+                self._hear(lines), self._keep(state, begun=stated), self._keep(snapshot, after=stated)
             )
+
+    async def _hear(self, lines: AsyncIterator[bytes]) -> None:
+        """Read the stream, each time from a new connection after `renew`, until that fails."""
+        async with contextlib.AsyncExitStack() as stack:
+            reading = asyncio.ensure_future(self._read(lines))
+            stack.push_async_callback(_end, reading)
+            while True:
+                renewed = asyncio.ensure_future(self._renewed.wait())
+                stack.push_async_callback(_end, renewed)
+                await asyncio.wait({reading, renewed}, return_when=asyncio.FIRST_COMPLETED)
+                if reading.done():
+                    await reading
+                self._renewed.clear()
+                async with self._connecting:
+                    lines = await stack.enter_async_context(self._transport.reports(self.peer, self.epoch))
+                    await self._hello(lines)
+                # The sidecar ends the former stream; what it has said on it until then is heard to the end.
+                with contextlib.suppress(LinkError):
+                    await reading
+                reading = asyncio.ensure_future(self._read(lines))
+                stack.push_async_callback(_end, reading)
 
     async def _hello(self, lines: AsyncIterator[bytes]) -> Hello:
         """Read the first line: nothing is sent to a peer that is not our pod, as addresses are reused."""
@@ -221,7 +247,7 @@ class Link:
         """Push once; whether this document is done with (taken, or refused for good)."""
         position, body = document.render()
         started_s = self._clock.now()
-        answer = await self._transport.put(self.address, name, body)
+        answer = await self._transport.put(self.peer, name, body)
         self._metrics.push_s.labels(name).observe(self._clock.now() - started_s)
         self._metrics.pushes.labels(name, str(answer.status)).inc()
         if answer.status != 409:  # noqa: PLR2004 -- HTTP's own number
@@ -236,6 +262,14 @@ class Link:
             raise LinkError("deposed", "the sidecar follows a newer leader")
         self._listener.outrun(self.sidecar, seen)
         return False
+
+
+async def _end(task: asyncio.Future[Any]) -> None:
+    """Cancel a task and wait for its end; how it ended is no news any more."""
+    task.cancel()
+    await asyncio.wait({task})
+    if not task.cancelled():
+        task.exception()
 
 
 async def _first_failure(*works: Coroutine[Any, Any, None]) -> None:

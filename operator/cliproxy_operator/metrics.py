@@ -107,6 +107,13 @@ class Metrics:
             registry=registry,
         )
 
+        self.certificates_issued = Counter(
+            "cliproxy_operator_certificates_issued_total",
+            "Certificates of the control channel made, by whose they are.",
+            ["for"],
+            registry=registry,
+        )
+
     def text(self) -> bytes:
         """Return everything in Prometheus' text format."""
         return generate_latest(self.registry)

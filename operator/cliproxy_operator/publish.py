@@ -134,6 +134,11 @@ class Publisher:
                 link.wake("state")
         return True
 
+    def renew(self) -> None:
+        """Our certificate is a new one: move every link over to it."""
+        for _, link, _ in self._links.values():
+            link.renew()
+
     def outrun(self, seen: Position) -> None:
         """A sidecar has a later position of this epoch: continue after it."""
         if self._sequencer is not None:

@@ -1,6 +1,6 @@
 """Environment to one frozen `Settings`; the list of variables is also the text of `--help`.
 
-Reads no file but the control token's, and only when the settings are made.
+Reads no file but the control token's, and only when the settings are made; certificates are `identity.py`'s.
 """
 
 import os
@@ -16,6 +16,8 @@ from cliproxy_operator.hidden import Hidden
 
 MIN_TOKEN_CHARS: Final = 16
 MAX_PORT: Final = 65_535
+MIN_LIFETIME_S: Final = 30.0
+"""Of a certificate; so short only where its renewal is to be watched."""
 
 
 class SettingsError(ValueError):
@@ -32,7 +34,12 @@ class Settings:
     pod_namespace: str
     host: str
     port: int
-    control_token: Hidden
+    control_token: Hidden | None
+    """Only for development: the control channel is plain HTTP with this token."""
+    tls_dir: Path | None
+    """Our client certificate as mounted files; None, and no token: we are the authority ourselves."""
+    certificate_lifetime_s: float
+    ca_lifetime_s: float
     control_port: int
     lease_name: str
     lease_duration_s: float
@@ -73,6 +80,17 @@ def _positive_s(text: str) -> float:
     return seconds
 
 
+def _days(text: str) -> float:
+    seconds = parse_duration_s(text)
+    if seconds < MIN_LIFETIME_S:
+        raise ValueError(f"must be at least {MIN_LIFETIME_S:g}s")
+    return seconds
+
+
+def _folder(text: str) -> Path | None:
+    return Path(text) if text else None
+
+
 def _flag(text: str) -> bool:
     if text not in {"0", "1"}:
         raise ValueError(f"{text[:40]!r} is neither 0 nor 1")
@@ -101,6 +119,21 @@ VARIABLES: Final = (
     Variable("CLIPROXY_HOST", "host", _name, "0.0.0.0", "address of metrics, health and operations API"),  # noqa: S104 -- a pod's server is for the pod network
     Variable("CLIPROXY_PORT", "port", _port, "8080", "its port"),
     Variable("CLIPROXY_CONTROL_PORT", "control_port", _port, str(CONTROL_PORT), "the sidecars' control port"),
+    Variable(
+        "CLIPROXY_TLS_DIR",
+        "tls_dir",
+        _folder,
+        "",
+        "mounted tls.crt, tls.key and ca.crt of another authority; empty: we are the authority",
+    ),
+    Variable(
+        "CLIPROXY_CERTIFICATE_LIFETIME",
+        "certificate_lifetime_s",
+        _days,
+        "168h",
+        "of the certificates we issue; renewed after two thirds",
+    ),
+    Variable("CLIPROXY_CA_LIFETIME", "ca_lifetime_s", _days, "8760h", "of our authority; replaced likewise"),
     Variable("CLIPROXY_LEASE_NAME", "lease_name", _name, "cliproxy-operator", "name of the leader's Lease"),
     Variable(
         "CLIPROXY_LEASE_DURATION",
@@ -138,7 +171,7 @@ VARIABLES: Final = (
 
 TOKEN_HELP: Final = (
     "CLIPROXY_CONTROL_TOKEN or CLIPROXY_CONTROL_TOKEN_FILE",
-    f"shared with the sidecars, at least {MIN_TOKEN_CHARS} characters; required",
+    f"for development only: plain HTTP with this token, {MIN_TOKEN_CHARS}+ characters, instead of mutual TLS",
 )
 
 
@@ -161,6 +194,10 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         values["control_token"] = _control_token(environment)
     except ValueError as error:
         faults.append(str(error))
+    if values.get("control_token") is not None and values.get("tls_dir") is not None:
+        faults.append("CLIPROXY_TLS_DIR and CLIPROXY_CONTROL_TOKEN (for development) exclude each other")
+    if not faults and values["ca_lifetime_s"] < 4 * values["certificate_lifetime_s"]:
+        faults.append("CLIPROXY_CA_LIFETIME must be at least four times CLIPROXY_CERTIFICATE_LIFETIME")
     if not faults and not values["lease_retry_s"] < values["lease_renew_s"] < values["lease_duration_s"]:
         faults.append("CLIPROXY_LEASE_RETRY < CLIPROXY_LEASE_RENEW < CLIPROXY_LEASE_DURATION must hold")
     if faults:
@@ -184,7 +221,7 @@ def _fallback(name: str) -> str:
     return (socket.gethostname() or "operator") if name == "POD_NAME" else ""
 
 
-def _control_token(environment: Mapping[str, str]) -> Hidden:
+def _control_token(environment: Mapping[str, str]) -> Hidden | None:
     text = environment.get("CLIPROXY_CONTROL_TOKEN", "")
     path = environment.get("CLIPROXY_CONTROL_TOKEN_FILE", "")
     if not text and path:
@@ -194,6 +231,8 @@ def _control_token(environment: Mapping[str, str]) -> Hidden:
             reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else "not text"
             raise ValueError(f"CLIPROXY_CONTROL_TOKEN_FILE: {path}: {reason}") from None
     text = text.strip()
+    if not text and not path:
+        return None
     if len(text) < MIN_TOKEN_CHARS or not text.isascii() or not text.isprintable():
         raise ValueError(
             f"CLIPROXY_CONTROL_TOKEN: at least {MIN_TOKEN_CHARS} printable ASCII characters are needed"

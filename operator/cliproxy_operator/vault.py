@@ -58,6 +58,18 @@ class Vault:
             self._needed.setdefault(name, set()).add(namespace)
         return frozenset(name for name in wanted if name not in self._held)
 
+    def rekey(self, digest_key: bytes) -> None:
+        """Take the key that all replicas share; digests made with another one are made anew."""
+        digest_key = hashlib.sha256(b"digest:" + digest_key).digest()
+        if digest_key == self._digest_key:
+            return
+        self._digest_key = digest_key
+        for name, held in list(self._held.items()):
+            if held.view is not None:
+                view = SecretView(digests={key: self._digest(name, key, v) for key, v in held.values.items()})
+                self._held[name] = Held(held.version, held.values, view)
+                self._tell(name, changed=True)
+
     def needed(self) -> frozenset[SecretName]:
         """Return all names that any namespace needs."""
         return frozenset(self._needed)

@@ -4,8 +4,10 @@ Every replica watches and keeps the store; the leader compiles, pushes and write
 """
 
 import asyncio
-import hashlib
+import contextlib
 import logging
+import os
+import ssl
 import urllib.parse
 from typing import Any, Final
 
@@ -17,6 +19,7 @@ from cliproxy_operator.following import Following
 from cliproxy_operator.gather import Gatherer
 from cliproxy_operator.hearing import Hearing
 from cliproxy_operator.host import FleetHost
+from cliproxy_operator.identity import Identity, IdentityError, MountedIdentity
 from cliproxy_operator.inputs import AddressRules
 from cliproxy_operator.kinds import PROVIDER
 from cliproxy_operator.kube import Kube
@@ -24,6 +27,7 @@ from cliproxy_operator.kubeconfig import Access
 from cliproxy_operator.leader import Leader, Standing
 from cliproxy_operator.manual import Manual
 from cliproxy_operator.metrics import Metrics
+from cliproxy_operator.pki import Pki
 from cliproxy_operator.publish import Publisher
 from cliproxy_operator.reconcile import Reconciler
 from cliproxy_operator.resync import Resync
@@ -31,7 +35,7 @@ from cliproxy_operator.settings import Settings
 from cliproxy_operator.statuses import Statuses
 from cliproxy_operator.store import Change, Store
 from cliproxy_operator.tasks import Tasks
-from cliproxy_operator.transport import PlainTransport, Transport
+from cliproxy_operator.transport import PlainTransport, TlsTransport, Transport
 from cliproxy_operator.vault import Vault
 from cliproxy_operator.watch import Event, Watch
 
@@ -57,9 +61,7 @@ class Operator:
         )
         self.kube = Kube(access, metrics)
         self.store = Store(self._changed)
-        key = hashlib.sha256(b"digest:" + settings.control_token.reveal().encode()).digest()
-        self.vault = Vault(self._secret_changed, digest_key=key)
-        self.transport = transport or PlainTransport(token=settings.control_token, port=settings.control_port)
+        self.vault = Vault(self._secret_changed, digest_key=os.urandom(32))
         self.resync = Resync(
             kube=self.kube,
             settings=settings,
@@ -83,6 +85,9 @@ class Operator:
             metrics=metrics,
             listener=self._stands,
         )
+        self._identity: Identity | None = None
+        self.pki = self._authority() if transport is None else None
+        self.transport = transport or self._transport()
         self.gatherer = Gatherer(
             store=self.store, vault=self.vault, kube=self.kube, addresses=_addresses(settings, access)
         )
@@ -144,6 +149,7 @@ class Operator:
             statuses=self.statuses,
             publisher=self.publisher,
             collector=self.collector,
+            pki=self.pki,
         )
         self.activation = Activation(
             resync=self.resync,
@@ -152,6 +158,7 @@ class Operator:
             publisher=self.publisher,
             host=self.host,
             statuses=self.statuses,
+            pki=self.pki,
             metrics=metrics,
             tasks=tasks,
         )
@@ -169,6 +176,8 @@ class Operator:
             "fleet": self.host.run,
             "expiry": self._expire,
         }
+        if self.pki is not None:
+            loops["pki"] = self.pki.queue.run
         for name, work in loops.items():
             self.tasks.forever(work, name)
         self._electing = self.tasks.forever(self.leader.run, "leader")
@@ -206,10 +215,49 @@ class Operator:
         return self.metrics.text()
 
     async def _expire(self) -> None:
+        shown: ssl.SSLContext | None = None
         while True:
             await asyncio.sleep(EXPIRY_S)
+            if self._identity is not None:
+                with contextlib.suppress(IdentityError):
+                    before, shown = shown, self._identity.context()
+                    if before not in (None, shown):
+                        self.publisher.renew()
             for provider_id in self.collector.expire():
                 self.following.cooldowns_changed(provider_id)
+
+    # ------------------------------------------------------------------ the control channel
+
+    def _authority(self) -> Pki | None:
+        """Return the keeper of certificates, None if they are somebody else's or there are none."""
+        if self.settings.control_token is not None or self.settings.tls_dir is not None:
+            return None
+        return Pki(
+            kube=self.kube,
+            settings=self.settings,
+            clock=self.clock,
+            metrics=self.metrics,
+            tasks=self.tasks,
+            may_write=self.leader.may_write,
+            digest_key=self.vault.rekey,
+        )
+
+    def _transport(self) -> Transport:
+        """Return the way to sidecars; what is secret and the same in all replicas keys the digests."""
+        token, folder, port = self.settings.control_token, self.settings.tls_dir, self.settings.control_port
+        if token is not None:
+            log.warning("the control channel is plain HTTP with a token; that is for development")
+            self.vault.rekey(token.reveal().encode())
+            return PlainTransport(token=token, port=port)
+        if folder is not None:
+            mounted = MountedIdentity(folder)
+            self.vault.rekey(mounted.key_bytes())
+            self._identity = mounted
+        else:
+            self._identity = self.pki
+        if self._identity is None:
+            raise AssertionError
+        return TlsTransport(identity=self._identity, port=port)
 
     # ------------------------------------------------------------------ to parts that are made later
 

@@ -8,6 +8,7 @@ import contextlib
 import errno
 import logging
 import socket
+import ssl
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -36,6 +37,10 @@ class Door:
     app: App
     host: str
     port: int
+    protocol: type[BoundedHttpProtocol] = BoundedHttpProtocol
+    tls: ssl.SSLContext | None = None
+    """None: plain HTTP."""
+    keep_alive_s: int = KEEP_ALIVE_S
 
 
 class _Server(uvicorn.Server):
@@ -83,7 +88,7 @@ class Servers:
             raise
         for door, bound in zip(doors, sockets, strict=True):
             self.ports[door.name] = bound.getsockname()[1]
-            server = _Server(_config(door.app, self._drain_timeout_s))
+            server = _Server(_config(door, self._drain_timeout_s))
             task = self._tasks.spawn(server.serve(sockets=[bound]), f"server {door.name}")
             self._running.append((server, task))
         async with asyncio.timeout(_START_TIMEOUT_S):
@@ -113,10 +118,12 @@ def _bind(door: Door) -> socket.socket:
     return bound
 
 
-def _config(app: App, drain_timeout_s: float) -> uvicorn.Config:
+def _config(door: Door, drain_timeout_s: float) -> uvicorn.Config:
+    tls = door.tls
     return uvicorn.Config(
-        app,
-        http=BoundedHttpProtocol,
+        door.app,
+        http=door.protocol,
+        ssl_context_factory=None if tls is None else lambda _config, _default: tls,
         ws="none",
         lifespan="off",
         interface="asgi3",
@@ -126,6 +133,6 @@ def _config(app: App, drain_timeout_s: float) -> uvicorn.Config:
         date_header=False,  # the provider's own passes; two would be one too many
         proxy_headers=False,
         backlog=BACKLOG,
-        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_keep_alive=door.keep_alive_s,
         timeout_graceful_shutdown=max(1, round(drain_timeout_s)),
     )

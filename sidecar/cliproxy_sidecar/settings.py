@@ -40,9 +40,14 @@ VARIABLES: Final = (
     Variable("CLIPROXY_CONTROL_PORT", str(CONTROL_PORT), "port of pushes and reports"),
     Variable("CLIPROXY_OBSERVE_HOST", "POD_IP or 0.0.0.0", "where kubelet and Prometheus connect"),
     Variable("CLIPROXY_OBSERVE_PORT", str(OBSERVE_PORT), "port of /health* and /metrics"),
-    Variable("CLIPROXY_CONTROL_TOKEN", "", f"bearer token of pushes, {MIN_TOKEN_CHARACTERS}+ characters"),
+    Variable("CLIPROXY_TLS_DIR", "", "folder with tls.crt, tls.key and ca.crt: mutual TLS with the operator"),
+    Variable(
+        "CLIPROXY_CONTROL_TOKEN",
+        "",
+        f"development only, instead of TLS: bearer token of pushes, {MIN_TOKEN_CHARACTERS}+ characters",
+    ),
     Variable("CLIPROXY_CONTROL_TOKEN_FILE", "", "file that holds the token instead"),
-    Variable("CLIPROXY_STANDALONE", "0", "1: run without operator; no token, no control port"),
+    Variable("CLIPROXY_STANDALONE", "0", "1: run without operator; no TLS, no token, no control port"),
     Variable("CLIPROXY_SNAPSHOT_FILE", "", "a snapshot push (JSON) to boot with; any later push replaces it"),
     Variable("CLIPROXY_UPSTREAM", "engine", "HTTP client: engine, or aiohttp, which honours HTTP(S)_PROXY"),
     Variable("CLIPROXY_LOG_LEVEL", "", "debug, info, warning or error; overrides the profile's"),
@@ -63,10 +68,12 @@ class Settings:
     observe_host: str
     observe_port: int
     control_token: str
-    """Empty: standalone without operator."""
+    """Empty: mutual TLS, or standalone without operator."""
     snapshot_file: Path | None
     log_level: LogLevel | None
     drain_timeout_s: float
+    tls_dir: Path | None = None
+    """Certificate, key and authorities of the control port; the files may come later."""
     upstream: UpstreamKind = "engine"
     """Which HTTP client talks to providers (ADR 7)."""
 
@@ -97,6 +104,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         snapshot_file=Path(path) if (path := values["CLIPROXY_SNAPSHOT_FILE"]) else None,
         log_level=_level(values["CLIPROXY_LOG_LEVEL"]),
         drain_timeout_s=_duration_s(values["CLIPROXY_DRAIN_TIMEOUT"] or "10s"),
+        tls_dir=Path(path) if (path := values["CLIPROXY_TLS_DIR"]) else None,
         upstream=_upstream(values["CLIPROXY_UPSTREAM"] or "engine"),
     )
 
@@ -128,14 +136,20 @@ def _token(values: Mapping[str, str]) -> str:
             token = Path(path).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(f"CLIPROXY_CONTROL_TOKEN_FILE={path!r}: {error}") from None
-    if not token and values["CLIPROXY_STANDALONE"] == "1":
-        return ""
-    if len(token) < MIN_TOKEN_CHARACTERS:
+    if token and values["CLIPROXY_TLS_DIR"]:
         raise SettingsError(
-            f"the control token is missing or shorter than {MIN_TOKEN_CHARACTERS} characters:"
-            " set CLIPROXY_CONTROL_TOKEN or CLIPROXY_CONTROL_TOKEN_FILE, or CLIPROXY_STANDALONE=1 to run"
+            "CLIPROXY_TLS_DIR and CLIPROXY_CONTROL_TOKEN (for development) exclude each other"
+        )
+    if not token and (values["CLIPROXY_STANDALONE"] == "1" or values["CLIPROXY_TLS_DIR"]):
+        return ""
+    if not token:
+        raise SettingsError(
+            "nothing says how to know the operator: set CLIPROXY_TLS_DIR, or for development"
+            " CLIPROXY_CONTROL_TOKEN or CLIPROXY_CONTROL_TOKEN_FILE, or CLIPROXY_STANDALONE=1 to run"
             " without operator"
         )
+    if len(token) < MIN_TOKEN_CHARACTERS:
+        raise SettingsError(f"the control token is shorter than {MIN_TOKEN_CHARACTERS} characters")
     return token
 
 

@@ -5,15 +5,17 @@ Settings in, a running `Sidecar` out. Signals and exit codes are `__main__`'s, e
 
 import asyncio
 import logging
+from typing import Final
 
 from cliproxy_api.chance import Chance
 from cliproxy_api.report import Applied, Hello, Report, Traffic
 from cliproxy_api.snapshot import Snapshot
 from cliproxy_api.state import StatePush
 from cliproxy_api.version import __version__
-from cliproxy_sidecar.admin.control import BearerToken, ControlApp
+from cliproxy_sidecar.admin.control import BearerToken, ControlApp, OperatorCertificate
 from cliproxy_sidecar.admin.door import OperationsDoor
 from cliproxy_sidecar.admin.health import HealthApp
+from cliproxy_sidecar.controltls import MountedContext, operator_only
 from cliproxy_sidecar.proxy.app import ProxyApp
 from cliproxy_sidecar.proxy.h1.client import EngineUpstream
 from cliproxy_sidecar.proxy.plan import Dial, Plan, Plans
@@ -28,10 +30,14 @@ from cliproxy_sidecar.runtime.prober import Prober
 from cliproxy_sidecar.runtime.reporter import Reporter
 from cliproxy_sidecar.runtime.snapshots import Snapshots
 from cliproxy_sidecar.runtime.tasks import Tasks
+from cliproxy_sidecar.serverprotocol import BoundedHttpProtocol
 from cliproxy_sidecar.servers import Door, PortTaken, Servers
 from cliproxy_sidecar.settings import Settings, UpstreamKind
 
 log = logging.getLogger(__name__)
+
+CONTROL_KEEP_ALIVE_S: Final = 7200
+"""Longer than the operator keeps an idle connection, so that it is the one to close."""
 
 
 def dial_of(kind: UpstreamKind) -> Dial:
@@ -96,15 +102,8 @@ class Sidecar:
             Door("proxy", self.proxy, settings.proxy_host, settings.proxy_port),
             Door("observe", logged(self.health), settings.observe_host, settings.observe_port),
         ]
-        if settings.control_token:
-            control = ControlApp(
-                self.snapshots,
-                self.reporter,
-                BearerToken(settings.control_token),
-                tasks=self.tasks,
-                refused=lambda: self.metrics.authentication_failures.add(("control",)),
-            )
-            doors.append(Door("control", logged(control), settings.control_host, settings.control_port))
+        if (control := self._control()) is not None:
+            doors.append(control)
         try:
             await self.servers.start(doors)
         except PortTaken:
@@ -120,6 +119,27 @@ class Sidecar:
         await self.tasks.stop()
         await self.plans.aclose()
         self.logs.writer.attach(None)
+
+    def _control(self) -> Door | None:
+        """Return the operator's door, None when there is no operator."""
+        settings, folder = self.settings, self.settings.tls_dir
+        if folder is None and not settings.control_token:
+            return None
+
+        def refused() -> None:
+            self.metrics.authentication_failures.add(("control",))
+
+        authenticator = BearerToken(settings.control_token) if folder is None else OperatorCertificate()
+        app = ControlApp(self.snapshots, self.reporter, authenticator, tasks=self.tasks, refused=refused)
+        return Door(
+            "control",
+            logged(app),
+            settings.control_host,
+            settings.control_port,
+            protocol=BoundedHttpProtocol if folder is None else operator_only(refused),
+            tls=None if folder is None else MountedContext(folder),
+            keep_alive_s=CONTROL_KEEP_ALIVE_S,
+        )
 
     # ---------------------------------------------------------------- joints
     def _boot(self) -> None:

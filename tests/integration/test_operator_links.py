@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pytest
 
 from cliproxy_api import codec
-from cliproxy_api.report import Heartbeat, Hello, Report
+from cliproxy_api.report import Heartbeat
 from cliproxy_api.scope import Scope
 from cliproxy_api.snapshot import Credential, Model, Position, Provider, Running, Snapshot
 from cliproxy_api.state import FleetCooldown, FleetState
@@ -21,9 +20,10 @@ from cliproxy_operator.hidden import Hidden
 from cliproxy_operator.metrics import Metrics
 from cliproxy_operator.publish import Endpoint, Publisher
 from cliproxy_operator.tasks import Tasks
-from cliproxy_operator.transport import Answer, DocumentName, PlainTransport
+from cliproxy_operator.transport import PlainTransport
 from cliproxy_operator.view import SidecarId
 from support.cluster import eventually
+from support.ears import Ears
 from support.fakesidecar import TOKEN, FakeSidecar
 from support.manualclock import ManualClock
 
@@ -49,38 +49,6 @@ def cooling(level: int = 0) -> FleetState:
         scope=scope, phase=CooldownPhase.COOLING, since_utc=NOON, until_utc=NOON, level=level
     )
     return FleetState(cooldowns=(cooldown,))
-
-
-@dataclass
-class Ears:
-    """Remembers what links bring."""
-
-    hellos: list[Hello] = field(default_factory=list)
-    reports: list[Report] = field(default_factory=list)
-    answers: list[tuple[DocumentName, Answer]] = field(default_factory=list)
-    losses: list[str] = field(default_factory=list)
-    ahead: list[Position] = field(default_factory=list)
-    depositions: int = 0
-    on_ahead: Callable[[Position], None] = lambda _: None
-
-    def greeted(self, sidecar: SidecarId, hello: Hello) -> None:
-        self.hellos.append(hello)
-
-    def heard(self, sidecar: SidecarId, report: Report) -> None:
-        self.reports.append(report)
-
-    def answered(self, sidecar: SidecarId, document: DocumentName, digest: str, answer: Answer) -> None:
-        self.answers.append((document, answer))
-
-    def lost(self, sidecar: SidecarId, reason: str) -> None:
-        self.losses.append(reason)
-
-    def outrun(self, sidecar: SidecarId, seen: Position) -> None:
-        self.ahead.append(seen)
-        self.on_ahead(seen)
-
-    def deposed(self, sidecar: SidecarId) -> None:
-        self.depositions += 1
 
 
 class Desk:

@@ -12,6 +12,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -182,6 +183,7 @@ async def running_sidecar(
     drain_timeout_s: float = 2.0,
     seed: int = 1,
     prepare: Callable[[Sidecar], Awaitable[None]] | None = None,
+    tls_dir: Path | None = None,
 ) -> AsyncIterator[RunningSidecar]:
     """Run a sidecar with this snapshot; None: without one, as before the operator has spoken."""
     settings = Settings(
@@ -193,7 +195,8 @@ async def running_sidecar(
         control_port=0,
         observe_host=HOST,
         observe_port=0,
-        control_token=TOKEN,
+        control_token=TOKEN if tls_dir is None else "",
+        tls_dir=tls_dir,
         snapshot_file=None,
         log_level=level,
         drain_timeout_s=drain_timeout_s,

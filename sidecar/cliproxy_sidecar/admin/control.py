@@ -1,6 +1,6 @@
 """The operator's door on 8318: takes snapshots and fleet states, streams reports.
 
-Who may come in is the `Authenticator`'s word (a bearer token now, mutual TLS later); what a push means is
+Who may come in is the `Authenticator`'s word (mutual TLS, or a bearer token); what a push means is
 `runtime.snapshots`' business, what is reported `runtime.reporter`'s.
 """
 
@@ -37,6 +37,14 @@ class BearerToken:
     def admits(self, scope: Scope) -> bool:
         """Compare in constant time."""
         return hmac.compare_digest(header(scope, b"authorization"), self._expected)
+
+
+class OperatorCertificate:
+    """Admits whoever came over TLS: the port's protocol has closed all connections but the operator's."""
+
+    def admits(self, scope: Scope) -> bool:
+        """Never admit what came in clear, should the port ever be served so by mistake."""
+        return bool(scope["scheme"] == "https")
 
 
 class Pushes(Protocol):
@@ -84,7 +92,7 @@ class ControlApp:
             return
         if not self._authenticator.admits(scope):
             self._refused()
-            await _refuse(send, 401, "the control token is wrong", (b"www-authenticate", b"Bearer"))
+            await _refuse(send, 401, "you are not the operator", (b"www-authenticate", b"Bearer"))
             return
         match (scope["path"], scope["method"]):
             case ("/v0/control/snapshot", "PUT"):

@@ -53,12 +53,14 @@ class Reporter:
                 return
 
     def open(self) -> "Stream":
-        """Return a stream for a new reader and end the one before."""
+        """Return a stream for a new reader; ends the one before, and takes over what that had not said."""
+        unsaid: tuple[Report, ...] = ()
         if self._reader is not None:
+            unsaid = self._reader.unsaid()
             self._end(self._reader)
         stream = self._reader = Stream(self._traffic, self.closed)
         self._on_attached(True)  # noqa: FBT003 -- a callback has no keywords
-        for report in self._standing():
+        for report in (*self._standing(), *unsaid):
             stream.put(report)
         return stream
 
@@ -96,6 +98,10 @@ class Stream:
         self._queue.append(report)
         self._wake.set()
         return True
+
+    def unsaid(self) -> tuple[Report, ...]:
+        """Return the reports that are still queued."""
+        return tuple(self._queue)
 
     def end(self) -> None:
         """Let the reader's loop finish, dropping what is queued: the next stream begins with what stands."""

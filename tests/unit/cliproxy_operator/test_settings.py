@@ -84,3 +84,23 @@ def test_usage_names_every_variable() -> None:
 
     assert all(variable.name in text for variable in VARIABLES)
     assert "CLIPROXY_CONTROL_TOKEN" in text
+
+
+def test_without_anything_the_operator_is_its_own_authority() -> None:
+    settings = read_settings({})
+    assert settings.control_token is None
+    assert settings.tls_dir is None
+    assert (settings.certificate_lifetime_s, settings.ca_lifetime_s) == (7 * 86400, 365 * 86400)
+
+
+def test_certificates_of_another_authority_are_mounted() -> None:
+    assert read_settings({"CLIPROXY_TLS_DIR": "/tls"}).tls_dir == Path("/tls")
+    with pytest.raises(SettingsError, match="exclude each other"):
+        read_settings(TOKEN | {"CLIPROXY_TLS_DIR": "/tls"})
+
+
+def test_an_authority_outlives_what_it_signs() -> None:
+    with pytest.raises(SettingsError, match="at least four times"):
+        read_settings({"CLIPROXY_CERTIFICATE_LIFETIME": "24h", "CLIPROXY_CA_LIFETIME": "72h"})
+    with pytest.raises(SettingsError, match="CLIPROXY_CERTIFICATE_LIFETIME: must be at least 30s"):
+        read_settings({"CLIPROXY_CERTIFICATE_LIFETIME": "5s"})

@@ -76,3 +76,12 @@ def test_what_is_wrong_is_named(name: str, value: str) -> None:
 def test_help_names_every_variable() -> None:
     text = help_text()
     assert all(variable.name in text and variable.meaning in text for variable in VARIABLES)
+
+
+def test_mutual_tls_takes_the_place_of_the_token() -> None:
+    settings = read_settings({"CLIPROXY_TLS_DIR": "/etc/cliproxy/tls"})
+    assert (settings.control_token, settings.tls_dir) == ("", Path("/etc/cliproxy/tls"))
+    with pytest.raises(SettingsError, match="exclude each other"):
+        read_settings({"CLIPROXY_TLS_DIR": "/tls", "CLIPROXY_CONTROL_TOKEN": "sixteen-characters"})
+    with pytest.raises(SettingsError, match="CLIPROXY_TLS_DIR"):
+        read_settings({})

@@ -49,6 +49,7 @@ class Reason(StrEnum):
     ADDRESS_REFUSED = "AddressRefused"
     HEADER_REFUSED = "HeaderRefused"
     UNPRICED = "Unpriced"
+    NO_EFFECT = "NoEffect"
     DISABLED = "Disabled"
     SYNCED = "Synced"
     PENDING = "Pending"

@@ -21,6 +21,7 @@ from cliproxy_operator.compile_consumers import unpriced
 from cliproxy_operator.compile_policy import Policies
 from cliproxy_operator.compile_profile import build_profile, profile_secrets
 from cliproxy_operator.compile_provider import build_provider, resolve_credentials, unpriced_quota
+from cliproxy_operator.ineffective import without_effect
 from cliproxy_operator.inputs import Inputs, Kind, ObjectKey, key_of
 from cliproxy_operator.validate import MAX_DIAGNOSTICS, Diagnostic, is_refused, validate
 
@@ -157,7 +158,7 @@ class _Compilation:
                 built, missing = build_profile(profile, self._inputs.secrets)
                 found = (*found, *missing, *unpriced(built.consumers, (one.provider for one in chosen)))
                 accepted[profile.metadata.name] = _Followed(profile, built, chosen)
-            self._note(Kind.PROXY_PROFILE, profile, found[:MAX_DIAGNOSTICS])
+            self._note(Kind.PROXY_PROFILE, profile, found)
         return accepted
 
     def _of_profile(self, followed: _Followed) -> Snapshot:
@@ -180,6 +181,8 @@ class _Compilation:
 
     def _note(self, kind: Kind, entry: Resource | ParseFailure, found: tuple[Diagnostic, ...]) -> None:
         # Each namespace speaks about its own objects only; another's are judged there.
+        if not isinstance(entry, ParseFailure) and not is_refused(found):
+            found = (*found, *without_effect(entry))[:MAX_DIAGNOSTICS]
         if entry.metadata.namespace == self._inputs.namespace:
             self._diagnostics[key_of(kind, entry)] = found
 

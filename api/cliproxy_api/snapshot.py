@@ -229,6 +229,17 @@ class Consumer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Whether the caller may use the operations that change things, on a gateway."""
 
 
+class RetryBudget(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one request, and all of a sidecar together, may spend on further attempts."""
+
+    timeout_s: float = 600.0
+    """For one request over all its attempts."""
+    percent: int = 20
+    """Further attempts, of all requests of the last 10 seconds."""
+    min_per_second: int = 10
+    """Further attempts that are allowed besides."""
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What one sidecar takes from its callers."""
 
@@ -249,6 +260,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     log_level: LogLevel = LogLevel.INFO
     max_attempts: int = 4
     """Attempts for one request over all providers."""
+    retry_budget: RetryBudget = RetryBudget()
     cache: Cache | None = None
     """None: no answer is kept."""
     coalescing: bool = False

@@ -11,7 +11,7 @@ from cliproxy_api.resources import proxyprofile_parts as parts
 from cliproxy_api.resources.common import SecretRef
 from cliproxy_api.resources.proxyprofile import ProxyProfile
 from cliproxy_api.reuse import Batching, Cache, Redis
-from cliproxy_api.snapshot import Limits, Profile
+from cliproxy_api.snapshot import Limits, Profile, RetryBudget
 from cliproxy_operator.compile_consumers import build_consumers, consumer_secrets
 from cliproxy_operator.inputs import SecretView
 from cliproxy_operator.validate import Diagnostic, warning
@@ -43,6 +43,11 @@ def build_profile(profile: ProxyProfile, secrets: Secrets) -> tuple[Profile, tup
         ),
         log_level=spec.logging.level,
         max_attempts=spec.retry_budget.max_attempts,
+        retry_budget=RetryBudget(
+            timeout_s=parse_duration_s(spec.retry_budget.timeout),
+            percent=spec.retry_budget.percent,
+            min_per_second=spec.retry_budget.min_per_second,
+        ),
         cache=cache,
         coalescing=spec.coalescing.enabled,
         batching=_batching(spec.batching),

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cliproxy_api.snapshot import Profile, Retries, SnapshotPush, Timeouts
+from cliproxy_api.snapshot import Profile, Retries, RetryBudget, SnapshotPush, Timeouts
 from cliproxy_dev.providers.provider import ScriptedProvider
 from cliproxy_dev.providers.script import (
     Behaviour,
@@ -156,6 +156,30 @@ async def test_attempts_of_one_request_are_bounded_over_all_providers(
     assert response.status_code == 502
     assert response.headers["x-cliproxy-attempts"] == "3"
     assert len(scripted_openai.requests) + len(spare.requests) == 3
+
+
+async def test_further_attempts_of_all_requests_are_bounded(
+    scripted_openai: ScriptedProvider, spare: ScriptedProvider
+) -> None:
+    scripted_openai.always(Fail(status=500))
+    parts = (build.built(scripted_openai, name="first"), build.built(spare, name="second", priority=2))
+    budget = RetryBudget(percent=50, min_per_second=0)
+    async with running_sidecar(build.push(*parts, profile=Profile(retry_budget=budget))) as sidecar:
+        first, second = await sidecar.chat(), await sidecar.chat()
+        assert (first.status_code, second.status_code) == (502, 200)
+        assert "retryBudget" in first.json()["error"]["message"]
+    assert (len(scripted_openai.requests), len(spare.requests)) == (2, 1)
+
+
+async def test_a_request_ends_when_the_profile_says_so(
+    scripted_openai: ScriptedProvider, spare: ScriptedProvider
+) -> None:
+    scripted_openai.always(Hang())
+    parts = (build.built(scripted_openai, name="first"), build.built(spare, name="second", priority=2))
+    profile = Profile(retry_budget=RetryBudget(timeout_s=0.2))
+    async with running_sidecar(build.push(*parts, profile=profile)) as sidecar:
+        assert (await sidecar.chat()).status_code == 504
+    assert spare.requests == []
 
 
 async def test_another_key_is_tried_when_one_is_refused(scripted_openai: ScriptedProvider) -> None:

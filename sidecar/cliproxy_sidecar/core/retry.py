@@ -30,6 +30,8 @@ class GiveUpReason(StrEnum):
     """The request's attempts are used up."""
     DEADLINE = "deadline"
     """The request's time is used up."""
+    BUDGET = "budget"
+    """All requests together have used up their further attempts (`retry_budget`)."""
     NO_ALTERNATIVE = "no_alternative"
     """This target will not do, and there is no other."""
 

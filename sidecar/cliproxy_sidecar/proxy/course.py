@@ -28,6 +28,7 @@ _OF_THE_REQUEST: Final = frozenset(
     {OutcomeClass.CLIENT, OutcomeClass.CONTEXT, OutcomeClass.TOO_BIG, OutcomeClass.FILTER}
 )
 """The caller's own matter: what the provider says about it is for the caller to read."""
+_OVER_BUDGET: Final = " It was not tried again: too many requests are (retryBudget of the ProxyProfile)."
 MIN_BUDGET_S: Final = 0.001
 """What is left for an attempt that begins at the deadline; 0 would mean no limit to some clients."""
 
@@ -57,11 +58,13 @@ class Course:
     def begin(self, target: Target, now: float) -> float:
         """Note that an attempt begins; return how long it may take, in seconds.
 
-        The first target's total time-out is the request's deadline, shared by all attempts.
+        The first target's total time-out is the request's deadline, shared by all attempts, unless the
+        profile's retry budget is shorter.
         """
         total_s = target.provider.timeouts.total_s
         if self._deadline is None:
-            self._deadline = now + total_s
+            self._deadline = now + min(total_s, self._plan.snapshot.profile.retry_budget.timeout_s)
+            self._machines.further_attempts.began(now)
         self.attempts += 1
         self._tries[target.provider_id] = self._tries.get(target.provider_id, 0) + 1
         return min(total_s, max(self._deadline - now, MIN_BUDGET_S))
@@ -134,6 +137,10 @@ class Course:
         )
         alternatives = self._plan.chooser.has_alternative(others, now)
         decision = decide(outcome, budget, alternatives=alternatives, chance=self._chance.random())
+        if not isinstance(decision, GiveUp):
+            rules = self._plan.snapshot.profile.retry_budget
+            if not self._machines.further_attempts.take(rules, now):
+                decision = GiveUp(GiveUpReason.BUDGET)
         match decision:
             case RetrySame():
                 return Try(target, None, decision.delay_s)
@@ -143,9 +150,10 @@ class Course:
                 return Choose()
             case GiveUp():
                 blocked = self._blocked(target, now)
-                return self._fault or Refuse(
-                    unavailable.failed(self._wanted.model, target, outcome, blocked, now)
-                )
+                refusal = unavailable.failed(self._wanted.model, target, outcome, blocked, now)
+                if decision.reason is GiveUpReason.BUDGET:
+                    refusal = replace(refusal, message=refusal.message + _OVER_BUDGET)
+                return self._fault or Refuse(refusal)
             case _:
                 assert_never(decision)
 

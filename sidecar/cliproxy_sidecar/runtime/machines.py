@@ -19,6 +19,7 @@ from cliproxy_sidecar.core.health import Health
 from cliproxy_sidecar.core.outcome import Outcome
 from cliproxy_sidecar.core.permit import ActiveCooldown, Permit
 from cliproxy_sidecar.core.remaining import remaining
+from cliproxy_sidecar.core.retry_budget import FurtherAttempts
 from cliproxy_sidecar.core.selection import Chooser
 from cliproxy_sidecar.core.target import Target
 from cliproxy_sidecar.core.windows import TrafficWindows
@@ -40,6 +41,7 @@ class Machines:
         self.providers: tuple[Provider, ...] = ()
         self.chooser: Chooser | None = None
         """The newest plan's, for people to look at."""
+        self.further_attempts = FurtherAttempts()
         self.waiting = 0
         """Requests that wait for a change."""
         self._tell = tell

@@ -20,6 +20,7 @@ from cliproxy_sidecar.proxy.app import ProxyApp
 from cliproxy_sidecar.proxy.h1.client import EngineUpstream
 from cliproxy_sidecar.proxy.plan import Dial, Plan, Plans
 from cliproxy_sidecar.proxy.probe import HttpProbe
+from cliproxy_sidecar.proxy.reuse.shelf import Shelf
 from cliproxy_sidecar.runtime.asgi import logged
 from cliproxy_sidecar.runtime.clock import CHANCE
 from cliproxy_sidecar.runtime.gauges import show_machines
@@ -63,7 +64,8 @@ class Sidecar:
         self.reporter = Reporter(standing=self._standing, traffic=self._traffic, attached=self._attached)
         self.machines = Machines(sidecar=settings.pod_name, chance=chance, tell=self.reporter.tell)
         show_machines(self.metrics, self.machines, self.reporter)
-        self.plans = Plans(dial or dial_of(settings.upstream), self.machines, self.tasks)
+        self.shelf = Shelf(self.metrics)
+        self.plans = Plans(dial or dial_of(settings.upstream), self.machines, self.tasks, self.shelf)
         self.snapshots: Snapshots[Plan] = Snapshots(
             prepare=self.plans.prepare,
             activate=self._activate,

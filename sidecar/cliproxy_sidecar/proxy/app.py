@@ -7,10 +7,11 @@ Paths, methods, bounds and the caller's format are judged here; a request that p
 import asyncio
 import logging
 import re
+from functools import partial
 from typing import Final
 
 from cliproxy_api.chance import Chance
-from cliproxy_sidecar.core.body import BodyError, peek
+from cliproxy_sidecar.core.body import BodyError, Peek, peek
 from cliproxy_sidecar.core.dialect import COUNT_TOKENS, MODEL, MODELS, Dialect, Operation, operation_of
 from cliproxy_sidecar.core.errors import ErrorKind
 from cliproxy_sidecar.core.translate.fields import TranslationError
@@ -22,6 +23,7 @@ from cliproxy_sidecar.proxy.models import list_body, model_body
 from cliproxy_sidecar.proxy.plan import Plan, Plans
 from cliproxy_sidecar.proxy.refusal import JSON_TYPE, Refusal, send_refusal
 from cliproxy_sidecar.proxy.relay import BrokenAnswer
+from cliproxy_sidecar.proxy.reuse.call import Call
 from cliproxy_sidecar.runtime.asgi import App, Receive, Scope, Send
 from cliproxy_sidecar.runtime.clock import request_id
 from cliproxy_sidecar.runtime.logs import Logs
@@ -146,7 +148,25 @@ class ProxyApp:
         uncounted = operation is COUNT_TOKENS and table.groups(dialect, seen.model) is None
         if uncounted and table.knows(seen.model):
             return await self._estimate(body, downstream, ledger)
-        downstream.watch(self._tasks)
+        if plan.reuse is None:
+            downstream.watch(self._tasks)
+            await self._ask(downstream, ledger, body, plan=plan, operation=operation, seen=seen)
+        else:
+            ask = partial(self._ask, plan=plan, operation=operation, seen=seen)
+            await plan.reuse.serve(Call(operation, downstream, ledger, body, seen, "", ask))
+        return None
+
+    async def _ask(
+        self,
+        downstream: Downstream,
+        ledger: Ledger,
+        body: bytes,
+        *,
+        plan: Plan,
+        operation: Operation,
+        seen: Peek,
+    ) -> None:
+        """Ask providers for an answer, to be sent to this downstream."""
         exchange = Exchange(
             plan=plan,
             machines=self._machines,

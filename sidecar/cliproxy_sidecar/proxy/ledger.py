@@ -6,6 +6,8 @@ It only writes down what the exchange tells it. Figures are bounded by `runtime.
 
 from typing import Final
 
+import msgspec
+
 from cliproxy_api.vocabulary import COUNTED_CLASSES, OutcomeClass
 from cliproxy_sidecar.core.decisions import Trail
 from cliproxy_sidecar.core.outcome import Outcome
@@ -18,7 +20,7 @@ from cliproxy_sidecar.proxy.downstream import Downstream, Stage
 from cliproxy_sidecar.runtime.clock import now_s, unix_now_s
 from cliproxy_sidecar.runtime.logs import Logs, RequestLine, TokenCounts, rfc3339
 from cliproxy_sidecar.runtime.machines import Machines
-from cliproxy_sidecar.runtime.metrics import NO_PROVIDER, OTHER, Metrics
+from cliproxy_sidecar.runtime.metrics import NO_ATTEMPT, NO_PROVIDER, OTHER, Metrics
 
 CLIENT_CLOSED_REQUEST: Final = 499
 """nginx's word for a caller that left before the answer."""
@@ -35,6 +37,7 @@ class Ledger:
         "_metrics",
         "_started_s",
         "attempts",
+        "cache",
         "model",
         "model_label",
         "outcome",
@@ -70,10 +73,16 @@ class Ledger:
         """What was decided; None: the request did not get so far."""
         self.preferences: Preferences | None = None
         """What the plan of the request prefers."""
+        self.cache: str | None = None
+        """"hit" or "shared": the answer was not made for this request."""
 
     def first_content(self) -> None:
         """Note that a stream's first content goes out."""
         self._first_content_s = now_s()
+
+    def reused(self, how: str, provider: str | None, outcome: Outcome | None = None) -> None:
+        """Note that another request's answer, by this provider, was given: it cost nothing more."""
+        self.cache, self.provider, self.outcome = how, provider, outcome
 
     def attempt_ended(
         self, target: Target, permit: Permit, outcome: Outcome, usage: Usage, *, started_s: float
@@ -137,7 +146,7 @@ class Ledger:
 
     def _count(self, downstream: Downstream, status: int, duration_s: float) -> None:
         metrics, model = self._metrics, self.model_label
-        provider = self.provider or NO_PROVIDER
+        provider = self.provider or NO_PROVIDER if self.cache is None else NO_ATTEMPT
         metrics.requests.add((provider, model, str(status)))
         metrics.duration_s.observe((provider, model), duration_s)
         metrics.response_bytes.observe((provider,), downstream.sent_bytes)
@@ -174,4 +183,5 @@ class Ledger:
             status=status,
             stream=self.stream,
             error_class=failure,
+            cache=self.cache if self.cache is not None else msgspec.UNSET,
         )

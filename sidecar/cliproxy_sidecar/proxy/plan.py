@@ -18,6 +18,8 @@ from cliproxy_sidecar.core.preference import Preferences
 from cliproxy_sidecar.core.routing import RoutingTable
 from cliproxy_sidecar.core.selection import Chooser
 from cliproxy_sidecar.core.target import Target
+from cliproxy_sidecar.proxy.reuse.front import Reuse
+from cliproxy_sidecar.proxy.reuse.shelf import Shelf
 from cliproxy_sidecar.proxy.upstream import Upstream
 from cliproxy_sidecar.runtime.logs import HIDDEN
 from cliproxy_sidecar.runtime.machines import Machines
@@ -70,6 +72,8 @@ class Plan:
         self.secrets = tuple(secret.encode() for secret in set(push.secrets.values()) if secret)
         self.lines: dict[str, Line] = {}
         self.holders = 0
+        self.reuse: Reuse | None = None
+        """None: every request is asked of a provider on its own."""
         self._routes: dict[tuple[str, str, str, str], Route] = {}
 
     def _usable(self, provider: Provider, secrets: dict[str, str]) -> Provider:
@@ -117,9 +121,10 @@ def _printable(name: str) -> bytes:
 class Plans:
     """Makes plans and closes connections that no plan needs any more."""
 
-    def __init__(self, dial: Dial, machines: Machines, tasks: Tasks) -> None:
+    def __init__(self, dial: Dial, machines: Machines, tasks: Tasks, shelf: Shelf) -> None:
         self._dial = dial
         self._machines = machines
+        self._shelf = shelf
         self._tasks = tasks
         self._latest: Plan | None = None
         self._newest: dict[str, Line] = {}
@@ -138,8 +143,16 @@ class Plans:
             plan.lines[provider.id] = line
         self._newest = dict(plan.lines)
         self._latest = plan
+        plan.reuse = self._reuse(plan)
         self._machines.chooser = plan.chooser
         return plan
+
+    def _reuse(self, plan: Plan) -> Reuse | None:
+        profile = plan.snapshot.profile
+        self._shelf.configure(profile)
+        if profile.cache is None and not profile.coalescing:
+            return None
+        return Reuse(profile, plan.table, self._shelf, self._tasks)
 
     def release(self, plan: Plan) -> None:
         """Let go of a plan once; the last holder closes what only this plan used."""

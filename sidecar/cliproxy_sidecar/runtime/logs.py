@@ -55,6 +55,8 @@ class RequestLine(msgspec.Struct, frozen=True, kw_only=True):
     stream: bool
     error_class: str | None
     """Outcome class of the last attempt, or the kind of our own refusal; null after success."""
+    cache: str | msgspec.UnsetType = msgspec.UNSET
+    """"hit" or "shared" where the answer was not made for this request; else left out."""
 
 
 class LineWriter:

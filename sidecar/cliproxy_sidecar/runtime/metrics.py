@@ -17,6 +17,8 @@ MAX_SERIES: Final = 10_000
 OTHER: Final = "other"
 NO_PROVIDER: Final = "none"
 """The request was answered by the sidecar itself."""
+NO_ATTEMPT: Final = "cache"
+"""In the provider's place for answers not made for the request: they say nothing about its speed."""
 
 DURATION_BOUNDS_S: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
 FIRST_TOKEN_BOUNDS_S: Final = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 20, 30, 60)
@@ -29,10 +31,13 @@ Read = Callable[[], Mapping[Labels, float]]
 class Counter:
     """Counts by label values."""
 
-    __slots__ = ("help", "labels", "name", "values")
+    __slots__ = ("help", "labels", "name", "read", "values")
 
-    def __init__(self, name: str, text: str, *labels: str) -> None:
-        self.name, self.help, self.labels = name, text, labels
+    def __init__(
+        self, name: str, text: str, *labels: str, read: Callable[[], Mapping[Labels, int]] | None = None
+    ) -> None:
+        """`read`: for what is counted elsewhere, asked at a scrape."""
+        self.name, self.help, self.labels, self.read = name, text, labels, read
         self.values: dict[Labels, int] = {}
 
     def add(self, labels: Labels, amount: int = 1) -> None:
@@ -48,7 +53,7 @@ class Counter:
     def family(self) -> Metric:
         """Return what a scrape shows."""
         family = CounterMetricFamily(self.name, self.help, labels=self.labels)
-        for labels, value in self.values.items():
+        for labels, value in (self.values if self.read is None else self.read()).items():
             family.add_metric(labels, value)
         return family
 
@@ -133,12 +138,17 @@ class Metrics(Collector):
             "cliproxy_response_size_bytes", "Body bytes sent to callers.", SIZE_BOUNDS_BYTES, "provider"
         )
         self.active = 0
+        self._counters = [self.requests, self.errors, self.tokens, self.authentication_failures]
         self._gauges: list[Gauge] = [
             Gauge("cliproxy_active_requests", "Requests being served.", read=lambda: {(): self.active}),
         ]
         self.registry = CollectorRegistry()
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
+
+    def count(self, counter: Counter) -> None:
+        """Show another counter."""
+        self._counters.append(counter)
 
     def gauge(self, gauge: Gauge) -> None:
         """Show another gauge."""
@@ -149,7 +159,7 @@ class Metrics(Collector):
         return self._families()
 
     def _families(self) -> Iterator[Metric]:
-        for counter in (self.requests, self.errors, self.tokens, self.authentication_failures):
+        for counter in self._counters:
             yield counter.family()
         for histogram in (self.duration_s, self.first_token_s, self.response_bytes):
             yield histogram.family()

@@ -1,0 +1,61 @@
+"""One caller's request as doing-less sees it, and the words in which it tells the caller what it did."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from cliproxy_sidecar.core.body import Peek
+from cliproxy_sidecar.core.dialect import Dialect, Operation
+from cliproxy_sidecar.core.headers import Header
+from cliproxy_sidecar.proxy.downstream import Downstream
+from cliproxy_sidecar.proxy.ledger import Ledger
+from cliproxy_sidecar.runtime.asgi import Message
+
+CACHE_HEADER: Final = b"x-cliproxy-cache"
+HIT: Final = "hit"
+"""Given again."""
+MISS: Final = "miss"
+"""Asked of a provider; the answer may be kept."""
+SHARED: Final = "shared"
+"""Another caller's answer, while it came."""
+BYPASS: Final = "bypass"
+"""Asked of a provider because the caller, or the request's nature, wants that."""
+
+_OF_ONE_CALL: Final = frozenset({b"x-request-id", b"request-id", b"x-cliproxy-attempts"})
+
+Ask = Callable[[Downstream, Ledger, bytes], Awaitable[None]]
+"""Leads a request with this body to its end at a provider; the answer goes to that downstream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request whose body is here; nothing has gone downstream."""
+
+    operation: Operation
+    downstream: Downstream
+    ledger: Ledger
+    body: bytes
+    peek: Peek
+    consumer: str
+    """Who asks; "": unknown."""
+    ask: Ask
+
+
+def told(word: str) -> Header:
+    """Return the header that says what was done."""
+    return CACHE_HEADER, word.encode()
+
+
+def own_head(headers: list[Header], call: Call) -> list[Header]:
+    """Return another call's head as this caller's: no request of its own was made."""
+    kept = [item for item in headers if item[0] not in _OF_ONE_CALL]
+    request_id = call.ledger.request_id.encode()
+    kept += [(b"x-cliproxy-attempts", b"0"), (b"x-request-id", request_id)]
+    if call.operation.dialect is Dialect.ANTHROPIC:
+        kept.append((b"request-id", request_id))
+    return kept
+
+
+async def never() -> Message:
+    """Stand in for a caller's side that is watched elsewhere: nothing is read of it."""
+    raise AssertionError("the body is here, and leaving is watched elsewhere")  # pragma: no cover

@@ -1,0 +1,182 @@
+"""What one request gets: a kept answer, another's in flight, or one of its own, which may then be kept.
+
+Only complete answers of status 200 and outcome Success are kept; an error is shared only where it is the
+request's own fault, so that whoever else would get through is not held up by the first one's bad luck.
+"""
+
+import asyncio
+from typing import Final
+
+from cliproxy_api.snapshot import Profile
+from cliproxy_api.vocabulary import OutcomeClass
+from cliproxy_sidecar.core.cache.directives import Directives, directives_of
+from cliproxy_sidecar.core.cache.entry import Entry, kept_headers
+from cliproxy_sidecar.core.cache.key import fields_of, request_key
+from cliproxy_sidecar.core.dialect import dialect_wanted
+from cliproxy_sidecar.core.headers import Header
+from cliproxy_sidecar.core.routing import RoutingTable
+from cliproxy_sidecar.core.target import Target
+from cliproxy_sidecar.proxy.ledger import Ledger
+from cliproxy_sidecar.proxy.relay import BrokenAnswer
+from cliproxy_sidecar.proxy.reuse.call import BYPASS, HIT, MISS, SHARED, Call, own_head, told
+from cliproxy_sidecar.proxy.reuse.flight import Flight, Listener
+from cliproxy_sidecar.proxy.reuse.recorder import Recorder
+from cliproxy_sidecar.proxy.reuse.shelf import Shelf
+from cliproxy_sidecar.runtime.clock import unix_now_s
+from cliproxy_sidecar.runtime.tasks import Tasks
+
+_OK: Final = 200
+
+
+class Reuse:
+    """What a profile does less of; made once per snapshot."""
+
+    def __init__(self, profile: Profile, table: RoutingTable, shelf: Shelf, tasks: Tasks) -> None:
+        self._caches = profile.cache is not None
+        self._coalesces = profile.coalescing
+        self._table = table
+        self._shelf = shelf
+        self._tasks = tasks
+        self._served: dict[tuple[str, str], bytes] = {}
+
+    async def serve(self, call: Call) -> None:
+        """Lead one request to its end.
+
+        Raises:
+            BrokenAnswer: the answer broke off after it had begun.
+
+        """
+        wishes = directives_of(call.downstream.scope["headers"])
+        key = self._key(call) if wishes.read or wishes.write else None
+        if key is None:
+            return await self._alone(call, None, BYPASS)
+        if not wishes.read:
+            return await self._alone(call, key, BYPASS)
+        entry = self._look_up(key, wishes)
+        if entry is not None:
+            return await self._replay(call, entry)
+        if not self._coalesces:
+            return await self._alone(call, key, MISS)
+        flight = self._shelf.flights.get(key)
+        if flight is not None and flight.open:
+            return await self._follow(call, key, flight)
+        return await self._lead(call, key)
+
+    # ---------------------------------------------------------------------- the key
+    def _key(self, call: Call) -> bytes | None:
+        fields = fields_of(call.body)
+        if fields is None:
+            return None
+        scope = call.downstream.scope
+        return request_key(
+            fields,
+            call.operation,
+            consumer=call.consumer,
+            served=self._who_serves(call),
+            query=scope["query_string"],
+            headers=scope["headers"],
+        )
+
+    def _who_serves(self, call: Call) -> bytes:
+        """Name providers and upstream models that may answer: an answer of others is not this one's."""
+        name = (call.operation.name, call.peek.model)
+        served = self._served.get(name)
+        if served is None:
+            groups = self._table.groups(dialect_wanted(call.operation), call.peek.model)
+            if groups is None:
+                return b""
+            named = {_place(target) for group in groups for target in group.targets}
+            served = self._served[name] = "\n".join(sorted(named)).encode()
+        return served
+
+    # -------------------------------------------------------------------- kept answers
+    def _look_up(self, key: bytes, wishes: Directives) -> Entry | None:
+        entry = self._shelf.look_up(key)
+        if entry is not None and wishes.max_age_s is not None:
+            return entry if entry.age_s(unix_now_s()) <= wishes.max_age_s else None
+        return entry
+
+    async def _replay(self, call: Call, entry: Entry) -> None:
+        """Give a kept answer; a stream comes in one piece."""
+        call.ledger.reused(HIT, entry.provider)
+        headers = own_head(list(entry.headers), call)
+        headers.append((b"content-length", str(len(entry.body)).encode()))
+        headers.append((b"age", str(int(entry.age_s(unix_now_s()))).encode()))
+        await call.downstream.begin(_OK, [*headers, told(HIT)])
+        if call.peek.stream:
+            call.ledger.first_content()
+        await call.downstream.end(entry.body)
+
+    def _keep(self, key: bytes, answer: "Recorder | Flight", ledger: Ledger) -> None:
+        outcome = ledger.outcome
+        if not self._caches or outcome is None or outcome.cls is not OutcomeClass.SUCCESS:
+            return
+        if answer.status != _OK or ledger.refused is not None or _is_coded(answer.headers):
+            return
+        body = answer.body()
+        if body is not None:
+            heads = kept_headers(answer.headers)
+            self._shelf.keep(key, Entry(heads, body, ledger.provider or "", unix_now_s()))
+
+    # ------------------------------------------------------------------ one's own answer
+    async def _alone(self, call: Call, key: bytes | None, word: str) -> None:
+        """Ask for this caller only; without a key nothing is kept."""
+        recorder = Recorder(call.downstream, word, keep=self._caches and key is not None)
+        call.downstream.watch(self._tasks)
+        await call.ask(recorder.downstream(), call.ledger, call.body)
+        if key is not None:
+            self._keep(key, recorder, call.ledger)
+
+    # -------------------------------------------------------------------- shared answers
+    async def _lead(self, call: Call, key: bytes) -> None:
+        """Ask for this caller and all who join; goes on while anybody listens."""
+        ledger, flights = call.ledger, self._shelf.flights
+        flight = flights[key] = Flight(asyncio.current_task(), lambda: ledger.refused is None)
+        own = self._tasks.spawn(self._listen(flight, flight.join(call, leads=True)), "answer first caller")
+        try:
+            await call.ask(flight.downstream(call.downstream.scope), ledger, call.body)
+        finally:
+            if flights.get(key) is flight:
+                del flights[key]
+            self._keep(key, flight, ledger)
+            flight.settle(ledger.outcome, ledger.provider)
+            await own
+
+    async def _listen(self, flight: Flight, listener: Listener) -> None:
+        """Give the first caller its answer, in a task of its own: when it leaves, only that is cancelled."""
+        downstream = listener.call.downstream
+        downstream.watch(self._tasks)
+        try:
+            await flight.listen(listener)
+        except BrokenAnswer:
+            pass  # The exchange says so to the server.
+        except asyncio.CancelledError:
+            if not downstream.left:
+                raise
+        finally:
+            downstream.unwatch()
+            flight.leave(listener)
+
+    async def _follow(self, call: Call, key: bytes, flight: Flight) -> None:
+        listener = flight.join(call)
+        call.downstream.watch(self._tasks)
+        try:
+            shared = await flight.listen(listener)
+        finally:
+            call.downstream.unwatch()
+            flight.leave(listener)
+        if not shared:
+            return await self._alone(call, key, MISS)
+        self._shelf.shared.add(())
+        call.ledger.reused(SHARED, flight.provider, flight.outcome)
+        return None
+
+
+def _place(target: Target) -> str:
+    provider = target.provider
+    return f"{provider.id} {provider.type} {provider.base_url} {target.model.upstream_name}"
+
+
+def _is_coded(headers: list[Header]) -> bool:
+    """Whether the body is compressed, so that nobody here has seen how it ends."""
+    return any(name == b"content-encoding" for name, _ in headers)

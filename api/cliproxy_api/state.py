@@ -38,6 +38,8 @@ class FleetCooldown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """Cooling: when it ends. Half-open: when the permit moves on. Ramp: when the next step begins."""
     level: int = 0
     """How often it has tripped again without having closed."""
+    cooled_s: float = 0.0
+    """How long it cooled, or will have: no step of its ramp is longer. 0: not known."""
     share_percent: int = 0
     """Ramp: how much of its normal share passes."""
     trial_sidecar: str | None = None

@@ -6,7 +6,7 @@ Scopes and hints come from the classification of the attempt; this module only w
 
 from typing import Final, assert_never
 
-from cliproxy_api.snapshot import CooldownRules
+from cliproxy_api.snapshot import CooldownRules, Recovery
 from cliproxy_api.vocabulary import COUNTED_CLASSES, OutcomeClass, Trip
 
 PAUSE_BASE_S: Final = 1.0
@@ -17,6 +17,8 @@ JITTER_MAX_S: Final = 30.0
 """Enough to spread a fleet; an hour's wait need not grow by minutes."""
 MIN_HINT_S: Final = 0.1
 """A shorter hint would only make the caller hammer."""
+MIN_RAMP_STEP_S: Final = 1.0
+"""A shorter step of the ramp would be over before the whole fleet has heard of it."""
 
 _PAUSING: Final = frozenset({OutcomeClass.RATE_LIMITED, OutcomeClass.RAMP, OutcomeClass.OVERLOADED})
 _AT_ONCE: Final = _PAUSING | {
@@ -110,6 +112,17 @@ def retrip_s(
     if hint_s is not None and rules.honor_provider_hints:
         own_s = max(own_s, hint_s)
     return _jittered(rules, own_s, chance)
+
+
+def ramp_step_s(recovery: Recovery, cooled_s: float) -> float:
+    """Return how long one step of the ramp lasts, in seconds: `recovery.checkInterval` at most.
+
+    No longer than the cooldown itself was (`cooled_s`): who paused for a second has not been away so long
+    that it must come back over minutes. 0 is "not known", and gets the policy's whole step.
+    """
+    if cooled_s <= 0:
+        return recovery.check_interval_s
+    return min(recovery.check_interval_s, max(cooled_s, MIN_RAMP_STEP_S))
 
 
 def _override_s(rules: CooldownRules, outcome_class: OutcomeClass) -> float | None:

@@ -18,6 +18,7 @@ from typing import Final, Self, assert_never
 from cliproxy_api.scope import Scope
 from cliproxy_api.snapshot import Recovery
 from cliproxy_api.state import Evidence, FleetCooldown
+from cliproxy_api.trip import ramp_step_s
 from cliproxy_api.vocabulary import CooldownPhase, OutcomeClass, RecoveryProbe
 from cliproxy_operator.view import SidecarId
 
@@ -73,6 +74,8 @@ class ScopeCooldown:
     trial_until: datetime | None = None
     """Half-open: the holder has sent a trial, which takes too long from then on."""
     closed: bool = False
+    _cooling_since: datetime
+    """When the last cooling began; `since` is when the first did."""
     _cooled_until: datetime
     _step: int = 0
     _passed: int = 0
@@ -82,7 +85,14 @@ class ScopeCooldown:
     def begin(cls, scope: Scope, finding: Finding, *, since: datetime) -> Self:
         """Return a scope that cools from now on."""
         until = finding.until
-        entry = cls(scope=scope, since=since, until=until, _cooled_until=until, _waiting_since=until)
+        entry = cls(
+            scope=scope,
+            since=since,
+            until=until,
+            _cooling_since=since,
+            _cooled_until=until,
+            _waiting_since=until,
+        )
         entry._cool(finding, level=finding.level)
         return entry
 
@@ -91,10 +101,12 @@ class ScopeCooldown:
         if self.phase is CooldownPhase.COOLING:
             return self._trip_while_cooling(finding)
         if finding.level > self.level:
+            self._cooling_since = now
             self._cool(finding, level=finding.level)
             return True
         if finding.until > max(self._cooled_until + RETOLD, now):
             # Not the old news: the provider itself asks for more time. Earlier trials do not count any more.
+            self._cooling_since = now
             self._cool(finding, level=min(self.level + 1, MAX_LEVEL))
             return True
         return False
@@ -161,6 +173,7 @@ class ScopeCooldown:
             later = (number for number, share in enumerate(ramp) if share >= share_percent)
             self.phase, self._step = phase, next(later, len(ramp) - 1)
             self.share_percent = ramp[self._step]
+            self._cooling_since = self._cooled_until  # how long it cooled is not written: not known
 
     def shown(self, namespace: str | None) -> FleetCooldown:
         """Return the entry as documents have it; sidecars of other namespaces are named in full."""
@@ -172,6 +185,7 @@ class ScopeCooldown:
             since_utc=self.since,
             until_utc=self.until,
             level=self.level,
+            cooled_s=self._cooled_s(),
             share_percent=self.share_percent,
             trial_sidecar=self.holder.seen_from(namespace) if self.holder is not None else None,
             evidence=self.evidence,
@@ -215,4 +229,7 @@ class ScopeCooldown:
         if not self.closed:
             self.phase = CooldownPhase.RAMP
             self._step, self.share_percent = step, steps[step]
-            self.until = now + timedelta(seconds=way.recovery.check_interval_s)
+            self.until = now + timedelta(seconds=ramp_step_s(way.recovery, self._cooled_s()))
+
+    def _cooled_s(self) -> float:
+        return max(0.0, round((self._cooled_until - self._cooling_since).total_seconds(), 3))

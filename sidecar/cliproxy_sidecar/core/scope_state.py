@@ -29,7 +29,7 @@ from typing import assert_never
 from cliproxy_api.report import Failed, Report, TrialSettled, TrialStarted, Tripped
 from cliproxy_api.scope import Scope
 from cliproxy_api.snapshot import CooldownRules
-from cliproxy_api.trip import JITTER_MAX_S
+from cliproxy_api.trip import JITTER_MAX_S, ramp_step_s
 from cliproxy_api.vocabulary import CooldownPhase, CooldownScope, RecoveryProbe
 from cliproxy_sidecar.core.scope_parts import (
     GRACE_S,
@@ -60,6 +60,8 @@ class ScopeState:
     """Cooling began; for a closed scope: when it closed."""
     until: float = 0.0
     """Cooling: its end. Half-open: when the permit moves on. Ramp: the next step."""
+    cooled_s: float = 0.0
+    """How long the last cooling was, or will have been; 0: not known."""
     level: int = 0
     share_percent: int = WHOLE
     cause: Cause = Cause()  # noqa: RUF009 - frozen
@@ -216,7 +218,7 @@ class ScopeState:
             self._enter(told.phase)
         own_until = self.until if self.own and told.phase is CooldownPhase.COOLING else entry.until
         self.since, self.until = entry.since, max(entry.until, own_until)
-        self.level, self.share_percent = told.level, told.share_percent
+        self.level, self.share_percent, self.cooled_s = told.level, told.share_percent, told.cooled_s
         self.cause = Cause(told.outcome_class, told.reason, told.evidence)
         self.here = entry.here
         self.own = self.alone = False
@@ -249,12 +251,13 @@ class ScopeState:
             return
         if self.phase is not CooldownPhase.RAMP:
             self._enter(CooldownPhase.RAMP)
-        self.share_percent, self.until = share, at + self.rules.recovery.check_interval_s
+        self.share_percent, self.until = share, at + ramp_step_s(self.rules.recovery, self.cooled_s)
         self.own, self.alone, self.here = False, True, False
 
     def _trip(self, until: float, level: int, cause: Cause, now: float, spread: float) -> tuple[Report, ...]:
         self._enter(CooldownPhase.COOLING)
         self.since, self.until, self.level, self.cause, self.spread = now, until, level, cause, spread
+        self.cooled_s = until - now
         self.own, self.alone, self.here = True, False, False
         return (self.tripped(now),)
 
@@ -262,6 +265,7 @@ class ScopeState:
         if until <= self.until:
             return ()
         known, self.until, self.cause = self.until, until, cause
+        self.cooled_s = until - self.since
         if until - known <= TOLERANCE_S:
             return ()
         self.own = True

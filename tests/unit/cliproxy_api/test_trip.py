@@ -8,6 +8,7 @@ from cliproxy_api.trip import (
     class_duration_s,
     counts_towards_threshold,
     immediate_s,
+    ramp_step_s,
     retrip_s,
     trip_rule,
 )
@@ -121,3 +122,14 @@ def test_jitter_only_adds_and_is_bounded() -> None:
         immediate_s(rules, C.RATE_LIMITED, hint_s=10_000.0, streak=0, chance=1.0) == 10_000.0 + JITTER_MAX_S
     )
     assert retrip_s(rules, C.AUTH, hint_s=None, level=1, chance=1.0) == 45.0
+
+
+@pytest.mark.parametrize(
+    ("cooled_s", "step_s"), [(0.0, 30.0), (0.1, 1.0), (7.0, 7.0), (30.0, 30.0), (1e6, 30.0)]
+)
+def test_a_step_of_the_ramp_is_no_longer_than_the_cooldown_was(cooled_s: float, step_s: float) -> None:
+    assert ramp_step_s(Recovery(check_interval_s=30.0), cooled_s) == step_s
+
+
+def test_a_ramp_in_steps_shorter_than_a_second_stays_so() -> None:
+    assert ramp_step_s(Recovery(check_interval_s=0.5), 0.1) == 0.5

@@ -208,6 +208,29 @@ class TestWayBack:
         timed.wait(1)
         assert timed.phase() is RAMP
 
+    @pytest.mark.parametrize(("cools_s", "step_s"), [(3.0, 3.0), (30.0, 30.0), (600.0, 30.0)])
+    def test_no_step_of_the_ramp_is_longer_than_the_cooldown_was(self, cools_s: float, step_s: float) -> None:
+        timed = TimedFleet()
+        timed.hear(tripped(cools_s))
+        timed.wait(cools_s)
+        timed.hear(settled())
+        shares = []
+        while timed.phase() is RAMP:
+            shares.append(timed.one().share_percent)
+            assert timed.one().cooled_s == cools_s
+            assert timed.seconds(timed.one().until_utc) == cools_s + len(shares) * step_s
+            timed.wait(step_s)
+        assert shares == [10, 25, 50, 100]
+
+    def test_after_a_failed_trial_the_last_pause_counts(self) -> None:
+        timed = TimedFleet()
+        timed.hear(tripped(3.0))
+        timed.wait(3)
+        timed.hear(tripped(20.0, level=1))
+        timed.wait(20)
+        timed.hear(settled(1))
+        assert timed.seconds(timed.one().until_utc) == 3 + 20 + 20
+
     def test_without_a_ramp_a_passed_trial_ends_it(self) -> None:
         timed = TimedFleet(provider(cooldown=rules(recovery={"ramp_percent": ()})))
         timed.hear(tripped(1.0))
@@ -289,7 +312,7 @@ class TestHealthCheckAsProbe:
 
     def test_when_nobody_probes_it_does_not_wait_for_ever(self) -> None:
         timed = TimedFleet(provider(cooldown=self.RULES))
-        timed.hear(tripped(10.0))
+        timed.hear(tripped(60.0))
         timed.wait(700)
         assert timed.phase() is RAMP
 

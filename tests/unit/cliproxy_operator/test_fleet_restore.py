@@ -61,8 +61,8 @@ def test_a_trial_begins_anew() -> None:
 
 def test_a_ramp_goes_on_at_its_step() -> None:
     timed = TimedFleet()
-    timed.hear(tripped(8.0))
-    timed.wait(8)
+    timed.hear(tripped(60.0))
+    timed.wait(60)
     timed.hear(settled())
     timed.wait(35)
     heir = heir_of(timed, after_s=2)

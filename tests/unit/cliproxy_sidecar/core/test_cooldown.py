@@ -261,12 +261,28 @@ def test_one_trial_at_a_time() -> None:
 def test_a_trial_that_the_provider_answers_leads_to_the_ramp_and_home(answer: Outcome) -> None:
     chance = Scripted()
     cooldowns = machine(chance=chance)
-    trip(cooldowns, 0.0)
-    assert cooldowns.settle(admitted(cooldowns, 12.0), answer, (), 13.0) == ()
-    assert [only(cooldowns, at).share_percent for at in (13.0, 43.0, 73.0, 103.0)] == [10, 25, 50, 100]
-    assert cooldowns.wake_at() == 133.0
-    assert cooldowns.active(133.0) == ()
+    trip(cooldowns, 0.0, hint_s=60.0)
+    assert cooldowns.settle(admitted(cooldowns, 62.0), answer, (), 63.0) == ()
+    assert [only(cooldowns, at).share_percent for at in (63.0, 93.0, 123.0, 153.0)] == [10, 25, 50, 100]
+    assert cooldowns.wake_at() == 183.0
+    assert cooldowns.active(183.0) == ()
     assert cooldowns.is_idle
+
+
+def test_no_step_of_the_ramp_is_longer_than_the_cooldown_was() -> None:
+    cooldowns = machine()
+    trip(cooldowns, 0.0, hint_s=3.0)
+    cooldowns.settle(admitted(cooldowns, 3.0), SUCCESS, (), 3.0)
+    assert [only(cooldowns, at).share_percent for at in (3.0, 6.0, 9.0, 12.0)] == [10, 25, 50, 100]
+    assert cooldowns.active(15.0) == ()
+
+
+def test_a_cooldown_made_longer_counts_whole_for_the_ramp() -> None:
+    cooldowns = machine()
+    trip(cooldowns, 0.0, hint_s=3.0)
+    trip(cooldowns, 2.0, hint_s=10.0)
+    cooldowns.settle(admitted(cooldowns, 12.0), SUCCESS, (), 12.0)
+    assert only(cooldowns, 12.0).until == 24.0
 
 
 @pytest.mark.parametrize("answer", [CANCELLED, failed(OutcomeClass.CLIENT, status=None)])
@@ -331,8 +347,8 @@ def test_a_trial_passes_when_the_answer_begins_not_when_a_long_stream_ends() -> 
     assert only(cooldowns, 11.0).phase is RAMP
     assert cooldowns.answered(trial, 12.0) == ()
     # The stream's end does not count twice, and its breaking is late.
-    cooldowns.settle(trial, failed(hint_s=60.0), (KEY,), 50.0)
-    assert (only(cooldowns, 50.0).phase, only(cooldowns, 50.0).share_percent) == (RAMP, 25)
+    cooldowns.settle(trial, failed(hint_s=60.0), (KEY,), 25.0)
+    assert (only(cooldowns, 25.0).phase, only(cooldowns, 25.0).share_percent) == (RAMP, 25)
     assert cooldowns.outstanding == 0
 
 
@@ -390,22 +406,22 @@ def test_the_ramp_lets_its_share_pass() -> None:
 def test_of_two_ramps_the_smaller_share_counts() -> None:
     chance = Scripted()
     cooldowns = machine(chance=chance)
-    trip(cooldowns, 0.0, scope=KEY)
-    cooldowns.settle(admitted(cooldowns, 10.0), SUCCESS, (), 10.0)
-    trip(cooldowns, 10.0, scope=MODEL, hint_s=30.0)
-    cooldowns.settle(admitted(cooldowns, 40.0), SUCCESS, (), 40.0)
-    assert {item.scope: item.share_percent for item in cooldowns.active(40.0)} == {KEY: 25, MODEL: 10}
+    trip(cooldowns, 0.0, scope=KEY, hint_s=30.0)
+    cooldowns.settle(admitted(cooldowns, 30.0), SUCCESS, (), 30.0)
+    trip(cooldowns, 30.0, scope=MODEL, hint_s=30.0)
+    cooldowns.settle(admitted(cooldowns, 60.0), SUCCESS, (), 60.0)
+    assert {item.scope: item.share_percent for item in cooldowns.active(60.0)} == {KEY: 25, MODEL: 10}
     chance.value = 0.2
-    assert refused(cooldowns, 41.0).scope == MODEL
+    assert refused(cooldowns, 61.0).scope == MODEL
 
 
 def test_a_trip_during_the_ramp_raises_the_level() -> None:
     cooldowns = machine()
     trip(cooldowns, 0.0)
     cooldowns.settle(admitted(cooldowns, 10.0), SUCCESS, (), 10.0)
-    trip(cooldowns, 50.0, hint_s=5.0)
-    assert (only(cooldowns, 50.0).phase, only(cooldowns, 50.0).level) == (COOLING, 1)
-    assert only(cooldowns, 50.0).until == 80.0
+    trip(cooldowns, 20.0, hint_s=5.0)
+    assert (only(cooldowns, 20.0).phase, only(cooldowns, 20.0).level) == (COOLING, 1)
+    assert only(cooldowns, 20.0).until == 50.0
 
 
 def test_failures_during_the_ramp_count_as_in_traffic() -> None:

@@ -310,6 +310,14 @@ def test_a_ramp_goes_on_from_where_the_fleet_left_it() -> None:
     assert (only(cooldowns, 20.0).share_percent, only(cooldowns, 20.0).until) == (50, 50.0)
 
 
+def test_alone_the_steps_of_a_ramp_are_as_short_as_the_fleets() -> None:
+    cooldowns = machine(attached=True)
+    ramping = entry(phase=RAMP, share_percent=25, until_s=20.0, cooled_s=4.0)
+    cooldowns.adopt(push(ramping), 0.0)
+    cooldowns.attach(attached=False, now=1.0)
+    assert (only(cooldowns, 20.0).share_percent, only(cooldowns, 20.0).until) == (50, 24.0)
+
+
 def test_a_ramp_that_nobody_moves_on_goes_on_after_a_while() -> None:
     cooldowns = machine(attached=True)
     cooldowns.adopt(push(entry(phase=RAMP, share_percent=25, until_s=20.0)), 0.0)

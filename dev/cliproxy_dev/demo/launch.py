@@ -7,7 +7,6 @@ are in life; the sidecars are the node agent's children. `world` is what is then
 import asyncio
 import contextlib
 import os
-import secrets
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
@@ -56,13 +55,12 @@ async def running_world(run_dir: Path, tell: Narrator) -> AsyncIterator[World]:
             http=await stack.enter_async_context(aiohttp.ClientSession()),
             operator_url=f"http://127.0.0.1:{port}",
         )
-        token = secrets.token_hex(24)
-        await _install(world, token)
+        await _install(world)
         tell.progress("applied crds/, the operator's rights and examples/demo/")
         arguments = ["cliproxy_dev.providers", *layout.providers_arguments(block)]
         await _start(stack, world, "providers", arguments, lambda: _providers_listen(world))
         tell.progress("scripted providers listen; starting operator, node agent and its two pods")
-        environment = _operator_environment(world, token, port)
+        environment = _operator_environment(world, port)
         agent = ["cliproxy_dev.nodeagent", "--kubeconfig", str(plane.kubeconfig), "--run-dir", str(run_dir)]
         await _start(stack, world, "node-agent", agent, None)
         await _start(
@@ -104,19 +102,18 @@ async def _start(
         await process.wait_ready(ready, within_s=READY_S, every_s=0.05)
 
 
-def _operator_environment(world: World, token: str, port: int) -> dict[str, str]:
+def _operator_environment(world: World, port: int) -> dict[str, str]:
     return {
         "KUBECONFIG": str(world.plane.kubeconfig_of("operator")),
         "POD_NAME": "cliproxy-operator-0",
         "POD_NAMESPACE": OPERATOR_NAMESPACE,
         "CLIPROXY_HOST": "127.0.0.1",
         "CLIPROXY_PORT": str(port),
-        "CLIPROXY_CONTROL_TOKEN": token,
     }
 
 
-async def _install(world: World, token: str) -> None:
-    """Apply CRDs, rights, the control token and examples/demo."""
+async def _install(world: World) -> None:
+    """Apply CRDs, rights and examples/demo."""
     for crd in crds.for_server(minor=world.plane.minor):
         await _apply(world, crd)
     await _served(world)
@@ -124,10 +121,6 @@ async def _install(world: World, token: str) -> None:
         await _apply(world, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
     for document in rbac.manifests(lease_namespace=OPERATOR_NAMESPACE):
         await _apply(world, document)
-    control = {"name": "cliproxy-control", "namespace": NAMESPACE}
-    await _apply(
-        world, {"apiVersion": "v1", "kind": "Secret", "metadata": control, "stringData": {"token": token}}
-    )
     for document in layout.documents(world.block, world.run_dir):
         await _apply(world, document)
 

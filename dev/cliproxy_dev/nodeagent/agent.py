@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 NODE_NAME = "local"
 PODS = "/api/v1/pods"
+SECRETS = "/api/v1/secrets"
 
 
 class NodeAgent:
@@ -84,6 +85,7 @@ class NodeAgent:
             images=self._images,
         )
         self._tasks.spawn(self._watch(self._node), "node agent")
+        self._tasks.spawn(self._watch_secrets(self._node), "secret volumes")
 
     async def stop(self) -> None:
         """Stop every process and forget every pod; the API server keeps the objects."""
@@ -131,6 +133,24 @@ class NodeAgent:
                         self._drop(pod["metadata"]["uid"])
                     case Changed(_, pod):
                         self._take(node, pod)
+
+    async def _watch_secrets(self, node: Node) -> None:
+        """Keep Secret volumes up to date; kubelet takes a minute for it, this one does not."""
+        async with contextlib.aclosing(follow(node.api, SECRETS)) as changes:
+            async for change in changes:
+                match change:
+                    case Listed(items):
+                        for secret in items:
+                            self._show(secret["metadata"], secret)
+                    case Changed("DELETED", secret):
+                        self._show(secret["metadata"], None)
+                    case Changed(_, secret):
+                        self._show(secret["metadata"], secret)
+
+    def _show(self, metadata: Json, secret: Json | None) -> None:
+        for worker in self._workers.values():
+            if worker.namespace == metadata["namespace"]:
+                worker.secret_changed(metadata["name"], secret)
 
     def _take(self, node: Node, pod: Json) -> None:
         uid = pod["metadata"]["uid"]

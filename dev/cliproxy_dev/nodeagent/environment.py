@@ -39,15 +39,21 @@ def resolve(
     """Return the container's variables in order. Raises `Unresolvable`.
 
     `secrets` holds every Secret of `secrets_needed`, None where it does not exist; `volumes` says where
-    the pod's volumes are on this machine.
+    the pod's volumes are on this machine. A process has no mounts of its own, so a variable that names a
+    place below one gets the place on this machine.
     """
     if container.get("envFrom"):
         raise Unresolvable("the local node agent does not know envFrom; name the variables under env")
+    mounts = {
+        str(mount["mountPath"]): volumes[mount["name"]]
+        for mount in container.get("volumeMounts") or []
+        if mount["name"] in volumes
+    }
     resolved = {f"CLIPROXY_VOLUME_{_shouted(name)}": str(path) for name, path in volumes.items()}
     for variable in container.get("env") or []:
         name, source = variable["name"], variable.get("valueFrom")
         if source is None:
-            resolved[name] = expand(variable.get("value", ""), resolved)
+            resolved[name] = _on_this_machine(expand(variable.get("value", ""), resolved), mounts)
         elif "secretKeyRef" in source:
             value = _from_secret(pod["metadata"]["namespace"], source["secretKeyRef"], secrets)
             if value is not None:
@@ -72,6 +78,14 @@ def expand(text: str, env: Mapping[str, str]) -> str:
         return "$" if found[0] == "$$" else env.get(found[1], found[0])
 
     return REFERENCE.sub(value, text)
+
+
+def _on_this_machine(value: str, mounts: Mapping[str, Path]) -> str:
+    """Return the real place of a path below a mount; any other value as it is."""
+    for mount, place in mounts.items():
+        if value == mount or value.startswith(mount.rstrip("/") + "/"):
+            return str(place) + value[len(mount.rstrip("/")) :]
+    return value
 
 
 def _shouted(name: str) -> str:

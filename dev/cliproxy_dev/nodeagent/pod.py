@@ -59,6 +59,7 @@ class PodWorker:
         self._folder = node.run_dir / "pods" / pod["metadata"]["uid"]
         self._tasks = Tasks()
         self._containers: list[Container] = []
+        self._shown: dict[Path, tuple[str, Json]] = {}
         self._changed = asyncio.Event()
         self._deletion = asyncio.Event()
         self._started_utc = ""
@@ -84,6 +85,15 @@ class PodWorker:
         self._pod = pod
         if pod["metadata"].get("deletionTimestamp"):
             self._deletion.set()
+
+    def secret_changed(self, name: str, secret: Json | None) -> None:
+        """Bring volumes that show this Secret up to date; what cannot be shown leaves them as they are."""
+        for place, (shown, volume) in self._shown.items():
+            if shown == name:
+                try:
+                    lay_out(volume, secret, place)
+                except Unresolvable as error:
+                    log.info("volume %s of pod %s stays: %s", volume["name"], self.name, error)
 
     def pid(self, container: str | None) -> int | None:
         """Return the process of the named container, or of the first that has one."""
@@ -193,6 +203,8 @@ class PodWorker:
             volume, place = known[mount["name"]], self._folder / "volumes" / mount["name"]
             name = secret_name(volume)
             lay_out(volume, None if name is None else await self._secret(name), place)
+            if name is not None:
+                self._shown[place] = (name, volume)
             places[mount["name"]] = place
         return places
 

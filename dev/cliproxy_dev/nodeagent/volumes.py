@@ -6,6 +6,9 @@ Reading the Secret is left to `pod`; that a container learns the place by a vari
 from __future__ import annotations
 
 import base64
+import shutil
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from cliproxy_dev.kube import Json
@@ -18,7 +21,7 @@ def secret_name(volume: Json) -> str | None:
 
 
 def lay_out(volume: Json, secret: Json | None, place: Path) -> None:
-    """Make the volume's folder at `place`. Raises `Unresolvable` for what is missing or not known.
+    """Make the volume's folder at `place`, or bring it up to date. Raises `Unresolvable` for what is missing.
 
     `secret` is the Secret of `secret_name`, None when it does not exist.
     """
@@ -36,9 +39,40 @@ def _write_secret(source: Json, secret: Json | None, place: Path) -> None:
         raise Unresolvable(f'secret "{source["secretName"]}" not found')
     data = (secret or {}).get("data") or {}
     files = {item["key"]: item["path"] for item in source.get("items") or []} or {key: key for key in data}
+    wanted: dict[str, bytes] = {}
     for key, name in files.items():
         if key in data:
-            (place / name).parent.mkdir(parents=True, exist_ok=True)
-            (place / name).write_bytes(base64.b64decode(data[key]))
+            wanted[name] = base64.b64decode(data[key])
         elif not optional:
             raise Unresolvable(f"references non-existent secret key: {key}")
+    _replace(place, wanted)
+
+
+def _replace(place: Path, wanted: Mapping[str, bytes]) -> None:
+    """Show these files at once, as kubelet does: names point through `..data`, which is swapped whole.
+
+    Source: kubernetes pkg/volume/util/atomic_writer.go, read 2026-11-21.
+    """
+    link = place / "..data"
+    if link.exists() and _content(link) == wanted:
+        return
+    version = Path(tempfile.mkdtemp(prefix="..", dir=place))
+    for name, content in wanted.items():
+        (version / name).parent.mkdir(parents=True, exist_ok=True)
+        (version / name).write_bytes(content)
+    before = link.resolve() if link.exists() else None
+    (place / "..new").symlink_to(version.name)
+    (place / "..new").replace(link)
+    tops = {Path(name).parts[0] for name in wanted}
+    for top in tops:
+        if not (place / top).is_symlink():
+            (place / top).symlink_to(Path("..data") / top)
+    for path in place.iterdir():
+        if not path.name.startswith("..") and path.name not in tops:
+            path.unlink()
+    if before is not None:
+        shutil.rmtree(before, ignore_errors=True)
+
+
+def _content(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -128,3 +128,18 @@ def test_the_command_line_is_entry_point_or_command_with_arguments() -> None:
 )
 def test_references(text: str, result: str) -> None:
     assert expand(text, {"A": "x"}) == result
+
+
+def test_a_path_below_a_mount_is_the_place_on_this_machine(tmp_path: Path) -> None:
+    container = {
+        "name": "main",
+        "env": [
+            {"name": "DIR", "value": "/etc/tls"},
+            {"name": "FILE", "value": "/etc/tls/a"},
+            {"name": "OTHER", "value": "/etc/tls-other"},
+        ],
+        "volumeMounts": [{"name": "tls", "mountPath": "/etc/tls"}],
+    }
+    found = resolve(POD, container, pod_ip="", secrets={}, volumes={"tls": tmp_path})
+    wanted = {"DIR": str(tmp_path), "FILE": str(tmp_path / "a"), "OTHER": "/etc/tls-other"}
+    assert {name: found[name] for name in wanted} == wanted

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import os
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,12 @@ def volume(**source: Any) -> dict[str, Any]:
 
 
 def files(place: Path) -> dict[str, str]:
-    return {str(path.relative_to(place)): path.read_text() for path in place.rglob("*") if path.is_file()}
+    found = {}
+    for folder, _, names in os.walk(place, followlinks=True):
+        inside = Path(folder).relative_to(place)
+        if not any(part.startswith("..") for part in inside.parts):
+            found |= {str(inside / name): (place / inside / name).read_text() for name in names}
+    return found
 
 
 def test_a_secret_becomes_files(tmp_path: Path) -> None:
@@ -67,3 +73,26 @@ def test_other_kinds_are_refused_by_name(tmp_path: Path) -> None:
 def test_which_secret_a_volume_shows() -> None:
     assert secret_name(volume()) == "keys"
     assert secret_name({"name": "tmp", "emptyDir": {}}) is None
+
+
+def test_a_changed_secret_is_swapped_whole(tmp_path: Path) -> None:
+    place = tmp_path / "v"
+    lay_out(volume(), SECRET, place)
+    before = (place / "a").resolve()
+    lay_out(volume(), SECRET, place)
+    assert (place / "a").resolve() == before, "nothing has changed"
+
+    changed = {"data": {"b": base64.b64encode(b"3").decode(), "c": base64.b64encode(b"4").decode()}}
+    lay_out(volume(), changed, place)
+    assert files(place) == {"b": "3", "c": "4"}
+    assert (place / "b").resolve().parent == (place / "c").resolve().parent
+    assert not before.exists()
+
+
+def test_an_optional_secret_comes_and_goes(tmp_path: Path) -> None:
+    place = tmp_path / "v"
+    lay_out(volume(optional=True), None, place)
+    lay_out(volume(optional=True), SECRET, place)
+    assert files(place) == {"a": "1", "b": "2"}
+    lay_out(volume(optional=True), None, place)
+    assert files(place) == {}

@@ -6,7 +6,7 @@ VENV   := .venv/bin
 PYTEST := $(VENV)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint unit integration cluster faults golden bench bench-quick bench-latency bench-steady lock crds format clean venv control-plane
+.PHONY: help run test check lint unit integration cluster faults golden bench bench-quick bench-soak bench-latency bench-steady lock crds format clean venv control-plane
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -46,6 +46,9 @@ bench: venv ## race LLM gateways side by side (8 minutes, a quiet machine); writ
 
 bench-quick: venv ## the same in two minutes, printed and not written
 	@$(VENV)/python bench/run.py --quick --dry
+
+bench-soak: venv ## ten minutes at half load beside streams: does memory stay flat? (a quiet machine)
+	@$(VENV)/python bench/soak.py
 
 bench-latency: control-plane ## milliseconds from a 429, and from kubectl apply, to both sidecars
 	@$(VENV)/python bench/propagation.py

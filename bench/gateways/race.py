@@ -143,9 +143,9 @@ class Track:
             self.say(f"{contender.key}: first answer after {start_s:.2f} s")
             yield launch, process, start_s
 
-    async def saturate(self, launch: Launch, seconds: float) -> None:
-        """Keep a contender busy with requests."""
-        await self._saturate(launch, _MIDDLE, seconds)
+    async def saturate(self, launch: Launch, seconds: float) -> float:
+        """Keep a contender busy with requests; return how many it answered per second."""
+        return (await self._saturate(launch, _MIDDLE, seconds)).requests_per_s
 
     async def flood(self, launch: Launch, seconds: float) -> None:
         """Keep a contender busy with streams."""

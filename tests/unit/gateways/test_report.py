@@ -171,9 +171,12 @@ def test_plot_is_well_formed_and_its_bars_are_to_scale() -> None:
 
 
 def test_only_what_stands_between_the_markers_is_replaced() -> None:
-    page = f"# Mine\n{document.BEGIN}\nold\n{document.END}\nalso mine\n"
+    begin, other = document.BEGIN.format(command="bench"), document.BEGIN.format(command="bench-soak")
+    page = f"# Mine\n{other}\nkept\n{document.END}\n{begin}\nold\n{document.END}\nalso mine\n"
     fresh = document.replace(page, "new")
-    assert fresh == f"# Mine\n{document.BEGIN}\n\nnew\n\n{document.END}\nalso mine\n"
+    kept = f"# Mine\n{other}\nkept\n{document.END}\n"
+    assert fresh == f"{kept}{begin}\n\nnew\n\n{document.END}\nalso mine\n"
+    assert document.replace(fresh, "soaked", "bench-soak") == fresh.replace("\nkept\n", "\n\nsoaked\n\n")
     assert document.replace(fresh, "new") == fresh
 
 

@@ -84,6 +84,9 @@ def decode_state_push(data: bytes) -> StatePush:
     for number, cooldown in enumerate(push.state.cooldowns):
         if cooldown.since_utc.tzinfo is None or cooldown.until_utc.tzinfo is None:
             raise DecodeError(f"$.state.cooldowns[{number}]: an instant has no time zone")
+    spent = [amount for one in push.state.budgets.values() for amount in (one.day, one.week, one.month)]
+    if any(one is not None and one.until_utc.tzinfo is None for one in (*push.state.quotas.values(), *spent)):
+        raise DecodeError("$.state: the end of a quota or budget has no time zone")
     return push
 
 

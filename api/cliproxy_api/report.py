@@ -114,6 +114,38 @@ class Traffic(msgspec.Struct, frozen=True, kw_only=True, tag="traffic", tag_fiel
     providers: dict[str, ProviderTraffic]
 
 
+class UsedEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one consumer has used of one model at one provider in one day, by one sidecar.
+
+    Figures are cumulative within the day and the sidecar's life, so a repeated entry changes nothing.
+    """
+
+    day: str
+    """UTC by the sidecar's clock, as "2026-11-21"."""
+    provider: str
+    """Its id, or "other" beyond the bound of keys."""
+    model: str
+    """As callers name it."""
+    consumer: str = ""
+    """"": no consumers are configured."""
+    requests: int = 0
+    """Attempts that were answered, or that were given up when tokens had been used."""
+    tokens: int = 0
+    nano_usd: int = 0
+    estimated_nano_usd: int = 0
+    """Part of `nano_usd` that stands on tokens which no provider has counted."""
+
+
+class Used(msgspec.Struct, frozen=True, kw_only=True, tag="used", tag_field="kind", omit_defaults=True):
+    """What was used: entries that changed, and all of today at the start of a stream."""
+
+    boot: str
+    """Names this life of the sidecar: with another one all figures begin at 0 again."""
+    age_s: float = 0.0
+    """Since when this life goes on: a younger sidecar than the leader was counted by nobody before."""
+    entries: tuple[UsedEntry, ...]
+
+
 class Heartbeat(msgspec.Struct, frozen=True, kw_only=True, tag="heartbeat", tag_field="kind"):
     """Nothing new, still here."""
 
@@ -128,5 +160,6 @@ Report = (
     | Recovered
     | Probed
     | Traffic
+    | Used
     | Heartbeat
 )

@@ -47,6 +47,23 @@ class FleetCooldown(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     evidence: Evidence = Evidence()
 
 
+class Amount(msgspec.Struct, frozen=True, kw_only=True):
+    """How much the whole fleet has used in a period."""
+
+    used: int
+    """In the limit's unit; nano-dollars for money."""
+    until_utc: datetime
+    """When the period ends: a figure for another period than the sidecar's is passed over."""
+
+
+class Spent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What the whole fleet has spent for one consumer; None: the budget names no such period."""
+
+    day: Amount | None = None
+    week: Amount | None = None
+    month: Amount | None = None
+
+
 class FleetState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the fleet has decided."""
 
@@ -57,6 +74,14 @@ class FleetState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Ids of providers whose probes fail, sorted."""
     probes: dict[str, str] = {}
     """Which sidecar probes which provider: provider id -> sidecar."""
+    sharers: dict[str, int] = {}
+    """Among how many sidecars a provider's rate limit is divided, by id; absent: one."""
+    consumer_sharers: dict[str, int] = {}
+    """The same for consumers, by "profile/consumer"."""
+    quotas: dict[str, Amount] = {}
+    """What is used of providers' quotas, by id."""
+    budgets: dict[str, Spent] = {}
+    """What consumers have spent, by "profile/consumer"."""
 
 
 class StatePush(msgspec.Struct, frozen=True, kw_only=True):

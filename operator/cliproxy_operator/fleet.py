@@ -24,6 +24,7 @@ from cliproxy_api.report import (
     TrialSettled,
     TrialStarted,
     Tripped,
+    Used,
 )
 from cliproxy_api.resources.llmprovider_status import LLMProviderStatus
 from cliproxy_api.snapshot import Provider
@@ -124,7 +125,7 @@ class Fleet:
                 used = [id_ for id_, traffic in report.providers.items() if traffic.requests > 0]
                 self._duty.used(sidecar, used, now_utc)
                 return changed
-            case Hello() | Applied() | Heartbeat():
+            case Hello() | Applied() | Used() | Heartbeat():
                 return changed
             case _:
                 assert_never(report)

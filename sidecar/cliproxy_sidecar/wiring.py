@@ -61,7 +61,12 @@ class Sidecar:
         self.logs = logs
         self.tasks = Tasks()
         self.metrics = Metrics()
-        self.reporter = Reporter(standing=self._standing, traffic=self._traffic, attached=self._attached)
+        self.reporter = Reporter(
+            standing=self._standing,
+            traffic=self._traffic,
+            attached=self._attached,
+            used=self._used,
+        )
         self.machines = Machines(sidecar=settings.pod_name, chance=chance, tell=self.reporter.tell)
         show_machines(self.metrics, self.machines, self.reporter)
         self.shelf = Shelf(self.metrics)
@@ -129,7 +134,7 @@ class Sidecar:
             return None
 
         def refused() -> None:
-            self.metrics.authentication_failures.add(("control",))
+            self.metrics.authentication_failures.add(("control", "stranger"))
 
         authenticator = BearerToken(settings.control_token) if folder is None else OperatorCertificate()
         app = ControlApp(self.snapshots, self.reporter, authenticator, tasks=self.tasks, refused=refused)
@@ -183,6 +188,9 @@ class Sidecar:
 
     def _traffic(self) -> Traffic:
         return self.machines.traffic()
+
+    def _used(self) -> tuple[Report, ...]:
+        return self.machines.used()
 
     def _snapshot(self) -> Snapshot | None:
         plan = self.snapshots.current

@@ -107,7 +107,7 @@ async def test_the_refusal_of_another_name_is_counted(ours: Authority, folder: P
         with pytest.raises(LinkError):
             await first_line(made)
         samples = await sidecar.metrics()
-        assert samples['cliproxy_authentication_failures_total{port="control"}'] >= 1
+        assert samples['cliproxy_authentication_failures_total{port="control",reason="stranger"}'] >= 1
         assert "not the operator's" in sidecar.log_text()
 
 

@@ -89,7 +89,7 @@ async def test_the_door_is_closed_to_others(scripted_openai: ScriptedProvider) -
             assert response.status_code == 401
             assert (await sidecar.client.get(f"{url}/reports", headers=header)).status_code == 401
         samples = await sidecar.metrics()
-        assert samples['cliproxy_authentication_failures_total{port="control"}'] == 8
+        assert samples['cliproxy_authentication_failures_total{port="control",reason="stranger"}'] == 8
         authority = sidecar.authority
         assert (await sidecar.client.get(f"{url}/snapshot", headers=authority)).status_code == 405
         assert (await sidecar.client.post(f"{url}/reports", headers=authority)).status_code == 405

@@ -68,7 +68,12 @@ class Recovery(msgspec.Struct, frozen=True, kw_only=True, rename=wire_name):
     """The way back from a cooldown."""
 
     check_interval: Annotated[
-        str, timespan("Longest step of the ramp; no step is longer than the cooldown was.", at_least="100ms", at_most="1h")
+        str,
+        timespan(
+            "Longest step of the ramp; no step is longer than the cooldown was.",
+            at_least="100ms",
+            at_most="1h",
+        ),
     ] = "30s"
     probe: Annotated[
         RecoveryProbe,

@@ -36,6 +36,10 @@ class ErrorKind(Enum):
     """The model is served, but by nobody who has this operation."""
     UNTRANSLATABLE = _Words(400, "invalid_request_error", "unsupported_parameter", "invalid_request_error")
     """A field of the request has no equal in the format of those who serve the model."""
+    UNAUTHENTICATED = _Words(401, "invalid_request_error", "invalid_api_key", "authentication_error")
+    """Callers need a key here, and there is none, or it is nobody's."""
+    OVER_BUDGET = _Words(402, "insufficient_quota", "budget_exceeded", "billing_error")
+    """The consumer has spent its budget."""
     UNKNOWN_MODEL = _Words(404, "invalid_request_error", "model_not_found", "not_found_error")
     UNKNOWN_PATH = _Words(404, "invalid_request_error", "unknown_url", "not_found_error")
     WRONG_METHOD = _Words(405, "invalid_request_error", "method_not_supported", "invalid_request_error")
@@ -43,7 +47,7 @@ class ErrorKind(Enum):
     """The request's body did not come in time."""
     TOO_LARGE = _Words(413, "invalid_request_error", "request_too_large", "request_too_large")
     RATE_LIMITED = _Words(429, "rate_limit_error", "rate_limit_exceeded", "rate_limit_error")
-    """Everything that could serve is cooling because of limits."""
+    """Everything that could serve is cooling because of limits, or the consumer is above its own."""
     HEADERS_TOO_LARGE = _Words(431, "invalid_request_error", "headers_too_large", "invalid_request_error")
     INTERNAL = _Words(500, "server_error", "internal_error", "api_error")
     UPSTREAM_FAILED = _Words(502, "server_error", "upstream_failed", "api_error")

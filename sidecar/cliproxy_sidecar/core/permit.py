@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from cliproxy_api.report import Report
 from cliproxy_api.scope import Scope
@@ -9,6 +10,9 @@ from cliproxy_api.state import Evidence
 from cliproxy_api.vocabulary import CooldownPhase, OutcomeClass
 from cliproxy_sidecar.core.scope_state import ScopeState
 from cliproxy_sidecar.core.target import Target
+
+if TYPE_CHECKING:
+    from cliproxy_sidecar.core.limits.gates import Passage
 
 _HOPELESS = frozenset({OutcomeClass.AUTH, OutcomeClass.QUOTA_MONEY, OutcomeClass.CONFIG})
 """What waiting does not mend: trying it all the same would surely fail."""
@@ -26,6 +30,8 @@ class Permit:
     reports: tuple[Report, ...] = ()
     """To be sent to the operator now: the trial has begun."""
     settled: bool = False
+    passage: "Passage | None" = None
+    """Its way through the provider's own limits, if it has any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +45,8 @@ class Blocked:
     outcome_class: OutcomeClass | None
     reason: str
     rank: int = 0
-    """How bad it would be to try all the same: 0 may work, 1 a person forbade it, 2 hopeless."""
+    """How bad it would be to try all the same: 0 may work, 1 a person forbade it, 2 hopeless, 3 our own limit
+    forbids it."""
 
     @classmethod
     def by(cls, states: Sequence[tuple[ScopeState, float]]) -> "Blocked":

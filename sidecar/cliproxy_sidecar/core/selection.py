@@ -4,7 +4,7 @@ Candidates and shares are `routing`'s, refusals `cooldown`'s and `health`'s, pre
 whether and when to choose again after a failure is `retry`'s.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -13,6 +13,7 @@ from cliproxy_sidecar.core.cooldown import Cooldowns
 from cliproxy_sidecar.core.decisions import How
 from cliproxy_sidecar.core.dialect import Dialect
 from cliproxy_sidecar.core.health import Health
+from cliproxy_sidecar.core.limits.gates import Gate
 from cliproxy_sidecar.core.permit import Blocked, Permit
 from cliproxy_sidecar.core.preference import Preferences
 from cliproxy_sidecar.core.routing import RoutingTable, SmoothRoundRobin
@@ -33,6 +34,8 @@ class Wanted:
     """Targets that this request has tried."""
     facts: Facts = NO_FACTS
     """Filled in where the profile's preferences look at them."""
+    tokens: int = 0
+    """Presumably taken by it; filled in where providers have limits of our own."""
 
 
 class SkipReason(StrEnum):
@@ -42,6 +45,10 @@ class SkipReason(StrEnum):
     UNHEALTHY = "unhealthy"
     COOLING = "cooling"
     """Also: half-open with its trial under way, or out of its share while it ramps up."""
+    LIMITED = "limited"
+    """At our own limit of its rate or of its requests in flight."""
+    QUOTA = "quota_exhausted"
+    """Our own quota of it is used up."""
 
 
 class Lack(StrEnum):
@@ -51,6 +58,8 @@ class Lack(StrEnum):
     OTHER_FORMAT = "other_format"
     """The model is served, but by nobody who has this operation."""
     ALL_COOLING = "all_cooling"
+    ALL_LIMITED = "all_limited"
+    """Those that do not cool are at limits of our own."""
     ALL_UNHEALTHY = "all_unhealthy"
     EXHAUSTED = "exhausted"
     """This request has tried everything."""
@@ -92,7 +101,7 @@ class NoTarget:
 class Chooser:
     """Chooses over one table with the machines that may refuse; without preferences by turns alone."""
 
-    __slots__ = ("_cooldowns", "_health", "preferences", "table")
+    __slots__ = ("_cooldowns", "_gates", "_health", "preferences", "table")
 
     def __init__(
         self,
@@ -100,10 +109,12 @@ class Chooser:
         cooldowns: Cooldowns,
         health: Health,
         preferences: Preferences | None = None,
+        gates: Mapping[str, Gate] | None = None,
     ) -> None:
         self.table: Final = table
         self._cooldowns = cooldowns
         self._health = health
+        self._gates = gates
         self.preferences: Final = preferences
 
     def choose(self, wanted: Wanted, now: float) -> Chosen | NoTarget:
@@ -116,10 +127,11 @@ class Chooser:
         if preferences is not None and preferences.plain and not preferences.low:
             preferences = None
         everyone = not wanted.exclude and self._health.is_all_well and self._cooldowns.is_idle
+        everyone = everyone and self._gates is None
         for group in groups:
             candidates: Sequence[int] = group.everyone
             if not everyone:
-                candidates = self._candidates(group, wanted.exclude, now, skipped)
+                candidates = self._candidates(group, wanted, now, skipped)
             while candidates:
                 if preferences is None:
                     position = group.pick(candidates)
@@ -137,12 +149,24 @@ class Chooser:
     def has_alternative(self, wanted: Wanted, now: float) -> bool:
         """Return whether `choose` would find a target now, a ramp's draw aside; takes nothing."""
         groups = self.table.groups(wanted.dialect, wanted.model) or ()
-        return any(self._candidates(group, wanted.exclude, now, []) for group in groups)
+        return any(self._candidates(group, wanted, now, []) for group in groups)
+
+    def limited(self, target: Target, tokens: int, now: float) -> Skipped | None:
+        """Return which limit of our own keeps a request from a target; None: none does."""
+        gate = None if self._gates is None else self._gates.get(target.provider_id)
+        if gate is None:
+            return None
+        if (blocked := gate.exhausted(now)) is not None:
+            return Skipped(target, SkipReason.QUOTA, blocked)
+        if (blocked := gate.limited(tokens, now)) is not None:
+            return Skipped(target, SkipReason.LIMITED, blocked)
+        return None
 
     def _candidates(
-        self, group: SmoothRoundRobin, exclude: frozenset[TargetId], now: float, skipped: list[Skipped]
+        self, group: SmoothRoundRobin, wanted: Wanted, now: float, skipped: list[Skipped]
     ) -> list[int]:
         candidates: list[int] = []
+        exclude = wanted.exclude
         for position, target in enumerate(group.targets):
             if target.id in exclude:
                 skipped.append(Skipped(target, SkipReason.TRIED))
@@ -152,9 +176,16 @@ class Chooser:
                 skipped.append(Skipped(target, SkipReason.UNHEALTHY, blocked))
             elif blocked is not None:
                 skipped.append(Skipped(target, SkipReason.COOLING, blocked))
+            elif (
+                self._gates is not None and (limited := self.limited(target, wanted.tokens, now)) is not None
+            ):
+                skipped.append(limited)
             else:
                 candidates.append(position)
         return candidates
+
+
+_OWN_LIMITS: Final = frozenset({SkipReason.LIMITED, SkipReason.QUOTA})
 
 
 def _lack(skipped: list[Skipped]) -> NoTarget:
@@ -162,9 +193,10 @@ def _lack(skipped: list[Skipped]) -> NoTarget:
     if not rest:
         return NoTarget(Lack.EXHAUSTED, skipped=tuple(skipped))
     cooling = [skip for skip in rest if skip.why is SkipReason.COOLING]
-    returns = [skip.blocked.until for skip in cooling or rest if skip.blocked is not None]
+    limited = [skip for skip in rest if skip.why in _OWN_LIMITS]
+    returns = [skip.blocked.until for skip in cooling + limited or rest if skip.blocked is not None]
     return NoTarget(
-        Lack.ALL_COOLING if cooling else Lack.ALL_UNHEALTHY,
+        Lack.ALL_LIMITED if limited else Lack.ALL_COOLING if cooling else Lack.ALL_UNHEALTHY,
         until=min(returns, default=None),
         skipped=tuple(skipped),
         least_bad=min(rest, key=_badness).target,

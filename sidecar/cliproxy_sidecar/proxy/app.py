@@ -16,6 +16,7 @@ from cliproxy_sidecar.core.dialect import COUNT_TOKENS, MODEL, MODELS, Dialect, 
 from cliproxy_sidecar.core.errors import ErrorKind
 from cliproxy_sidecar.core.translate.fields import TranslationError
 from cliproxy_sidecar.core.translate.token_estimate import estimated_count
+from cliproxy_sidecar.proxy.doorkeeper import admit, identify
 from cliproxy_sidecar.proxy.downstream import BodyTooLarge, BodyTooSlow, CallerLeft, Downstream, Stage
 from cliproxy_sidecar.proxy.exchange import Exchange
 from cliproxy_sidecar.proxy.ledger import Ledger
@@ -25,7 +26,7 @@ from cliproxy_sidecar.proxy.refusal import JSON_TYPE, Refusal, send_refusal
 from cliproxy_sidecar.proxy.relay import BrokenAnswer
 from cliproxy_sidecar.proxy.reuse.call import Call
 from cliproxy_sidecar.runtime.asgi import App, Receive, Scope, Send
-from cliproxy_sidecar.runtime.clock import request_id
+from cliproxy_sidecar.runtime.clock import now_s, request_id
 from cliproxy_sidecar.runtime.logs import Logs
 from cliproxy_sidecar.runtime.machines import Machines
 from cliproxy_sidecar.runtime.metrics import Metrics
@@ -106,6 +107,12 @@ class ProxyApp:
             message = "The sidecar has no configuration yet."
             wait = Refusal(ErrorKind.UNAVAILABLE, message, retry_after_s=_NO_SNAPSHOT_RETRY_S)
             return await self._refuse(downstream, ledger, dialect, wait)
+        ring = plan.in_force.ring
+        if ring is not None:
+            ledger.caller, stranger, why = identify(ring, self._machines.limits.guesses, scope, now_s())
+            if stranger is not None:
+                self._metrics.authentication_failures.add(("proxy", why))
+                return await self._refuse(downstream, ledger, dialect, stranger)
         if operation is MODELS or operation is MODEL:
             return await self._list(plan, downstream, ledger, dialect)
         if self._metrics.active >= plan.limits.max_concurrent_requests:
@@ -122,7 +129,7 @@ class ProxyApp:
             self._plans.release(plan)
         return None
 
-    async def _exchange(
+    async def _exchange(  # noqa: PLR0911 -- one for each way out
         self, plan: Plan, operation: Operation, downstream: Downstream, ledger: Ledger
     ) -> None:
         dialect = operation.dialect
@@ -148,12 +155,14 @@ class ProxyApp:
         uncounted = operation is COUNT_TOKENS and table.groups(dialect, seen.model) is None
         if uncounted and table.knows(seen.model):
             return await self._estimate(body, downstream, ledger)
-        if plan.reuse is None:
+        if ledger.caller is not None and (refusal := self._admit(plan, operation, ledger, len(body))):
+            return await self._refuse(downstream, ledger, dialect, refusal)
+        if plan.reuse is None or ledger.stand_in is not None:
             downstream.watch(self._tasks)
             await self._ask(downstream, ledger, body, plan=plan, operation=operation, seen=seen)
         else:
             ask = partial(self._ask, plan=plan, operation=operation, seen=seen)
-            await plan.reuse.serve(Call(operation, downstream, ledger, body, seen, "", ask))
+            await plan.reuse.serve(Call(operation, downstream, ledger, body, seen, ledger.consumer, ask))
         return None
 
     async def _ask(
@@ -178,6 +187,21 @@ class ProxyApp:
             peek=seen,
         )
         return await exchange.run()
+
+    def _admit(self, plan: Plan, operation: Operation, ledger: Ledger, body_bytes: int) -> Refusal | None:
+        """Return why a known caller's request must not go on."""
+        if ledger.caller is None or ledger.model is None:
+            return None
+        return admit(
+            plan,
+            ledger.caller,
+            operation,
+            ledger.model,
+            body_bytes=body_bytes,
+            ledger=ledger,
+            metrics=self._metrics,
+            now=now_s(),
+        )
 
     async def _estimate(self, body: bytes, downstream: Downstream, ledger: Ledger) -> None:
         """Count tokens ourselves, roughly: nobody who serves the model can."""

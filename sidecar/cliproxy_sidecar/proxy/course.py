@@ -102,6 +102,10 @@ class Course:
         lack = replace(lack, skipped=tuple(skipped))
         return Refuse(unavailable.no_target(self._wanted.model, lack, self._failures, now))
 
+    def limited(self, target: Target, now: float) -> bool:
+        """Whether a limit of our own keeps the request from a target that was not just chosen."""
+        return self._plan.chooser.limited(target, self._wanted.tokens, now) is not None
+
     def untranslatable(self, target: Target, refusal: Refusal) -> Step:
         """Go on without the targets for which the request has no equal; nothing was sent to this one."""
         self.attempts -= 1

@@ -16,6 +16,7 @@ from cliproxy_sidecar.core.dialect import COUNT_TOKENS, Operation, dialect_wante
 from cliproxy_sidecar.core.errors import ErrorKind
 from cliproxy_sidecar.core.facts import facts_of
 from cliproxy_sidecar.core.headers import Header, request_headers
+from cliproxy_sidecar.core.limits.price import expected_tokens
 from cliproxy_sidecar.core.outcome import CANCELLED, Outcome
 from cliproxy_sidecar.core.permit import Permit
 from cliproxy_sidecar.core.selection import Wanted
@@ -23,7 +24,7 @@ from cliproxy_sidecar.core.target import Target
 from cliproxy_sidecar.core.translate.draft import Destination
 from cliproxy_sidecar.core.translate.fields import TranslationError
 from cliproxy_sidecar.core.translate.translation import Pair, Translation, pair_for, untouched
-from cliproxy_sidecar.core.usage import Usage
+from cliproxy_sidecar.core.usage import BYTES_PER_TOKEN, Usage
 from cliproxy_sidecar.proxy.attempt import Answer, Attempt
 from cliproxy_sidecar.proxy.course import Course
 from cliproxy_sidecar.proxy.downstream import Downstream
@@ -45,6 +46,8 @@ from cliproxy_sidecar.runtime.machines import Machines
 
 _MIN_WAIT_S: Final = 0.01
 _NOTHING: Final = Usage()
+UNANSWERED: Final = frozenset({"first_byte_timeout", "idle_timeout", "total_timeout"})
+"""Ends of an attempt after which the provider may well have worked, and charge for it."""
 
 
 class Exchange:
@@ -69,15 +72,22 @@ class Exchange:
         self._ledger = ledger
         self._body = body
         self._model = peek.model
-        wanted = Wanted(peek.model, dialect_wanted(operation))
+        self._tokens = 0
+        """Presumably taken; worked out where limits ask for it."""
+        if plan.gates is not None and operation is not COUNT_TOKENS:
+            self._tokens = expected_tokens(len(body))
+        wanted = Wanted(ledger.stand_in or peek.model, dialect_wanted(operation), tokens=self._tokens)
         if not plan.preferences.plain:
             headers = downstream.scope["headers"]
             facts = facts_of(body, headers, plan.preferences.needs, stream=peek.stream)
             wanted = replace(wanted, facts=facts)
         self._course = Course(plan, machines, chance, wanted)
         ledger.trail, ledger.preferences = self._course.trail, plan.preferences
+        ledger.counts = plan.in_force.counts
         self._current: tuple[Attempt, Permit, float] | None = None
         """The attempt under way: its permit is not settled, its connection not let go."""
+        self._sent = False
+        """The attempt under way has gone out: what it costs is unknown until it ends."""
         self._translation: Translation | None = None
         """Of the attempt under way, if its provider speaks another format than the caller."""
 
@@ -107,7 +117,7 @@ class Exchange:
                     case _:
                         assert_never(step)
         finally:
-            self._settle(CANCELLED)
+            self._settle(CANCELLED, self._unanswered() if self._sent else _NOTHING)
 
     async def _wait(self, step: Wait) -> Step:
         with contextlib.suppress(TimeoutError):
@@ -120,7 +130,12 @@ class Exchange:
         if step.after_s > 0:
             await asyncio.sleep(step.after_s)
         target, now = step.target, now_s()
+        gates = self._plan.gates
+        if gates is not None and step.permit is None and self._course.limited(target, now):
+            return Choose()
         permit = step.permit or self._machines.force(target, now)
+        if gates is not None and (gate := gates.get(target.provider_id)) is not None:
+            permit.passage = gate.take(target, self._tokens, now)
         pair = pair_for(self._operation, target.provider.type)
         operation = self._operation if pair is None else pair.upstream
         attempt = Attempt(target, operation, budget_s=self._course.begin(target, now))
@@ -134,10 +149,13 @@ class Exchange:
         except RepeatedKeysError as error:
             return Refuse(Refusal(ErrorKind.MALFORMED, str(error)))
         except TranslationError as error:
+            if permit.passage is not None:
+                permit.passage.settle(0, 0, now, sent=False)
             self._settle(CANCELLED)
             step_on = self._course.untranslatable(target, objection(error, target.provider.type))
             self._ledger.attempts = self._course.attempts
             return step_on
+        self._sent = True
         upstream = self._plan.lines[target.provider_id].upstream
         if self._translation is None:
             result = await attempt.open(upstream, request)
@@ -148,7 +166,7 @@ class Exchange:
         if isinstance(result, Answer):
             return Commit(attempt, result)
         result = replace(result, outcome=self._plan.cleaned(result.outcome))
-        self._settle(result.outcome)
+        self._settle(result.outcome, self._unanswered() if result.outcome.code in UNANSWERED else _NOTHING)
         return self._course.after(target, result, now_s())
 
     def _request(self, target: Target, pair: Pair | None) -> UpstreamRequest:
@@ -222,13 +240,21 @@ class Exchange:
             *self._plan.route(target, self._operation).named,
             (b"x-cliproxy-attempts", str(self._ledger.attempts).encode()),
             (b"x-request-id", request_id.encode()),
+            *self._ledger.notes,
             *(told_headers(translation, dialect, request_id) if translation is not None else ()),
         ]
+
+    def _unanswered(self) -> Usage:
+        """Estimate what a provider may charge that was asked and not waited for: the input."""
+        if self._operation is COUNT_TOKENS:
+            return _NOTHING
+        return Usage(input=len(self._body) // BYTES_PER_TOKEN, estimated=True)
 
     def _settle(self, outcome: Outcome, usage: Usage = _NOTHING) -> None:
         """End the attempt under way, if there is one."""
         if self._current is None:
             return
         (attempt, permit, started_s), self._current = self._current, None
+        self._sent = False
         attempt.close()
         self._ledger.attempt_ended(attempt.target, permit, outcome, usage, started_s=started_s)

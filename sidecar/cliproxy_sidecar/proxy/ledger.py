@@ -8,8 +8,11 @@ from typing import Final
 
 import msgspec
 
+from cliproxy_api.money import NANO_USD_PER_USD
 from cliproxy_api.vocabulary import COUNTED_CLASSES, OutcomeClass
 from cliproxy_sidecar.core.decisions import Trail
+from cliproxy_sidecar.core.headers import Header
+from cliproxy_sidecar.core.limits.callers import Call, Caller
 from cliproxy_sidecar.core.outcome import Outcome
 from cliproxy_sidecar.core.permit import Permit
 from cliproxy_sidecar.core.preference import Preferences
@@ -17,7 +20,7 @@ from cliproxy_sidecar.core.scopes import scopes_of
 from cliproxy_sidecar.core.target import Target
 from cliproxy_sidecar.core.usage import Usage
 from cliproxy_sidecar.proxy.downstream import Downstream, Stage
-from cliproxy_sidecar.runtime.clock import now_s, unix_now_s
+from cliproxy_sidecar.runtime.clock import now_s, unix_now_s, utc_now
 from cliproxy_sidecar.runtime.logs import Logs, RequestLine, TokenCounts, rfc3339
 from cliproxy_sidecar.runtime.machines import Machines
 from cliproxy_sidecar.runtime.metrics import NO_ATTEMPT, NO_PROVIDER, OTHER, Metrics
@@ -31,6 +34,7 @@ class Ledger:
     """The account of one request."""
 
     __slots__ = (
+        "_estimated",
         "_first_content_s",
         "_logs",
         "_machines",
@@ -38,13 +42,19 @@ class Ledger:
         "_started_s",
         "attempts",
         "cache",
+        "call",
+        "caller",
+        "cost_nano_usd",
+        "counts",
         "model",
         "model_label",
+        "notes",
         "outcome",
         "preferences",
         "provider",
         "refused",
         "request_id",
+        "stand_in",
         "stream",
         "trail",
         "usage",
@@ -75,6 +85,24 @@ class Ledger:
         """What the plan of the request prefers."""
         self.cache: str | None = None
         """"hit" or "shared": the answer was not made for this request."""
+        self.counts = False
+        """Whether money and tokens are to be counted: something is priced, limited or somebody's."""
+        self.caller: Caller | None = None
+        """Who asks, where callers have names."""
+        self.call: Call | None = None
+        """What the caller's limits have reserved for the request."""
+        self.cost_nano_usd = 0
+        """Of all attempts."""
+        self._estimated = False
+        self.stand_in: str | None = None
+        """A cheaper model that serves instead, since the caller is over budget."""
+        self.notes: tuple[Header, ...] = ()
+        """What else the answer's head tells."""
+
+    @property
+    def consumer(self) -> str:
+        """Name of the caller; "" where callers have none."""
+        return "" if self.caller is None else self.caller.name
 
     def first_content(self) -> None:
         """Note that a stream's first content goes out."""
@@ -93,6 +121,11 @@ class Ledger:
         scopes = scopes_of(outcome, target.provider, credential, upstream_model)
         self._machines.settle(permit, outcome, scopes, now)
         self.outcome, self.usage = outcome, usage
+        cost = 0
+        if self.counts and (outcome.cls is OutcomeClass.SUCCESS or usage.total):
+            cost = self._spend(target, usage, now)
+        if permit.passage is not None:
+            permit.passage.settle(usage.total, cost, now)
         latency_s = now - started_s
         if self.trail is not None:
             self.trail.append((now, target.id, outcome.cls, outcome.status, outcome.code, latency_s * 1000))
@@ -113,9 +146,24 @@ class Ledger:
                 window.key_refused(now)
             self._metrics.errors.add((target.provider.name, outcome.cls.value))
 
+    def _spend(self, target: Target, usage: Usage, now: float) -> int:
+        cost = self._machines.limits.count(target, self.consumer, usage, now, utc_now())
+        self.cost_nano_usd += cost
+        self._estimated |= usage.estimated
+        if self.call is not None:
+            self.call.tokens += usage.total
+            self.call.nano_usd += cost
+        if cost:
+            labels = (target.provider.name, target.model.name, self.consumer)
+            self._metrics.cost_usd.add(labels, cost)
+        return cost
+
     def close(self, downstream: Downstream) -> None:
         """Count the finished request and write its line."""
-        duration_s = now_s() - self._started_s
+        now = now_s()
+        duration_s = now - self._started_s
+        if self.call is not None:
+            self.call.settle(now)
         status = downstream.status if downstream.stage is not Stage.FRESH else 0
         if downstream.left:
             status = CLIENT_CLOSED_REQUEST
@@ -184,4 +232,9 @@ class Ledger:
             stream=self.stream,
             error_class=failure,
             cache=self.cache if self.cache is not None else msgspec.UNSET,
+            consumer=None if self.caller is None else self.caller.name,
+            tier=None if self.caller is None else self.caller.consumer.tier,
+            cost_usd=self.cost_nano_usd / NANO_USD_PER_USD if self.cost_nano_usd else None,
+            cost_estimated=True if self._estimated and self.cost_nano_usd else None,
+            over_budget=None if self.call is None else self.call.over,
         )

@@ -13,6 +13,7 @@ import msgspec
 from cliproxy_api.snapshot import ConnectionPool, Credential, Provider, SnapshotPush
 from cliproxy_sidecar.core.dialect import Operation, upstream_url
 from cliproxy_sidecar.core.headers import FixedHeaders, Header, UnusableCredentialError, fixed_headers
+from cliproxy_sidecar.core.limits.limits import InForce
 from cliproxy_sidecar.core.outcome import Outcome
 from cliproxy_sidecar.core.preference import Preferences
 from cliproxy_sidecar.core.routing import RoutingTable
@@ -21,6 +22,7 @@ from cliproxy_sidecar.core.target import Target
 from cliproxy_sidecar.proxy.reuse.front import Reuse
 from cliproxy_sidecar.proxy.reuse.shelf import Shelf
 from cliproxy_sidecar.proxy.upstream import Upstream
+from cliproxy_sidecar.runtime.clock import now_s
 from cliproxy_sidecar.runtime.logs import HIDDEN
 from cliproxy_sidecar.runtime.machines import Machines
 from cliproxy_sidecar.runtime.tasks import Tasks
@@ -68,7 +70,12 @@ class Plan:
             None if previous is None else previous.preferences,
         )
         self.preferences.retain(self.table.target_ids())
-        self.chooser = Chooser(self.table, machines.cooldowns, machines.health, self.preferences)
+        self.in_force: InForce = machines.limits.configure(self.snapshot, push.secrets, now_s())
+        self.gates = self.in_force.gates
+        """By provider id: the limits of our own; None: there are none."""
+        for complaint in self.in_force.complaints:
+            log.warning("%s", complaint)
+        self.chooser = Chooser(self.table, machines.cooldowns, machines.health, self.preferences, self.gates)
         self.secrets = tuple(secret.encode() for secret in set(push.secrets.values()) if secret)
         self.lines: dict[str, Line] = {}
         self.holders = 0

@@ -26,6 +26,8 @@ class Refusal:
     """When it makes sense to ask again; None: unknown."""
     allow: bytes = b""
     """Wrong method: the ones that are served."""
+    notes: tuple[Header, ...] = ()
+    """What else the answer's head tells."""
 
 
 async def send_refusal(
@@ -40,6 +42,7 @@ async def send_refusal(
     kind = refusal.kind
     body = error_body(dialect, kind, refusal.message, param=refusal.param, request_id=request_id)
     lines = [JSON_TYPE, (b"content-length", str(len(body)).encode()), *headers]
+    lines += refusal.notes
     lines.append((b"x-request-id", request_id.encode()))
     if dialect is Dialect.ANTHROPIC:
         lines.append((b"request-id", request_id.encode()))

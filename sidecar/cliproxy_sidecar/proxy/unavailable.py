@@ -35,7 +35,7 @@ def no_target(model: str, lack: NoTarget, failures: Mapping[TargetId, Outcome], 
                 " /v1/responses are served for every model.",
                 param="model",
             )
-        case Lack.ALL_COOLING | Lack.ALL_UNHEALTHY | Lack.EXHAUSTED:
+        case Lack.ALL_COOLING | Lack.ALL_LIMITED | Lack.ALL_UNHEALTHY | Lack.EXHAUSTED:
             return _unavailable(model, lack, failures, now)
 
 

@@ -4,6 +4,7 @@ Everything else takes `now_s` (monotonic), an aware UTC instant or a `Chance` as
 """
 
 import datetime as dt
+import os
 import random
 import time
 from typing import Final
@@ -24,6 +25,11 @@ def utc_now() -> dt.datetime:
 def unix_now_s() -> float:
     """Return the wall clock as seconds since 1970; cheaper than `utc_now` for log lines."""
     return time.time()  # noqa: TID251 -- this module is where time is read
+
+
+def secret_bytes() -> bytes:
+    """Return 32 bytes that nobody can guess, for salts."""
+    return os.urandom(32)
 
 
 def request_id() -> str:

@@ -37,7 +37,7 @@ class TokenCounts(msgspec.Struct, frozen=True):
     output: int = 0
 
 
-class RequestLine(msgspec.Struct, frozen=True, kw_only=True):
+class RequestLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The log line of one finished request (design section 13)."""
 
     timestamp: str
@@ -57,6 +57,15 @@ class RequestLine(msgspec.Struct, frozen=True, kw_only=True):
     """Outcome class of the last attempt, or the kind of our own refusal; null after success."""
     cache: str | msgspec.UnsetType = msgspec.UNSET
     """"hit" or "shared" where the answer was not made for this request; else left out."""
+    consumer: str | None = None
+    """Where callers have names; this and what follows is left out where it says nothing."""
+    tier: str | None = None
+    cost_usd: float | None = None
+    """Of all attempts."""
+    cost_estimated: bool | None = None
+    """Part of the cost stands on tokens that no provider has counted."""
+    over_budget: str | None = None
+    """Which period's budget was used up before, and what was done about it."""
 
 
 class LineWriter:

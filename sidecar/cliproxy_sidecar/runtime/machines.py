@@ -16,6 +16,7 @@ from cliproxy_sidecar.core.allowances import Allowances
 from cliproxy_sidecar.core.cooldown import Cooldowns
 from cliproxy_sidecar.core.decisions import Decisions
 from cliproxy_sidecar.core.health import Health
+from cliproxy_sidecar.core.limits.limits import Limits
 from cliproxy_sidecar.core.outcome import Outcome
 from cliproxy_sidecar.core.permit import ActiveCooldown, Permit
 from cliproxy_sidecar.core.remaining import remaining
@@ -23,7 +24,7 @@ from cliproxy_sidecar.core.retry_budget import FurtherAttempts
 from cliproxy_sidecar.core.selection import Chooser
 from cliproxy_sidecar.core.target import Target
 from cliproxy_sidecar.core.windows import TrafficWindows
-from cliproxy_sidecar.runtime.clock import now_s, utc_now
+from cliproxy_sidecar.runtime.clock import now_s, request_id, secret_bytes, utc_now
 from cliproxy_sidecar.runtime.timers import WakeTimer
 
 
@@ -37,6 +38,7 @@ class Machines:
         self.allowances = Allowances()
         self.decisions = Decisions()
         self.health = Health(sidecar=sidecar)
+        self.limits = Limits(salt=secret_bytes(), boot=request_id(), now=now_s(), utc=utc_now())
         self.windows = TrafficWindows()
         self.providers: tuple[Provider, ...] = ()
         self.chooser: Chooser | None = None
@@ -72,6 +74,8 @@ class Machines:
         reports = self.cooldowns.settle(permit, outcome, scopes, now)
         if reports or permit.trials:
             self._moved(reports, now)
+        elif self.waiting and permit.passage is not None:
+            self._let_look()
 
     def heard(self, target: Target, headers: Sequence[tuple[bytes, bytes]]) -> None:
         """Take an answer's word on what is left of the provider's limits; a few times a second per target."""
@@ -105,6 +109,7 @@ class Machines:
         now = now_s()
         self.cooldowns.adopt(push, now)
         self.health.adopt(push.state)
+        self.limits.adopt(push, now)
         self._moved((), now)
 
     def attach(self, attached: bool) -> None:  # noqa: FBT001 -- the one thing it says
@@ -112,15 +117,21 @@ class Machines:
         now = now_s()
         self.cooldowns.attach(attached, now)
         self.health.attach(attached)
+        self.limits.attach(attached)
         self._moved((), now)
 
     def standing(self) -> tuple[Report, ...]:
         """Return what is true and the operator may not know."""
-        return (*self.cooldowns.standing_reports(now_s()), *self._probed.values())
+        now = now_s()
+        return (*self.cooldowns.standing_reports(now), *self._probed.values(), *self.limits.standing(now))
 
     def traffic(self) -> Traffic:
         """Return the last minute of all providers."""
         return Traffic(providers=self.windows.traffic(now_s()))
+
+    def used(self) -> tuple[Report, ...]:
+        """Return what was used since the operator was told last."""
+        return self.limits.reports(now_s(), utc_now())
 
     # ----------------------------------------------------------- probes, people
     def probed(self, provider: Provider, *, ok: bool, latency_ms: int, error: str) -> None:
@@ -150,8 +161,12 @@ class Machines:
         self._tell(reports)
         self._timer.arm(self.cooldowns.wake_at(), now)
         if self.waiting:
-            self._change.set()
-            self._change = asyncio.Event()
+            self._let_look()
+
+    def _let_look(self) -> None:
+        """Wake all who wait for a change."""
+        self._change.set()
+        self._change = asyncio.Event()
 
     def _woken(self) -> None:
         now = now_s()

@@ -12,6 +12,8 @@ from prometheus_client import CollectorRegistry, ProcessCollector, generate_late
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from cliproxy_api.money import NANO_USD_PER_USD
+
 MAX_SERIES: Final = 10_000
 """Label sets of one metric; 500 providers x 20 models. A scrape of that size is about 1 MB."""
 OTHER: Final = "other"
@@ -55,6 +57,19 @@ class Counter:
         family = CounterMetricFamily(self.name, self.help, labels=self.labels)
         for labels, value in (self.values if self.read is None else self.read()).items():
             family.add_metric(labels, value)
+        return family
+
+
+class MoneyCounter(Counter):
+    """Counts nano-dollars and shows dollars."""
+
+    __slots__ = ()
+
+    def family(self) -> Metric:
+        """Return what a scrape shows."""
+        family = CounterMetricFamily(self.name, self.help, labels=self.labels)
+        for labels, value in self.values.items():
+            family.add_metric(labels, value / NANO_USD_PER_USD)
         return family
 
 
@@ -117,8 +132,24 @@ class Metrics(Collector):
             "cliproxy_errors", "Failed attempts at providers, by outcome class.", "provider", "error_type"
         )
         self.tokens = Counter("cliproxy_tokens", "Model tokens used.", "provider", "model", "type")
+        self.cost_usd = MoneyCounter(
+            "cliproxy_cost_usd", "What answers cost, in US dollars.", "provider", "model", "consumer"
+        )
         self.authentication_failures = Counter(
-            "cliproxy_authentication_failures", "Refused calls of the control port.", "port"
+            "cliproxy_authentication_failures", "Calls without a right key or token.", "port", "reason"
+        )
+        self.consumer_refusals = Counter(
+            "cliproxy_consumer_refusals",
+            "Refused requests of consumers, by what refuses.",
+            "consumer",
+            "limit",
+        )
+        self.over_budget = Counter(
+            "cliproxy_over_budget_requests",
+            "Requests of consumers over budget, by what was done.",
+            "consumer",
+            "period",
+            "action",
         )
         self.duration_s = Histogram(
             "cliproxy_request_duration_seconds",
@@ -138,7 +169,15 @@ class Metrics(Collector):
             "cliproxy_response_size_bytes", "Body bytes sent to callers.", SIZE_BOUNDS_BYTES, "provider"
         )
         self.active = 0
-        self._counters = [self.requests, self.errors, self.tokens, self.authentication_failures]
+        self._counters = [
+            self.requests,
+            self.errors,
+            self.tokens,
+            self.authentication_failures,
+            self.cost_usd,
+            self.consumer_refusals,
+            self.over_budget,
+        ]
         self._gauges: list[Gauge] = [
             Gauge("cliproxy_active_requests", "Requests being served.", read=lambda: {(): self.active}),
         ]

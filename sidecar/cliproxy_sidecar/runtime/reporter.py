@@ -29,8 +29,11 @@ class Reporter:
         standing: Callable[[], Iterable[Report]],
         traffic: Callable[[], Traffic],
         attached: Callable[[bool], None],
+        used: Callable[[], Iterable[Report]] = tuple,
     ) -> None:
+        """`used` gives what to tell besides traffic, once a second."""
         self._standing = standing
+        self._used = used
         self._traffic = traffic
         self._on_attached = attached
         self._reader: Stream | None = None
@@ -58,7 +61,7 @@ class Reporter:
         if self._reader is not None:
             unsaid = self._reader.unsaid()
             self._end(self._reader)
-        stream = self._reader = Stream(self._traffic, self.closed)
+        stream = self._reader = Stream(self._traffic, self._used, self.closed)
         self._on_attached(True)  # noqa: FBT003 -- a callback has no keywords
         for report in (*self._standing(), *unsaid):
             stream.put(report)
@@ -84,8 +87,14 @@ class Reporter:
 class Stream:
     """The lines for one reader."""
 
-    def __init__(self, traffic: Callable[[], Traffic], closed: Callable[["Stream"], None]) -> None:
+    def __init__(
+        self,
+        traffic: Callable[[], Traffic],
+        used: Callable[[], Iterable[Report]],
+        closed: Callable[["Stream"], None],
+    ) -> None:
         self._traffic = traffic
+        self._used = used
         self._closed = closed
         self._queue: deque[Report] = deque()
         self._wake = asyncio.Event()
@@ -123,6 +132,7 @@ class Stream:
                     self._wake.clear()
                 if loop.time() >= tick_at:
                     tick_at, quiet_ticks = loop.time() + TRAFFIC_S, quiet_ticks + 1
+                    self._queue.extend(self._used())
                     if (figures := self._traffic()) != told:
                         told = figures
                         self._queue.append(figures)

@@ -1,0 +1,174 @@
+"""Everything that limits and counts, held together over snapshots: gates, callers, spending, wrong keys.
+
+A snapshot changes the limits and keeps what was used. What one plan needs of it is `InForce`; the data path
+asks there, the fleet's word comes in through `adopt`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from cliproxy_api.report import Used
+from cliproxy_api.snapshot import Snapshot
+from cliproxy_api.state import FleetState, StatePush
+from cliproxy_sidecar.core.limits.callers import Caller
+from cliproxy_sidecar.core.limits.gates import Gate
+from cliproxy_sidecar.core.limits.guesses import Guesses
+from cliproxy_sidecar.core.limits.keys import KeyRing
+from cliproxy_sidecar.core.limits.period import Wall
+from cliproxy_sidecar.core.limits.price import cost_nano_usd
+from cliproxy_sidecar.core.limits.spending import Spending
+from cliproxy_sidecar.core.target import Target
+from cliproxy_sidecar.core.usage import Usage
+
+SHORT_KEY: Final = 16
+"""A shorter key than this can be guessed by trying."""
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """What limits the requests of one plan; each part is None where nothing is configured."""
+
+    gates: Mapping[str, Gate] | None = None
+    """By provider id: only those with a limit."""
+    ring: KeyRing[Caller] | None = None
+    """None: any caller may pass."""
+    counts: bool = False
+    """Whether anything is priced, limited or somebody's: else nothing needs to be counted."""
+    complaints: tuple[str, ...] = ()
+    """What is odd about the keys, for the log; never a key."""
+
+
+class Limits:
+    """Limits and money of one sidecar. `now` is monotonic seconds, `utc` the same instant on the wall."""
+
+    def __init__(self, *, salt: bytes, boot: str, now: float, utc: datetime) -> None:
+        """`salt` (16 to 64 random bytes) hides keys; `boot` names this life of the sidecar."""
+        self.wall = Wall(now, utc)
+        self.gates: dict[str, Gate] = {}
+        self.callers: dict[str, Caller] = {}
+        self.spending = Spending()
+        self.guesses = Guesses()
+        self._salt = salt
+        self._boot = boot
+        self._began = now
+        self._profile = ""
+        self._attached = False
+        self._told = FleetState()
+
+    def configure(self, snapshot: Snapshot, secrets: Mapping[str, str], now: float) -> InForce:
+        """Take a snapshot's limits and callers; what was used of those that stay is kept."""
+        self._gates(snapshot, now)
+        self._callers(snapshot, now)
+        ring, complaints = self._ring(snapshot, secrets)
+        priced = any(model.pricing is not None for one in snapshot.providers for model in one.models)
+        counts = priced or bool(self.gates or self.callers)
+        # Requests of an older plan go on with the gates they know: the dictionaries are never changed.
+        return InForce(self.gates or None, ring, counts, complaints)
+
+    def _gates(self, snapshot: Snapshot, now: float) -> None:
+        before, self.gates = self.gates, {}
+        for provider in snapshot.providers:
+            if provider.rate_limit is None and provider.quota is None:
+                continue
+            gate = before.get(provider.id)
+            if gate is None:
+                gate = Gate(provider, self.wall, now)
+            else:
+                gate.configure(provider, self.wall, now)
+            self.gates[provider.id] = gate
+            gate.attached = self._attached
+            if provider.id not in before:
+                self._tell_gate(provider.id, gate, self._told, now)
+
+    def _callers(self, snapshot: Snapshot, now: float) -> None:
+        before = self.callers if snapshot.profile.name == self._profile else {}
+        self.callers, self._profile = {}, snapshot.profile.name
+        for consumer in snapshot.profile.consumers:
+            caller = before.get(consumer.name)
+            if caller is None:
+                caller = Caller(consumer)
+            caller.configure(consumer, self.wall, now)
+            self.callers[consumer.name] = caller
+            if consumer.name not in before:
+                self._tell_caller(caller, self._told, now)
+
+    def _ring(
+        self, snapshot: Snapshot, secrets: Mapping[str, str]
+    ) -> tuple[KeyRing[Caller] | None, tuple[str, ...]]:
+        if not self.callers:
+            return None, ()
+        ring: KeyRing[Caller] = KeyRing(self._salt)
+        complaints: list[str] = []
+        for consumer in snapshot.profile.consumers:
+            if not consumer.secret:
+                continue
+            key = secrets[consumer.secret].strip()
+            holder = ring.add(key, self.callers[consumer.name]) if key else None
+            if holder is not None:
+                complaints.append(
+                    f"consumers {holder.name} and {consumer.name} have the same key: the first counts"
+                )
+            if len(key) < SHORT_KEY:
+                complaints.append(
+                    f"the key of consumer {consumer.name} has fewer than {SHORT_KEY} characters"
+                )
+        return ring, tuple(complaints)
+
+    # ------------------------------------------------------------------ fleet
+    def adopt(self, push: StatePush, now: float) -> None:
+        """Take the fleet's word on shares, quotas and budgets."""
+        self._told = state = push.state
+        for provider_id, gate in self.gates.items():
+            self._tell_gate(provider_id, gate, state, now)
+        for caller in self.callers.values():
+            self._tell_caller(caller, state, now)
+
+    def attach(self, attached: bool) -> None:  # noqa: FBT001 -- the one thing it says
+        """Note whether the operator listens."""
+        self._attached = attached
+        for gate in self.gates.values():
+            gate.attached = attached
+
+    def _tell_gate(self, provider_id: str, gate: Gate, state: FleetState, now: float) -> None:
+        gate.share(state.sharers.get(provider_id, 1))
+        amount = state.quotas.get(provider_id)
+        if amount is not None:
+            gate.tell(amount.used, amount.until_utc, now)
+
+    def _tell_caller(self, caller: Caller, state: FleetState, now: float) -> None:
+        key = f"{self._profile}/{caller.name}"
+        caller.share(state.consumer_sharers.get(key, 1))
+        spent = state.budgets.get(key)
+        if spent is not None:
+            caller.tell(spent, now)
+
+    # ------------------------------------------------------------------ money
+    def count(self, target: Target, consumer: str, usage: Usage, now: float, utc: datetime) -> int:
+        """Count one attempt that was answered; return what it cost, in nano-dollars."""
+        self.wall.set(now, utc)
+        cost = cost_nano_usd(usage, target.model.pricing)
+        key = (target.provider_id, target.model.name, consumer)
+        self.spending.add(key, usage.total, cost, utc, estimated=usage.estimated)
+        return cost
+
+    def reports(self, now: float, utc: datetime) -> tuple[Used, ...]:
+        """Return what the operator has not been told; it counts as told."""
+        self.wall.set(now, utc)
+        self.spending.at(utc)
+        self._reported()
+        return self.spending.reports(self._boot, now - self._began)
+
+    def standing(self, now: float) -> tuple[Used, ...]:
+        """Return all that is true of today, for a new stream."""
+        self._reported()
+        return self.spending.standing(self._boot, now - self._began)
+
+    def _reported(self) -> None:
+        for gate in self.gates.values():
+            if gate.period is not None:
+                gate.period.report()
+        for caller in self.callers.values():
+            for period in caller.periods.values():
+                period.report()

@@ -1,0 +1,137 @@
+"""Lets callers in where callers have names: whose key it is, whether the caller is within its limits.
+
+Only plans with consumers come here. What the limits are `core.limits.callers` judges; a refusal's words are
+made here, sent by `refusal`.
+"""
+
+from typing import Final, assert_never
+
+from cliproxy_api.money import format_nano_usd
+from cliproxy_api.snapshot import Pricing
+from cliproxy_api.vocabulary import OnExceeded
+from cliproxy_sidecar.core.dialect import COUNT_TOKENS, Operation
+from cliproxy_sidecar.core.errors import ErrorKind
+from cliproxy_sidecar.core.limits.callers import Caller, Exceeded
+from cliproxy_sidecar.core.limits.downgrade import cheapest_model
+from cliproxy_sidecar.core.limits.guesses import Guesses
+from cliproxy_sidecar.core.limits.keys import KeyRing, key_of
+from cliproxy_sidecar.core.limits.limiter import Refused
+from cliproxy_sidecar.core.limits.price import expected_nano_usd, expected_tokens
+from cliproxy_sidecar.proxy.ledger import Ledger
+from cliproxy_sidecar.proxy.plan import Plan
+from cliproxy_sidecar.proxy.refusal import Refusal
+from cliproxy_sidecar.runtime.asgi import Scope
+from cliproxy_sidecar.runtime.metrics import Metrics
+
+MISSING: Final = "missing_key"
+WRONG: Final = "wrong_key"
+SHUT_OUT: Final = "too_many_wrong_keys"
+_LOOPBACK: Final = ("127.", "::1", "::ffff:127.")
+
+
+def identify(
+    ring: KeyRing[Caller], guesses: Guesses, scope: Scope, now: float
+) -> tuple[Caller | None, Refusal | None, str]:
+    """Return whose request it is; or the refusal, and the reason that is counted."""
+    key = key_of(scope["headers"], scope.get("query_string", b""))
+    if key is None:
+        message = (
+            "An API key is needed here: send it as `Authorization: Bearer KEY`, `x-api-key` or "
+            "`x-goog-api-key`."
+        )
+        return None, Refusal(ErrorKind.UNAUTHENTICATED, message), MISSING
+    client = scope.get("client")
+    address = client[0] if client else ""
+    digest = ring.digest(key)
+    if not guesses.is_quiet and (until := guesses.shut_until(address, digest, now)) is not None:
+        message = "Too many wrong API keys came from this address; wait before the next one."
+        return None, Refusal(ErrorKind.RATE_LIMITED, message, retry_after_s=until - now), SHUT_OUT
+    caller = ring.owner(digest)
+    if caller is None:
+        if not address.startswith(_LOOPBACK):
+            guesses.wrong(address, now)
+        message = "The API key is not known here; ask whoever runs this gateway for a key."
+        return None, Refusal(ErrorKind.UNAUTHENTICATED, message), WRONG
+    if not address.startswith(_LOOPBACK):
+        guesses.right(address, digest)
+    return caller, None, ""
+
+
+def admit(
+    plan: Plan,
+    caller: Caller,
+    operation: Operation,
+    model: str,
+    *,
+    body_bytes: int,
+    ledger: Ledger,
+    metrics: Metrics,
+    now: float,
+) -> Refusal | None:
+    """Reserve for a known caller's request, or say why it must not go on.
+
+    Over a budget that only warns, or that asks for a cheaper model, the request goes on, and the ledger says
+    how the answer's head is to tell that.
+    """
+    tokens = 0 if operation is COUNT_TOKENS else expected_tokens(body_bytes)
+    refused = caller.refusal(tokens, now)
+    if refused is not None:
+        metrics.consumer_refusals.add((caller.name, refused.unit))
+        return _above_limit(caller, refused, now)
+    exceeded = None if operation is COUNT_TOKENS else caller.exceeded(now)
+    if exceeded is not None:
+        metrics.over_budget.add((caller.name, exceeded.period.value, exceeded.action.value))
+        refusal = _over_budget(plan, caller, exceeded, operation, model, tokens, ledger)
+        if refusal is not None:
+            metrics.consumer_refusals.add((caller.name, "budget"))
+            return refusal
+    price = 0
+    if caller.periods and tokens:
+        price = expected_nano_usd(tokens, _pricing(plan, ledger.stand_in or model))
+    ledger.call = caller.begin(tokens, price, now)
+    ledger.call.exceeded = exceeded
+    return None
+
+
+def _over_budget(  # noqa: PLR0917 -- one decision
+    plan: Plan,
+    caller: Caller,
+    exceeded: Exceeded,
+    operation: Operation,
+    model: str,
+    tokens: int,
+    ledger: Ledger,
+) -> Refusal | None:
+    told = f"{exceeded.period.value} budget of {format_nano_usd(exceeded.limit)} USD exceeded"
+    ledger.notes = ((b"x-cliproxy-budget", f"{told}; resets {exceeded.resets_utc}".encode()),)
+    match exceeded.action:
+        case OnExceeded.WARN:
+            return None
+        case OnExceeded.DOWNGRADE:
+            cheaper = cheapest_model(plan.table, operation, model, tokens)
+            if cheaper is not None:
+                ledger.stand_in = cheaper
+                named = "".join(letter if " " <= letter <= "~" else "?" for letter in model)
+                ledger.notes += ((b"x-cliproxy-downgraded-from", named.encode()),)
+            return None
+        case OnExceeded.BLOCK:
+            message = (
+                f"Consumer {caller.name!r} has spent its {exceeded.period.value} budget of "
+                f"{format_nano_usd(exceeded.limit)} USD; it begins anew at {exceeded.resets_utc}. Wait until "
+                "then, or have the budget raised in the ProxyProfile."
+            )
+            return Refusal(ErrorKind.OVER_BUDGET, message, notes=ledger.notes)
+        case _:
+            assert_never(exceeded.action)
+
+
+def _above_limit(caller: Caller, refused: Refused, now: float) -> Refusal:
+    message = f"Consumer {caller.name!r} is at its limit of {refused.told}."
+    return Refusal(ErrorKind.RATE_LIMITED, message, retry_after_s=max(refused.until - now, 0.0))
+
+
+def _pricing(plan: Plan, model: str) -> Pricing | None:
+    """Return the first price that anybody has for a model: what is reserved is put right in the end."""
+    groups = plan.table.groups(None, model) or ()
+    prices = (target.model.pricing for group in groups for target in group.targets)
+    return next((price for price in prices if price is not None), None)

@@ -1,7 +1,7 @@
 """One answer on its way to all who asked the same: each reads it from the beginning, at its own pace.
 
-The exchange runs in the first caller's task and sends here, so it lives on while anybody listens; the first
-caller is a listener like the others. Who may join is `front`'s to ask, whose fault an error is as well.
+The exchange runs in a task of its own and sends here, so it lives on while anybody listens; the first caller
+is a listener like the others. Who may join is `front`'s to ask, whose fault an error is as well.
 """
 
 import asyncio
@@ -38,9 +38,10 @@ class Listener:
 class Flight:
     """One answer; `send` is the exchange's end of it, `listen` a caller's."""
 
-    def __init__(self, host: asyncio.Task[object] | None, is_shared: Callable[[], bool]) -> None:
-        """`host` runs the exchange. `is_shared`: whether the answer that begins is for followers, too."""
-        self._host = host
+    def __init__(self, is_shared: Callable[[], bool]) -> None:
+        """`is_shared`: whether the answer that begins is for followers, too."""
+        self.host: asyncio.Task[None] | None = None
+        """Runs the exchange."""
         self._is_shared = is_shared
         self._parts: list[bytes] = []
         self._base = 0
@@ -181,5 +182,5 @@ class Flight:
         self._listeners.discard(listener)
         if self._progress is not None:
             self._progress.set()
-        if not self._listeners and not self._ended and not self._settled and self._host is not None:
-            self._host.cancel()
+        if not self._listeners and not self._ended and not self._settled and self.host is not None:
+            self.host.cancel()

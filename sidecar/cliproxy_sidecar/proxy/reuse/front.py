@@ -19,7 +19,7 @@ from cliproxy_sidecar.core.target import Target
 from cliproxy_sidecar.proxy.ledger import Ledger
 from cliproxy_sidecar.proxy.relay import BrokenAnswer
 from cliproxy_sidecar.proxy.reuse.call import BYPASS, HIT, MISS, SHARED, Call, own_head, told
-from cliproxy_sidecar.proxy.reuse.flight import Flight, Listener
+from cliproxy_sidecar.proxy.reuse.flight import Flight
 from cliproxy_sidecar.proxy.reuse.recorder import Recorder
 from cliproxy_sidecar.proxy.reuse.shelf import Shelf
 from cliproxy_sidecar.runtime.clock import unix_now_s
@@ -129,33 +129,36 @@ class Reuse:
 
     # -------------------------------------------------------------------- shared answers
     async def _lead(self, call: Call, key: bytes) -> None:
-        """Ask for this caller and all who join; goes on while anybody listens."""
+        """Ask for this caller and all who join; goes on while anybody listens.
+
+        This caller's request does not end before the exchange does, even if the caller has left: plan,
+        permits and the account of what the answer costs are its own.
+        """
         ledger, flights = call.ledger, self._shelf.flights
-        flight = flights[key] = Flight(asyncio.current_task(), lambda: ledger.refused is None)
-        own = self._tasks.spawn(self._listen(flight, flight.join(call, leads=True)), "answer first caller")
+        flight = flights[key] = Flight(lambda: ledger.refused is None)
+        listener = flight.join(call, leads=True)
+        flight.host = host = self._tasks.spawn(self._fly(flight, call, key), "shared answer")
+        call.downstream.watch(self._tasks)
+        try:
+            await flight.listen(listener)
+        finally:
+            flight.leave(listener)
+            await asyncio.wait({host})
+        if not host.cancelled():
+            host.result()
+
+    async def _fly(self, flight: Flight, call: Call, key: bytes) -> None:
+        """Run the exchange whose answer is shared."""
+        ledger, flights = call.ledger, self._shelf.flights
         try:
             await call.ask(flight.downstream(call.downstream.scope), ledger, call.body)
+        except BrokenAnswer:
+            pass  # Every listener hears of it.
         finally:
             if flights.get(key) is flight:
                 del flights[key]
             self._keep(key, flight, ledger)
             flight.settle(ledger.outcome, ledger.provider)
-            await own
-
-    async def _listen(self, flight: Flight, listener: Listener) -> None:
-        """Give the first caller its answer, in a task of its own: when it leaves, only that is cancelled."""
-        downstream = listener.call.downstream
-        downstream.watch(self._tasks)
-        try:
-            await flight.listen(listener)
-        except BrokenAnswer:
-            pass  # The exchange says so to the server.
-        except asyncio.CancelledError:
-            if not downstream.left:
-                raise
-        finally:
-            downstream.unwatch()
-            flight.leave(listener)
 
     async def _follow(self, call: Call, key: bytes, flight: Flight) -> None:
         listener = flight.join(call)

@@ -69,6 +69,7 @@ class Servers:
         self._tasks = tasks
         self._drain_timeout_s = drain_timeout_s
         self._running: list[tuple[_Server, asyncio.Task[None]]] = []
+        self._by_name: dict[str, _Server] = {}
         self.ports: dict[str, int] = {}
 
     async def start(self, doors: Sequence[Door]) -> None:
@@ -91,9 +92,15 @@ class Servers:
             server = _Server(_config(door, self._drain_timeout_s))
             task = self._tasks.spawn(server.serve(sockets=[bound]), f"server {door.name}")
             self._running.append((server, task))
+            self._by_name[door.name] = server
         async with asyncio.timeout(_START_TIMEOUT_S):
             for server, _ in self._running:
                 await server.accepting.wait()
+
+    def connections(self, name: str) -> int:
+        """Return how many connections a door holds open; 0 if there is no such door."""
+        server = self._by_name.get(name)
+        return len(server.server_state.connections) if server is not None else 0
 
     async def drain(self) -> None:
         """Stop accepting, let requests in flight finish within the drain timeout, then end."""

@@ -5,7 +5,7 @@ Settings in, a running `Sidecar` out. Signals and exit codes are `__main__`'s, e
 
 import asyncio
 import logging
-from typing import Final
+from typing import Any, Final
 
 from cliproxy_api.chance import Chance
 from cliproxy_api.report import Applied, Hello, Report, Traffic
@@ -17,12 +17,15 @@ from cliproxy_sidecar.admin.door import OperationsDoor
 from cliproxy_sidecar.admin.health import HealthApp
 from cliproxy_sidecar.controltls import MountedContext, operator_only
 from cliproxy_sidecar.proxy.app import ProxyApp
+from cliproxy_sidecar.proxy.figures import connections_view
 from cliproxy_sidecar.proxy.h1.client import EngineUpstream
 from cliproxy_sidecar.proxy.plan import Dial, Plan, Plans
 from cliproxy_sidecar.proxy.probe import HttpProbe
+from cliproxy_sidecar.proxy.reuse.figures import cache_view
 from cliproxy_sidecar.proxy.reuse.shelf import Shelf
 from cliproxy_sidecar.runtime.asgi import logged
 from cliproxy_sidecar.runtime.clock import CHANCE
+from cliproxy_sidecar.runtime.figures import Figures
 from cliproxy_sidecar.runtime.gauges import show_machines
 from cliproxy_sidecar.runtime.logs import Logs
 from cliproxy_sidecar.runtime.machines import Machines
@@ -83,6 +86,7 @@ class Sidecar:
             attached=lambda: self.reporter.attached,
             render_metrics=self.metrics.render,
         )
+        figures = Figures(connections=self._connections, cache=self._cache)
         self.proxy = ProxyApp(
             plans=self.plans,
             machines=self.machines,
@@ -91,7 +95,7 @@ class Sidecar:
             tasks=self.tasks,
             chance=chance,
             health=logged(self.health),
-            operations=logged(OperationsDoor(self.machines, self.metrics, self._snapshot)),
+            operations=logged(OperationsDoor(self.machines, self._snapshot, figures)),
         )
         self.servers = Servers(self.tasks, drain_timeout_s=settings.drain_timeout_s)
 
@@ -191,6 +195,19 @@ class Sidecar:
 
     def _used(self) -> tuple[Report, ...]:
         return self.machines.used()
+
+    def _connections(self) -> dict[str, Any]:
+        return connections_view(
+            self.machines.providers,
+            self.plans.connections(),
+            callers_open=self.servers.connections("proxy"),
+            active=self.metrics.active,
+            waiting=self.machines.waiting,
+        )
+
+    def _cache(self) -> dict[str, Any]:
+        snapshot = self._snapshot()
+        return cache_view(snapshot.profile if snapshot is not None else None, self.shelf)
 
     def _snapshot(self) -> Snapshot | None:
         plan = self.snapshots.current

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from cliproxy_api.snapshot import Snapshot
 from cliproxy_sidecar.runtime.asgi import App, Receive, Scope, Send, answer
+from cliproxy_sidecar.runtime.figures import Figures
 from cliproxy_sidecar.runtime.machines import Machines
-from cliproxy_sidecar.runtime.metrics import Metrics
 
 _MODULE = "cliproxy_sidecar.admin.operations"
 
@@ -19,8 +19,8 @@ _MODULE = "cliproxy_sidecar.admin.operations"
 class OperationsDoor:
     """ASGI application of `/v0/operations`."""
 
-    def __init__(self, machines: Machines, metrics: Metrics, snapshot: Callable[[], Snapshot | None]) -> None:
-        self._parts = (machines, metrics, snapshot)
+    def __init__(self, machines: Machines, snapshot: Callable[[], Snapshot | None], figures: Figures) -> None:
+        self._parts = (machines, snapshot, figures)
         self._app: App | None = None
         self._loading = asyncio.Lock()
 

@@ -17,8 +17,8 @@ from cliproxy_sidecar.admin import views
 from cliproxy_sidecar.admin.explain import balancing, explain
 from cliproxy_sidecar.core.decisions import MAX_REQUESTS
 from cliproxy_sidecar.runtime.clock import now_s, utc_now
+from cliproxy_sidecar.runtime.figures import Figures
 from cliproxy_sidecar.runtime.machines import Machines
-from cliproxy_sidecar.runtime.metrics import Metrics
 
 MAX_COOLDOWN_S = 30 * 86_400.0
 """A month; whoever wants longer disables the provider."""
@@ -33,7 +33,7 @@ class CooldownRequest(BaseModel):
     reason: str = Field(default=MANUAL_REASON, max_length=200)
 
 
-def create_app(machines: Machines, metrics: Metrics, snapshot: Callable[[], Snapshot | None]) -> FastAPI:
+def create_app(machines: Machines, snapshot: Callable[[], Snapshot | None], figures: Figures) -> FastAPI:
     """Return the application; paths begin with `/v0/operations`."""
     app = FastAPI(title="cliproxy sidecar operations", openapi_url=None, docs_url=None, redoc_url=None)
 
@@ -66,14 +66,11 @@ def create_app(machines: Machines, metrics: Metrics, snapshot: Callable[[], Snap
 
     @app.get("/v0/operations/connections")
     async def connections() -> dict[str, Any]:
-        pools = {
-            provider.name: {
-                "max_connections": provider.pool.max_connections,
-                "idle_timeout_seconds": provider.pool.idle_timeout_s,
-            }
-            for provider in machines.providers
-        }
-        return {"active_requests": metrics.active, "waiting_requests": machines.waiting, "connections": pools}
+        return figures.connections()
+
+    @app.get("/v0/operations/cache/stats")
+    async def cache_stats() -> dict[str, Any]:
+        return figures.cache()
 
     @app.post("/v0/operations/providers/{provider:path}/cooldown")
     async def cool(provider: Annotated[str, Path()], wish: CooldownRequest | None = None) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from cliproxy_sidecar.core.selection import Chooser
 from cliproxy_sidecar.core.target import Target
 from cliproxy_sidecar.proxy.reuse.front import Reuse
 from cliproxy_sidecar.proxy.reuse.shelf import Shelf
-from cliproxy_sidecar.proxy.upstream import Upstream
+from cliproxy_sidecar.proxy.upstream import Connections, Upstream
 from cliproxy_sidecar.runtime.clock import now_s
 from cliproxy_sidecar.runtime.logs import HIDDEN
 from cliproxy_sidecar.runtime.machines import Machines
@@ -160,6 +160,10 @@ class Plans:
         if profile.cache is None and not profile.coalescing:
             return None
         return Reuse(profile, plan.table, self._shelf, self._tasks)
+
+    def connections(self) -> dict[str, dict[str, Connections] | None]:
+        """Return the connections of the newest plan by provider's id and origin (see `Upstream`)."""
+        return {name: line.upstream.connections() for name, line in self._newest.items()}
 
     def release(self, plan: Plan) -> None:
         """Let go of a plan once; the last holder closes what only this plan used."""

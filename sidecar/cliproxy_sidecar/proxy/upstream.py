@@ -53,6 +53,23 @@ class UpstreamResponse(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """How many connections to one origin there are at a moment."""
+
+    open: int
+    idle: int
+    connecting: int
+    """Being opened."""
+    waiting: int
+    """Requests that wait for one."""
+
+    @property
+    def in_use(self) -> int:
+        """Carrying a request."""
+        return self.open - self.idle
+
+
 class Upstream(Protocol):
     """Connections to one provider."""
 
@@ -65,6 +82,10 @@ class Upstream(Protocol):
             UpstreamFailed: no answer, or not HTTP.
 
         """
+        ...
+
+    def connections(self) -> dict[str, Connections] | None:
+        """Return the connections by origin ("https://host:443"); None: the client does not tell."""
         ...
 
     async def aclose(self) -> None:

@@ -131,6 +131,9 @@ class AiohttpUpstream:
             self._fresh = _session(aiohttp.TCPConnector(force_close=True), [])
         return self._fresh
 
+    def connections(self) -> None:
+        """Say that aiohttp keeps its figures to itself (see `Upstream`)."""
+
     async def aclose(self) -> None:
         """Close all connections."""
         await self._session.close()

@@ -18,7 +18,7 @@ from cliproxy_sidecar.proxy.h1.connection import Connection
 from cliproxy_sidecar.proxy.h1.dial import Dialler, Origin
 from cliproxy_sidecar.proxy.h1.pool import Pool
 from cliproxy_sidecar.proxy.h1.tls import client_context
-from cliproxy_sidecar.proxy.upstream import UpstreamRequest
+from cliproxy_sidecar.proxy.upstream import Connections, UpstreamRequest
 
 _MAX_ROUTES: Final = 4096
 """Distinct addresses of one provider: operations x models are far below, but callers' queries count too."""
@@ -76,6 +76,10 @@ class EngineUpstream:
 
         """
         await self._route("GET", url).pool.warm(count, connect_s=connect_s)
+
+    def connections(self) -> dict[str, Connections]:
+        """Return the connections by origin (see `Upstream`)."""
+        return {str(origin): pool.connections() for origin, pool in self._pools.items()}
 
     async def aclose(self) -> None:
         """Close all connections."""

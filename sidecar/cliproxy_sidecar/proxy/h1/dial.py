@@ -32,6 +32,11 @@ class Origin:
     port: int
     tls: bool
 
+    def __str__(self) -> str:
+        """Return the origin as in an address, port included."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https' if self.tls else 'http'}://{host}:{self.port}"
+
 
 @dataclass(frozen=True, slots=True)
 class Address:

@@ -13,6 +13,7 @@ from cliproxy_api.snapshot import ConnectionPool
 from cliproxy_sidecar.core.outcome import TransportError
 from cliproxy_sidecar.proxy.h1.answer import failure
 from cliproxy_sidecar.proxy.h1.connection import Connection
+from cliproxy_sidecar.proxy.upstream import Connections
 
 BURST_S: Final = 1.0
 """How long more than `max_idle_connections` may be idle. Closing them at once would make a steady load of,
@@ -50,6 +51,15 @@ class Pool:
     def idle_connections(self) -> int:
         """How many can be used at once."""
         return len(self._idle)
+
+    def connections(self) -> Connections:
+        """Return how many there are now."""
+        return Connections(
+            open=len(self._open),
+            idle=len(self._idle),
+            connecting=self._bounds.max_connections - self._places - len(self._open),
+            waiting=sum(1 for waiter in self._waiting if not waiter.done()),
+        )
 
     def take(self) -> Connection | None:
         """Return the kept connection that was used last, if there is one."""

@@ -21,7 +21,9 @@ SHARED: Final = "shared"
 BYPASS: Final = "bypass"
 """Asked of a provider because the caller, or the request's nature, wants that."""
 
-_OF_ONE_CALL: Final = frozenset({b"x-request-id", b"request-id", b"x-cliproxy-attempts"})
+_OF_ONE_CALL: Final = frozenset(
+    {b"x-request-id", b"request-id", b"x-cliproxy-attempts", b"x-cliproxy-budget"}
+)
 
 Ask = Callable[[Downstream, Ledger, bytes], Awaitable[None]]
 """Leads a request with this body to its end at a provider; the answer goes to that downstream."""
@@ -51,6 +53,7 @@ def own_head(headers: list[Header], call: Call) -> list[Header]:
     kept = [item for item in headers if item[0] not in _OF_ONE_CALL]
     request_id = call.ledger.request_id.encode()
     kept += [(b"x-cliproxy-attempts", b"0"), (b"x-request-id", request_id)]
+    kept += call.ledger.notes
     if call.operation.dialect is Dialect.ANTHROPIC:
         kept.append((b"request-id", request_id))
     return kept

@@ -131,6 +131,11 @@ class Flight:
         """Whether another caller may join."""
         return self._whole and not (self._ended or self._alone or self._broken) and bool(self._listeners)
 
+    @property
+    def callers(self) -> int:
+        """How many listen."""
+        return len(self._listeners)
+
     def join(self, call: Call, *, leads: bool = False) -> Listener:
         """Have another caller; it wants `listen`, and `leave` in any case."""
         listener = Listener(call, leads=leads)

@@ -18,7 +18,3 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- define "cliproxy.serviceAccount" -}}
 {{ .Values.serviceAccount.name | default (include "cliproxy.fullname" .) }}
 {{- end -}}
-
-{{- define "cliproxy.controlSecret" -}}
-{{ .Values.controlToken.existingSecret | default (printf "%s-control" (include "cliproxy.fullname" .)) }}
-{{- end -}}

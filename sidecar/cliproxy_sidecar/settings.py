@@ -48,7 +48,12 @@ VARIABLES: Final = (
     ),
     Variable("CLIPROXY_CONTROL_TOKEN_FILE", "", "file that holds the token instead"),
     Variable("CLIPROXY_STANDALONE", "0", "1: run without operator; no TLS, no token, no control port"),
-    Variable("CLIPROXY_SNAPSHOT_FILE", "", "a snapshot push (JSON) to boot with; any later push replaces it"),
+    Variable(
+        "CLIPROXY_SNAPSHOT_FILE",
+        "",
+        "a snapshot push to boot with (JSON, may be gzipped); a later one replaces it",
+    ),
+    Variable("CLIPROXY_STATE_DIR", "", "folder that keeps the last good configuration over a restart"),
     Variable("CLIPROXY_UPSTREAM", "engine", "HTTP client: engine, or aiohttp, which honours HTTP(S)_PROXY"),
     Variable("CLIPROXY_LOG_LEVEL", "", "debug, info, warning or error; overrides the profile's"),
     Variable("CLIPROXY_DRAIN_TIMEOUT", "10s", "how long requests in flight may take after SIGTERM"),
@@ -74,6 +79,7 @@ class Settings:
     drain_timeout_s: float
     tls_dir: Path | None = None
     """Certificate, key and authorities of the control port; the files may come later."""
+    state_dir: Path | None = None
     upstream: UpstreamKind = "engine"
     """Which HTTP client talks to providers (ADR 7)."""
 
@@ -105,6 +111,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         log_level=_level(values["CLIPROXY_LOG_LEVEL"]),
         drain_timeout_s=_duration_s(values["CLIPROXY_DRAIN_TIMEOUT"] or "10s"),
         tls_dir=Path(path) if (path := values["CLIPROXY_TLS_DIR"]) else None,
+        state_dir=Path(path) if (path := values["CLIPROXY_STATE_DIR"]) else None,
         upstream=_upstream(values["CLIPROXY_UPSTREAM"] or "engine"),
     )
 

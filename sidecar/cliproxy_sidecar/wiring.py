@@ -7,6 +7,7 @@ import asyncio
 import logging
 from typing import Any, Final
 
+from cliproxy_api import codec
 from cliproxy_api.chance import Chance
 from cliproxy_api.report import Applied, Hello, Report, Traffic
 from cliproxy_api.snapshot import Snapshot
@@ -16,6 +17,7 @@ from cliproxy_sidecar.admin.control import BearerToken, ControlApp, OperatorCert
 from cliproxy_sidecar.admin.door import OperationsDoor
 from cliproxy_sidecar.admin.health import HealthApp
 from cliproxy_sidecar.controltls import MountedContext, operator_only
+from cliproxy_sidecar.core.kept_state import still_cooling
 from cliproxy_sidecar.proxy.app import ProxyApp
 from cliproxy_sidecar.proxy.figures import connections_view
 from cliproxy_sidecar.proxy.h1.client import EngineUpstream
@@ -24,9 +26,10 @@ from cliproxy_sidecar.proxy.probe import HttpProbe
 from cliproxy_sidecar.proxy.reuse.figures import cache_view
 from cliproxy_sidecar.proxy.reuse.shelf import Shelf
 from cliproxy_sidecar.runtime.asgi import logged
-from cliproxy_sidecar.runtime.clock import CHANCE
+from cliproxy_sidecar.runtime.clock import CHANCE, utc_now
 from cliproxy_sidecar.runtime.figures import Figures
 from cliproxy_sidecar.runtime.gauges import show_machines
+from cliproxy_sidecar.runtime.lastgood import SNAPSHOT, STATE, LastGood, read_document
 from cliproxy_sidecar.runtime.logs import Logs
 from cliproxy_sidecar.runtime.machines import Machines
 from cliproxy_sidecar.runtime.metrics import Metrics
@@ -74,11 +77,14 @@ class Sidecar:
         show_machines(self.metrics, self.machines, self.reporter)
         self.shelf = Shelf(self.metrics)
         self.plans = Plans(dial or dial_of(settings.upstream), self.machines, self.tasks, self.shelf)
+        folder = settings.state_dir
+        self.last_good = None if folder is None else LastGood(folder, self.tasks)
         self.snapshots: Snapshots[Plan] = Snapshots(
             prepare=self.plans.prepare,
             activate=self._activate,
             adopt=self._adopt,
             changed=lambda running: self.reporter.tell([Applied(running=running)]),
+            taken=self._taken,
         )
         self.prober = Prober(self.machines, self.tasks, chance, HttpProbe(lambda: self.snapshots.current))
         self.health = HealthApp(
@@ -154,15 +160,23 @@ class Sidecar:
 
     # ---------------------------------------------------------------- joints
     def _boot(self) -> None:
-        path = self.settings.snapshot_file
-        if path is None:
+        """Run the newest configuration there is a copy of, and let cool what cooled when it was kept."""
+        kept: dict[str, bytes | None] = {}
+        if (path := self.settings.snapshot_file) is not None:
+            kept[str(path)] = read_document(path)
+        if self.last_good is not None:
+            kept["the last good configuration"] = self.last_good.read(SNAPSHOT)
+        name = self.snapshots.boot((name, body) for name, body in kept.items() if body is not None)
+        if name is None:
             return
-        try:
-            body = path.read_bytes()
-        except OSError as error:
-            log.warning("no snapshot to boot with: %s", error)
-            return
-        self.snapshots.boot(body)
+        log.info("booted from %s", name, extra={"digest": self.snapshots.running.digest})
+        if self.last_good is not None and (body := self.last_good.read(STATE)) is not None:
+            try:
+                push = codec.decode_state_push(body)
+            except codec.DecodeError as error:
+                log.warning("the kept cooldowns cannot be used: %s", error)
+            else:
+                self.machines.adopt(still_cooling(push, utc_now()))
 
     def _activate(self, plan: Plan, before: Plan | None) -> None:
         self.proxy.plan = plan
@@ -176,6 +190,12 @@ class Sidecar:
     def _adopt(self, push: StatePush) -> None:
         self.machines.adopt(push)
         self.prober.follow()
+        if self.last_good is not None:
+            self.last_good.keep(STATE, codec.encode(push))
+
+    def _taken(self, body: bytes) -> None:
+        if self.last_good is not None:
+            self.last_good.keep(SNAPSHOT, body)
 
     def _attached(self, attached: bool) -> None:  # noqa: FBT001 -- the one thing it says
         self.machines.attach(attached)

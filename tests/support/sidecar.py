@@ -184,6 +184,8 @@ async def running_sidecar(
     seed: int = 1,
     prepare: Callable[[Sidecar], Awaitable[None]] | None = None,
     tls_dir: Path | None = None,
+    state_dir: Path | None = None,
+    snapshot_file: Path | None = None,
 ) -> AsyncIterator[RunningSidecar]:
     """Run a sidecar with this snapshot; None: without one, as before the operator has spoken."""
     settings = Settings(
@@ -197,7 +199,8 @@ async def running_sidecar(
         observe_port=0,
         control_token=TOKEN if tls_dir is None else "",
         tls_dir=tls_dir,
-        snapshot_file=None,
+        snapshot_file=snapshot_file,
+        state_dir=state_dir,
         log_level=level,
         drain_timeout_s=drain_timeout_s,
     )

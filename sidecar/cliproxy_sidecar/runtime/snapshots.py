@@ -6,7 +6,7 @@ data path's business (`prepare`), what the machines make of it is `activate`'s.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import IntEnum
 from typing import Generic, TypeVar
 
@@ -33,7 +33,8 @@ class Snapshots(Generic[P]):
     """The running configuration and how it got here.
 
     `prepare` raises ValueError for a snapshot that cannot run. `activate` gets the new configuration and the
-    one before. `adopt` gets each fleet state. `changed` hears of a new configuration and of every refusal.
+    one before. `adopt` gets each fleet state. `changed` hears of a new configuration and of every refusal,
+    `taken` gets the bytes of each new configuration that runs.
     """
 
     def __init__(
@@ -43,11 +44,13 @@ class Snapshots(Generic[P]):
         activate: Callable[[P, P | None], None],
         adopt: Callable[[StatePush], None],
         changed: Callable[[Running], None],
+        taken: Callable[[bytes], None] = lambda _: None,
     ) -> None:
         self._prepare = prepare
         self._activate = activate
         self._adopt = adopt
         self._changed = changed
+        self._taken = taken
         self.running = Running()
         self.current: P | None = None
         self.newest_epoch = 0
@@ -70,6 +73,7 @@ class Snapshots(Generic[P]):
             return self._refuse(Verdict.BROKEN, f"snapshot: {error}")
         before, self.current = self.current, prepared
         self._activate(prepared, before)
+        self._taken(body)
         return self._take(
             Running(digest=push.snapshot.digest, snapshot=push.position, state=self.running.state)
         )
@@ -87,12 +91,24 @@ class Snapshots(Generic[P]):
             Running(digest=self.running.digest, snapshot=self.running.snapshot, state=push.position)
         )
 
-    def boot(self, body: bytes) -> Verdict:
-        """Run a snapshot from a file; its position counts as the oldest, so that any push replaces it."""
-        verdict = self.offer_snapshot(body)
-        self.running = msgspec.structs.replace(self.running, snapshot=Position(0, 0))
-        self.newest_epoch = 0
-        return verdict
+    def boot(self, kept: Iterable[tuple[str, bytes]]) -> str | None:
+        """Run the newest of some kept pushes that can be run; returns its name, None if none can.
+
+        Its position holds: a leader that was deposed before this process began stays so.
+        """
+        pushes: list[tuple[Position, str, bytes]] = []
+        for name, body in kept:
+            try:
+                pushes.append((codec.decode_snapshot_push(body).position, name, body))
+            except codec.DecodeError as error:
+                log.warning("%s cannot be used: %s", name, error)
+        for _, name, body in sorted(pushes, reverse=True):
+            epoch, self.newest_epoch = self.newest_epoch, 0
+            if self.offer_snapshot(body) is Verdict.TAKEN:
+                return name
+            self.newest_epoch = epoch
+            log.warning("%s cannot be run: %s", name, self.running.error)
+        return None
 
     def lead(self, epoch: int) -> bool:
         """Note that a leader of this epoch speaks; False if a later one has spoken before."""

@@ -16,12 +16,18 @@ class Host:
         self.adopted: list[StatePush] = []
         self.told: list[Running] = []
         self.refuses = False
+        self.unable: set[str] = set()
+        self.kept: list[bytes] = []
         self.snapshots: Snapshots[str] = Snapshots(
-            prepare=self.prepare, activate=self.activate, adopt=self.adopted.append, changed=self.told.append
+            prepare=self.prepare,
+            activate=self.activate,
+            adopt=self.adopted.append,
+            changed=self.told.append,
+            taken=self.kept.append,
         )
 
     def prepare(self, push: SnapshotPush) -> str:
-        if self.refuses:
+        if self.refuses or push.snapshot.digest in self.unable:
             raise ValueError("cannot run")
         return push.snapshot.digest
 
@@ -97,8 +103,37 @@ def test_states_are_adopted_in_order_and_told_in_the_answer_only() -> None:
     assert [told.error is None for told in host.told] == [False, False]
 
 
-def test_what_was_booted_gives_way_to_any_push() -> None:
+def test_the_newest_kept_one_is_booted_and_its_position_holds() -> None:
     host = Host()
-    assert host.snapshots.boot(push("a", 7, 7)) is Verdict.TAKEN
-    assert host.snapshots.offer_snapshot(push("b", 1, 1)) is Verdict.TAKEN
-    assert host.snapshots.running.snapshot == Position(1, 1)
+    kept = [("secret", push("a", 7, 7)), ("disk", push("b", 7, 9)), ("rubbish", b"{")]
+    assert host.snapshots.boot(kept) == "disk"
+    assert host.snapshots.running.snapshot == Position(7, 9)
+    assert host.snapshots.offer_snapshot(push("c", 6, 99)) is Verdict.OLDER
+    assert not host.snapshots.lead(6)
+    assert host.snapshots.offer_snapshot(push("c", 7, 10)) is Verdict.TAKEN
+
+
+def test_one_that_cannot_run_gives_way_to_an_older_one() -> None:
+    host = Host()
+    newest = push("b", 8, 1)
+    host.unable = {codec.decode_snapshot_push(newest).snapshot.digest}
+    assert host.snapshots.boot([("secret", push("a", 7, 7)), ("disk", newest)]) == "secret"
+    assert host.snapshots.newest_epoch == 7
+
+
+def test_without_a_usable_copy_nothing_runs() -> None:
+    host = Host()
+    assert host.snapshots.boot([]) is None
+    assert host.snapshots.boot([("disk", b"rubbish")]) is None
+    assert host.snapshots.current is None
+    assert host.snapshots.offer_snapshot(push("a", 1, 1)) is Verdict.TAKEN
+
+
+def test_what_runs_is_handed_on_to_be_kept() -> None:
+    host = Host()
+    host.snapshots.offer_snapshot(push("a", 1, 1))
+    host.snapshots.offer_snapshot(push("a", 1, 2))
+    host.snapshots.offer_snapshot(b"rubbish")
+    host.refuses = True
+    host.snapshots.offer_snapshot(push("b", 1, 3))
+    assert host.kept == [push("a", 1, 1)]

@@ -101,7 +101,7 @@ class Sidecar:
             tasks=self.tasks,
             chance=chance,
             health=logged(self.health),
-            operations=logged(OperationsDoor(self.machines, self._snapshot, figures)),
+            operations=logged(OperationsDoor(self.machines, self._snapshot, figures, refused=self._stranger)),
         )
         self.servers = Servers(self.tasks, drain_timeout_s=settings.drain_timeout_s)
 
@@ -212,6 +212,9 @@ class Sidecar:
 
     def _traffic(self) -> Traffic:
         return self.machines.traffic()
+
+    def _stranger(self, why: str) -> None:
+        self.metrics.authentication_failures.add(("operations", why))
 
     def _used(self) -> tuple[Report, ...]:
         return self.machines.used()

@@ -236,3 +236,19 @@ async def test_over_a_downgrading_budget_the_cheapest_model_answers(
         "gpt-4o-mini",
         "gpt-4o-mini",
     ]
+
+
+@pytest.mark.parametrize(
+    ("key", "status"), [(WEB, 403), (BATCH, 200), ("sk-wrong-key-of-somebody", 403), (None, 403)]
+)
+async def test_from_elsewhere_only_an_admin_reaches_the_operations(
+    scripted_openai: ScriptedProvider, key: str | None, status: int
+) -> None:
+    push = push_with((consumer(), consumer("batch", admin=True)), build.built(scripted_openai))
+    async with running_sidecar(push) as sidecar:
+        door = sidecar.sidecar.proxy
+        transport = httpx.ASGITransport(door, client=("192.0.2.7", 4711))
+        async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+            headers = {} if key is None else bearer(key)
+            answer = await client.get("/v0/operations/costs", headers=headers)
+    assert answer.status_code == status

@@ -24,6 +24,8 @@ _BY: Final = {
 _SKIPPED: Final = {
     SkipReason.TRIED.value: "this request has tried it, or what it shares its fault with",
     SkipReason.UNHEALTHY.value: "unhealthy by its probes",
+    SkipReason.LIMITED.value: "at a limit of our own (spec.rateLimit), which no policy overrides",
+    SkipReason.QUOTA.value: "our own quota of it (spec.quota) is used up",
 }
 _PHASES: Final = {
     CooldownPhase.COOLING: "cooling",

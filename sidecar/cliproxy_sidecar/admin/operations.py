@@ -14,6 +14,7 @@ from cliproxy_api.durations import parse_duration_s
 from cliproxy_api.snapshot import Provider, Snapshot
 from cliproxy_api.vocabulary import MANUAL_REASON
 from cliproxy_sidecar.admin import views
+from cliproxy_sidecar.admin.costs import costs
 from cliproxy_sidecar.admin.explain import balancing, explain
 from cliproxy_sidecar.core.decisions import MAX_REQUESTS
 from cliproxy_sidecar.runtime.clock import now_s, utc_now
@@ -63,6 +64,10 @@ def create_app(machines: Machines, snapshot: Callable[[], Snapshot | None], figu
     @app.get("/v0/operations/circuit_breakers")
     async def circuit_breakers() -> dict[str, Any]:
         return views.circuit_breakers(machines, _now())
+
+    @app.get("/v0/operations/costs")
+    async def spent() -> dict[str, Any]:
+        return costs(machines, _now())
 
     @app.get("/v0/operations/connections")
     async def connections() -> dict[str, Any]:

@@ -16,7 +16,7 @@ from cliproxy_sidecar.core.dialect import COUNT_TOKENS, MODEL, MODELS, Dialect, 
 from cliproxy_sidecar.core.errors import ErrorKind
 from cliproxy_sidecar.core.translate.fields import TranslationError
 from cliproxy_sidecar.core.translate.token_estimate import estimated_count
-from cliproxy_sidecar.proxy.doorkeeper import admit, identify
+from cliproxy_sidecar.proxy.doorkeeper import admit, caller_of
 from cliproxy_sidecar.proxy.downstream import BodyTooLarge, BodyTooSlow, CallerLeft, Downstream, Stage
 from cliproxy_sidecar.proxy.exchange import Exchange
 from cliproxy_sidecar.proxy.ledger import Ledger
@@ -109,10 +109,10 @@ class ProxyApp:
             return await self._refuse(downstream, ledger, dialect, wait)
         ring = plan.in_force.ring
         if ring is not None:
-            ledger.caller, stranger, why = identify(ring, self._machines.limits.guesses, scope, now_s())
-            if stranger is not None:
-                self._metrics.authentication_failures.add(("proxy", why))
-                return await self._refuse(downstream, ledger, dialect, stranger)
+            known = caller_of(ring, self._machines.limits.guesses, scope, self._metrics, now_s())
+            if isinstance(known, Refusal):
+                return await self._refuse(downstream, ledger, dialect, known)
+            ledger.caller = known
         if operation is MODELS or operation is MODEL:
             return await self._list(plan, downstream, ledger, dialect)
         if self._metrics.active >= plan.limits.max_concurrent_requests:

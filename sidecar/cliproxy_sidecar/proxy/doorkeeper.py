@@ -14,7 +14,8 @@ from cliproxy_sidecar.core.errors import ErrorKind
 from cliproxy_sidecar.core.limits.callers import Caller, Exceeded
 from cliproxy_sidecar.core.limits.downgrade import cheapest_model
 from cliproxy_sidecar.core.limits.guesses import Guesses
-from cliproxy_sidecar.core.limits.keys import KeyRing, key_of
+from cliproxy_sidecar.core.limits.identity import MISSING, WRONG, identify
+from cliproxy_sidecar.core.limits.keys import KeyRing
 from cliproxy_sidecar.core.limits.limiter import Refused
 from cliproxy_sidecar.core.limits.price import expected_nano_usd, expected_tokens
 from cliproxy_sidecar.proxy.ledger import Ledger
@@ -23,38 +24,27 @@ from cliproxy_sidecar.proxy.refusal import Refusal
 from cliproxy_sidecar.runtime.asgi import Scope
 from cliproxy_sidecar.runtime.metrics import Metrics
 
-MISSING: Final = "missing_key"
-WRONG: Final = "wrong_key"
-SHUT_OUT: Final = "too_many_wrong_keys"
-_LOOPBACK: Final = ("127.", "::1", "::ffff:127.")
+_WORDS: Final = {
+    MISSING: "An API key is needed here: send it as `Authorization: Bearer KEY`, `x-api-key` or "
+    "`x-goog-api-key`.",
+    WRONG: "The API key is not known here; ask whoever runs this gateway for a key.",
+}
 
 
-def identify(
-    ring: KeyRing[Caller], guesses: Guesses, scope: Scope, now: float
-) -> tuple[Caller | None, Refusal | None, str]:
-    """Return whose request it is; or the refusal, and the reason that is counted."""
-    key = key_of(scope["headers"], scope.get("query_string", b""))
-    if key is None:
-        message = (
-            "An API key is needed here: send it as `Authorization: Bearer KEY`, `x-api-key` or "
-            "`x-goog-api-key`."
-        )
-        return None, Refusal(ErrorKind.UNAUTHENTICATED, message), MISSING
+def caller_of(
+    ring: KeyRing[Caller], guesses: Guesses, scope: Scope, metrics: Metrics, now: float
+) -> Caller | Refusal:
+    """Return whose request it is, or the refusal of a stranger, which is counted."""
     client = scope.get("client")
-    address = client[0] if client else ""
-    digest = ring.digest(key)
-    if not guesses.is_quiet and (until := guesses.shut_until(address, digest, now)) is not None:
+    query = scope.get("query_string", b"")
+    found = identify(ring, guesses, scope["headers"], query, client[0] if client else "", now)
+    if isinstance(found, Caller):
+        return found
+    metrics.authentication_failures.add(("proxy", found.why))
+    if found.until is not None:
         message = "Too many wrong API keys came from this address; wait before the next one."
-        return None, Refusal(ErrorKind.RATE_LIMITED, message, retry_after_s=until - now), SHUT_OUT
-    caller = ring.owner(digest)
-    if caller is None:
-        if not address.startswith(_LOOPBACK):
-            guesses.wrong(address, now)
-        message = "The API key is not known here; ask whoever runs this gateway for a key."
-        return None, Refusal(ErrorKind.UNAUTHENTICATED, message), WRONG
-    if not address.startswith(_LOOPBACK):
-        guesses.right(address, digest)
-    return caller, None, ""
+        return Refusal(ErrorKind.RATE_LIMITED, message, retry_after_s=found.until - now)
+    return Refusal(ErrorKind.UNAUTHENTICATED, _WORDS[found.why])
 
 
 def admit(

@@ -50,6 +50,8 @@ class Limits:
         self.callers: dict[str, Caller] = {}
         self.spending = Spending()
         self.guesses = Guesses()
+        self.ring: KeyRing[Caller] | None = None
+        """The newest plan's."""
         self._salt = salt
         self._boot = boot
         self._began = now
@@ -61,11 +63,11 @@ class Limits:
         """Take a snapshot's limits and callers; what was used of those that stay is kept."""
         self._gates(snapshot, now)
         self._callers(snapshot, now)
-        ring, complaints = self._ring(snapshot, secrets)
+        self.ring, complaints = self._ring(snapshot, secrets)
         priced = any(model.pricing is not None for one in snapshot.providers for model in one.models)
         counts = priced or bool(self.gates or self.callers)
         # Requests of an older plan go on with the gates they know: the dictionaries are never changed.
-        return InForce(self.gates or None, ring, counts, complaints)
+        return InForce(self.gates or None, self.ring, counts, complaints)
 
     def _gates(self, snapshot: Snapshot, now: float) -> None:
         before, self.gates = self.gates, {}

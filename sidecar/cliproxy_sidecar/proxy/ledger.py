@@ -112,6 +112,13 @@ class Ledger:
         """Note that another request's answer, by this provider, was given: it cost nothing more."""
         self.cache, self.provider, self.outcome = how, provider, outcome
 
+    def shared_out(self, whole: "Ledger", usage: Usage, cost_nano_usd: int) -> None:
+        """Take a share of what a joined request cost, which `whole` has told the machines already."""
+        self.provider, self.attempts, self.outcome = whole.provider, whole.attempts, whole.outcome
+        self.trail, self.preferences = whole.trail, whole.preferences
+        self._estimated = whole._estimated  # noqa: SLF001 -- another ledger's
+        self.usage, self.cost_nano_usd = usage, cost_nano_usd
+
     def attempt_ended(
         self, target: Target, permit: Permit, outcome: Outcome, usage: Usage, *, started_s: float
     ) -> None:

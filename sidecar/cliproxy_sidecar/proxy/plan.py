@@ -157,7 +157,7 @@ class Plans:
     def _reuse(self, plan: Plan) -> Reuse | None:
         profile = plan.snapshot.profile
         self._shelf.configure(profile)
-        if profile.cache is None and not profile.coalescing:
+        if profile.cache is None and not profile.coalescing and profile.batching is None:
             return None
         return Reuse(profile, plan.table, self._shelf, self._tasks)
 

@@ -88,15 +88,18 @@ def request_key(
     served: bytes,
     query: bytes,
     headers: Iterable[Header],
+    labels: bool = False,
 ) -> bytes | None:
     """Return the key of a request, 20 bytes; None: it is not to be answered by another's answer.
+
+    `labels`: fields that leave the answer as it is count as well.
 
     `fields` is the body as `fields_of` gives it. `served` names who may answer (providers and upstream
     models), so that a model that is moved is asked anew.
     """
     if not _is_repeatable(fields):
         return None
-    ignored = _WITHOUT_MEANING.get(operation.name, frozenset())
+    ignored = frozenset() if labels else _WITHOUT_MEANING.get(operation.name, frozenset())
     kept = {name: value for name, value in fields.items() if name not in ignored}
     if kept.get("stream") is not True:
         kept.pop("stream", None)

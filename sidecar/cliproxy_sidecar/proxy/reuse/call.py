@@ -48,11 +48,11 @@ def told(word: str) -> Header:
     return CACHE_HEADER, word.encode()
 
 
-def own_head(headers: list[Header], call: Call) -> list[Header]:
-    """Return another call's head as this caller's: no request of its own was made."""
+def own_head(headers: list[Header], call: Call, *, attempts: int = 0) -> list[Header]:
+    """Return another call's head as this caller's; `attempts` at providers were made for it."""
     kept = [item for item in headers if item[0] not in _OF_ONE_CALL]
     request_id = call.ledger.request_id.encode()
-    kept += [(b"x-cliproxy-attempts", b"0"), (b"x-request-id", request_id)]
+    kept += [(b"x-cliproxy-attempts", str(attempts).encode()), (b"x-request-id", request_id)]
     kept += call.ledger.notes
     if call.operation.dialect is Dialect.ANTHROPIC:
         kept.append((b"request-id", request_id))

@@ -9,7 +9,15 @@ from cliproxy_sidecar.proxy.reuse.shelf import Shelf
 
 def cache_view(profile: Profile | None, shelf: Shelf) -> dict[str, Any]:
     """Return what is kept, found and shared; counts are since the start of the sidecar."""
-    return {"cache": _cache(profile, shelf), "coalescing": _coalescing(profile, shelf)}
+    return {
+        "cache": _cache(profile, shelf),
+        "coalescing": _coalescing(profile, shelf),
+        "batching": {
+            "enabled": profile is not None and profile.batching is not None,
+            "batches": shelf.batches.values.get((), 0),
+            "requests": shelf.batched.values.get((), 0),
+        },
+    }
 
 
 def _cache(profile: Profile | None, shelf: Shelf) -> dict[str, Any]:

@@ -5,14 +5,16 @@ request's own fault, so that whoever else would get through is not held up by th
 """
 
 import asyncio
-from typing import Final
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final
 
 from cliproxy_api.snapshot import Profile
 from cliproxy_api.vocabulary import OutcomeClass
 from cliproxy_sidecar.core.cache.directives import Directives, directives_of
 from cliproxy_sidecar.core.cache.entry import Entry, kept_headers
 from cliproxy_sidecar.core.cache.key import fields_of, request_key
-from cliproxy_sidecar.core.dialect import dialect_wanted
+from cliproxy_sidecar.core.dialect import EMBEDDINGS, dialect_wanted
 from cliproxy_sidecar.core.headers import Header
 from cliproxy_sidecar.core.routing import RoutingTable
 from cliproxy_sidecar.core.target import Target
@@ -20,6 +22,7 @@ from cliproxy_sidecar.proxy.ledger import Ledger
 from cliproxy_sidecar.proxy.relay import BrokenAnswer
 from cliproxy_sidecar.proxy.reuse.call import BYPASS, HIT, MISS, SHARED, Call, own_head, told
 from cliproxy_sidecar.proxy.reuse.flight import Flight
+from cliproxy_sidecar.proxy.reuse.joining import Joiner
 from cliproxy_sidecar.proxy.reuse.recorder import Recorder
 from cliproxy_sidecar.proxy.reuse.shelf import Shelf
 from cliproxy_sidecar.runtime.clock import unix_now_s
@@ -34,6 +37,9 @@ class Reuse:
     def __init__(self, profile: Profile, table: RoutingTable, shelf: Shelf, tasks: Tasks) -> None:
         self._caches = profile.cache is not None
         self._coalesces = profile.coalescing
+        self._looks = self._caches or self._coalesces
+        """Whether it matters which requests are the same."""
+        self._joiner = Joiner(profile.batching, shelf, tasks) if profile.batching is not None else None
         self._table = table
         self._shelf = shelf
         self._tasks = tasks
@@ -46,8 +52,18 @@ class Reuse:
             BrokenAnswer: the answer broke off after it had begun.
 
         """
+        fields = fields_of(call.body)
+        if self._joiner is not None and call.operation is EMBEDDINGS and fields is not None:
+            call = self._joining(call, fields, self._joiner)
+        if self._looks:
+            return await self._answer(call, fields)
+        call.downstream.watch(self._tasks)
+        return await call.ask(call.downstream, call.ledger, call.body)
+
+    async def _answer(self, call: Call, fields: dict[str, Any] | None) -> None:
+        """Find an answer to share, or make one."""
         wishes = directives_of(call.downstream.scope["headers"])
-        key = self._key(call) if wishes.read or wishes.write else None
+        key = self._key(call, fields) if fields is not None and (wishes.read or wishes.write) else None
         if key is None:
             return await self._alone(call, None, BYPASS)
         if not wishes.read:
@@ -63,10 +79,7 @@ class Reuse:
         return await self._lead(call, key)
 
     # ---------------------------------------------------------------------- the key
-    def _key(self, call: Call) -> bytes | None:
-        fields = fields_of(call.body)
-        if fields is None:
-            return None
+    def _key(self, call: Call, fields: dict[str, Any], *, labels: bool = False) -> bytes | None:
         scope = call.downstream.scope
         return request_key(
             fields,
@@ -75,7 +88,15 @@ class Reuse:
             served=self._who_serves(call),
             query=scope["query_string"],
             headers=scope["headers"],
+            labels=labels,
         )
+
+    def _joining(self, call: Call, fields: dict[str, Any], joiner: Joiner) -> Call:
+        """Return the call so that it asks together with others that differ in their inputs only."""
+        key = self._key(call, {**fields, "input": None}, labels=True)
+        if key is None:
+            return call
+        return replace(call, ask=partial(joiner.ask, call=call, key=key, fields=fields))
 
     def _who_serves(self, call: Call) -> bytes:
         """Name providers and upstream models that may answer: an answer of others is not this one's."""

@@ -26,7 +26,9 @@ class Shelf:
         self.hits = Counter("cliproxy_cache_hits", "Answers given again, by where they were kept.", "level")
         self.misses = Counter("cliproxy_cache_misses", "Answers looked for and not found.", "level")
         self.shared = Counter("cliproxy_coalesced_requests", "Requests answered by another's in flight.")
-        for counter in (self.hits, self.misses, self.shared):
+        self.batches = Counter("cliproxy_embedding_batches", "Joined embedding requests sent.")
+        self.batched = Counter("cliproxy_batched_requests", "Embedding requests that were joined.")
+        for counter in (self.hits, self.misses, self.shared, self.batches, self.batched):
             metrics.count(counter)
         evictions = Counter(
             "cliproxy_cache_evictions", "Kept answers dropped.", "reason", read=self._evictions
@@ -68,6 +70,11 @@ class Shelf:
         """Keep an answer."""
         if self.store is not None:
             self.store.put(key, entry, now_s())
+
+    def joined(self, requests: int) -> None:
+        """Count a joined request."""
+        self.batches.add(())
+        self.batched.add((), requests)
 
     def _evictions(self) -> dict[Labels, int]:
         return {(reason,): count for reason, count in self.store.evictions.items()} if self.store else {}

@@ -1,6 +1,7 @@
-"""The uvicorn servers of one process: bind first, serve in one loop, drain together.
+"""The servers of one process: bind first, serve in one loop, drain together.
 
-What they serve is handed in; signals are `__main__`'s business, so uvicorn's own handling is off.
+Who serves what is handed in; uvicorn serves what is not the data path. Signals are `__main__`'s business, so
+uvicorn's own handling is off.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ import socket
 import ssl
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import uvicorn
 
@@ -21,7 +22,6 @@ from cliproxy_sidecar.serverprotocol import BoundedHttpProtocol
 
 BACKLOG: Final = 2048
 KEEP_ALIVE_S: Final = 75
-"""Longer than the pools of common HTTP clients keep idle connections, so that they close first."""
 _START_TIMEOUT_S: Final = 10.0
 
 
@@ -29,21 +29,29 @@ class PortTaken(OSError):
     """A port cannot be bound; whoever starts the sidecar can mend that."""
 
 
+class Serving(Protocol):
+    """A server of one port."""
+
+    async def start(self, bound: socket.socket, *, backlog: int) -> None:
+        """Accept on a bound socket."""
+        ...
+
+    async def drain(self, timeout_s: float) -> None:
+        """Stop accepting, let requests under way finish within the time, break the rest off."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Door:
-    """One application and where it is served; port 0 takes any free one."""
+    """One port and who serves it; port 0 takes any free one."""
 
     name: str
-    app: App
+    server: Serving
     host: str
     port: int
-    protocol: type[BoundedHttpProtocol] = BoundedHttpProtocol
-    tls: ssl.SSLContext | None = None
-    """None: plain HTTP."""
-    keep_alive_s: int = KEEP_ALIVE_S
 
 
-class _Server(uvicorn.Server):
+class _Uvicorn(uvicorn.Server):
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.accepting = asyncio.Event()
@@ -55,21 +63,54 @@ class _Server(uvicorn.Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Leave signals alone: three servers share one process."""
+        """Leave signals alone: several servers share one process."""
         yield
+
+
+class AsgiServer:
+    """uvicorn in front of an ASGI application: for what is not the data path."""
+
+    def __init__(
+        self,
+        name: str,
+        app: App,
+        tasks: Tasks,
+        *,
+        drain_timeout_s: float,
+        protocol: type[BoundedHttpProtocol] = BoundedHttpProtocol,
+        tls: ssl.SSLContext | None = None,
+        keep_alive_s: int = KEEP_ALIVE_S,
+    ) -> None:
+        """Be ready to start; `tls` None is plain HTTP."""
+        # What it would log is known (start, stop), the caller's doing (no HTTP), or told with more sense by
+        # the applications (bugs, answers that break off).
+        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
+        self._name = name
+        self._tasks = tasks
+        config = _config(app, drain_timeout_s, protocol, tls, keep_alive_s)
+        self._server = _Uvicorn(config)
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self, bound: socket.socket, *, backlog: int) -> None:
+        """Accept on a bound socket (see `Serving`)."""
+        self._server.config.backlog = backlog
+        self._task = self._tasks.spawn(self._server.serve(sockets=[bound]), f"server {self._name}")
+        await self._server.accepting.wait()
+
+    async def drain(self, timeout_s: float) -> None:
+        """Drain (see `Serving`); the time is the configuration's."""
+        del timeout_s
+        self._server.should_exit = True
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
 
 
 class Servers:
     """All doors of the process."""
 
-    def __init__(self, tasks: Tasks, *, drain_timeout_s: float) -> None:
-        # What it would log is known (start, stop), the caller's doing (no HTTP), or told with more sense by
-        # the applications (bugs, answers that break off).
-        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
-        self._tasks = tasks
+    def __init__(self, *, drain_timeout_s: float) -> None:
         self._drain_timeout_s = drain_timeout_s
-        self._running: list[tuple[_Server, asyncio.Task[None]]] = []
-        self._by_name: dict[str, _Server] = {}
+        self._running: list[Serving] = []
         self.ports: dict[str, int] = {}
 
     async def start(self, doors: Sequence[Door]) -> None:
@@ -87,26 +128,16 @@ class Servers:
             for bound in sockets:
                 bound.close()
             raise
-        for door, bound in zip(doors, sockets, strict=True):
-            self.ports[door.name] = bound.getsockname()[1]
-            server = _Server(_config(door, self._drain_timeout_s))
-            task = self._tasks.spawn(server.serve(sockets=[bound]), f"server {door.name}")
-            self._running.append((server, task))
-            self._by_name[door.name] = server
         async with asyncio.timeout(_START_TIMEOUT_S):
-            for server, _ in self._running:
-                await server.accepting.wait()
-
-    def connections(self, name: str) -> int:
-        """Return how many connections a door holds open; 0 if there is no such door."""
-        server = self._by_name.get(name)
-        return len(server.server_state.connections) if server is not None else 0
+            for door, bound in zip(doors, sockets, strict=True):
+                self.ports[door.name] = bound.getsockname()[1]
+                await door.server.start(bound, backlog=BACKLOG)
+                self._running.append(door.server)
 
     async def drain(self) -> None:
         """Stop accepting, let requests in flight finish within the drain timeout, then end."""
-        for server, _ in self._running:
-            server.should_exit = True
-        await asyncio.gather(*(task for _, task in self._running), return_exceptions=True)
+        drains = [server.drain(self._drain_timeout_s) for server in self._running]
+        await asyncio.gather(*drains, return_exceptions=True)
         self._running.clear()
 
 
@@ -125,11 +156,16 @@ def _bind(door: Door) -> socket.socket:
     return bound
 
 
-def _config(door: Door, drain_timeout_s: float) -> uvicorn.Config:
-    tls = door.tls
+def _config(
+    app: App,
+    drain_timeout_s: float,
+    protocol: type[BoundedHttpProtocol],
+    tls: ssl.SSLContext | None,
+    keep_alive_s: int,
+) -> uvicorn.Config:
     return uvicorn.Config(
-        door.app,
-        http=door.protocol,
+        app,
+        http=protocol,
         ssl_context_factory=None if tls is None else lambda _config, _default: tls,
         ws="none",
         lifespan="off",
@@ -140,6 +176,6 @@ def _config(door: Door, drain_timeout_s: float) -> uvicorn.Config:
         date_header=False,  # the provider's own passes; two would be one too many
         proxy_headers=False,
         backlog=BACKLOG,
-        timeout_keep_alive=door.keep_alive_s,
+        timeout_keep_alive=keep_alive_s,
         timeout_graceful_shutdown=max(1, round(drain_timeout_s)),
     )

@@ -25,6 +25,8 @@ from cliproxy_sidecar.proxy.plan import Dial, Plan, Plans
 from cliproxy_sidecar.proxy.probe import HttpProbe
 from cliproxy_sidecar.proxy.reuse.figures import cache_view
 from cliproxy_sidecar.proxy.reuse.shelf import Shelf
+from cliproxy_sidecar.proxy.server.asgi import aside
+from cliproxy_sidecar.proxy.server.listener import Listener
 from cliproxy_sidecar.runtime.asgi import logged
 from cliproxy_sidecar.runtime.clock import CHANCE, utc_now
 from cliproxy_sidecar.runtime.figures import Figures
@@ -38,7 +40,7 @@ from cliproxy_sidecar.runtime.reporter import Reporter
 from cliproxy_sidecar.runtime.snapshots import Snapshots
 from cliproxy_sidecar.runtime.tasks import Tasks
 from cliproxy_sidecar.serverprotocol import BoundedHttpProtocol
-from cliproxy_sidecar.servers import Door, PortTaken, Servers
+from cliproxy_sidecar.servers import AsgiServer, Door, PortTaken, Servers
 from cliproxy_sidecar.settings import Settings, UpstreamKind
 
 log = logging.getLogger(__name__)
@@ -93,17 +95,18 @@ class Sidecar:
             render_metrics=self.metrics.render,
         )
         figures = Figures(connections=self._connections, cache=self._cache)
+        self.operations = OperationsDoor(self.machines, self._snapshot, figures, refused=self._stranger)
         self.proxy = ProxyApp(
             plans=self.plans,
             machines=self.machines,
             metrics=self.metrics,
             logs=logs,
-            tasks=self.tasks,
             chance=chance,
-            health=logged(self.health),
-            operations=logged(OperationsDoor(self.machines, self._snapshot, figures, refused=self._stranger)),
+            health=aside(self.health),
+            operations=aside(self.operations),
         )
-        self.servers = Servers(self.tasks, drain_timeout_s=settings.drain_timeout_s)
+        self.listener = Listener(self.proxy.serve, self.tasks)
+        self.servers = Servers(drain_timeout_s=settings.drain_timeout_s)
 
     async def start(self) -> None:
         """Boot from the snapshot file, if there is one, and open the doors.
@@ -115,9 +118,12 @@ class Sidecar:
         self.logs.writer.attach(asyncio.get_running_loop())
         self._boot()
         settings = self.settings
+        observe = AsgiServer(
+            "observe", logged(self.health), self.tasks, drain_timeout_s=settings.drain_timeout_s
+        )
         doors = [
-            Door("proxy", self.proxy, settings.proxy_host, settings.proxy_port),
-            Door("observe", logged(self.health), settings.observe_host, settings.observe_port),
+            Door("proxy", self.listener, settings.proxy_host, settings.proxy_port),
+            Door("observe", observe, settings.observe_host, settings.observe_port),
         ]
         if (control := self._control()) is not None:
             doors.append(control)
@@ -148,15 +154,16 @@ class Sidecar:
 
         authenticator = BearerToken(settings.control_token) if folder is None else OperatorCertificate()
         app = ControlApp(self.snapshots, self.reporter, authenticator, tasks=self.tasks, refused=refused)
-        return Door(
+        server = AsgiServer(
             "control",
             logged(app),
-            settings.control_host,
-            settings.control_port,
+            self.tasks,
+            drain_timeout_s=settings.drain_timeout_s,
             protocol=BoundedHttpProtocol if folder is None else operator_only(refused),
             tls=None if folder is None else MountedContext(folder),
             keep_alive_s=CONTROL_KEEP_ALIVE_S,
         )
+        return Door("control", server, settings.control_host, settings.control_port)
 
     # ---------------------------------------------------------------- joints
     def _boot(self) -> None:
@@ -223,7 +230,7 @@ class Sidecar:
         return connections_view(
             self.machines.providers,
             self.plans.connections(),
-            callers_open=self.servers.connections("proxy"),
+            callers_open=len(self.listener.connections),
             active=self.metrics.active,
             waiting=self.machines.waiting,
         )

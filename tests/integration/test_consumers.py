@@ -246,7 +246,7 @@ async def test_from_elsewhere_only_an_admin_reaches_the_operations(
 ) -> None:
     push = push_with((consumer(), consumer("batch", admin=True)), build.built(scripted_openai))
     async with running_sidecar(push) as sidecar:
-        door = sidecar.sidecar.proxy
+        door = sidecar.sidecar.operations
         transport = httpx.ASGITransport(door, client=("192.0.2.7", 4711))
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
             headers = {} if key is None else bearer(key)

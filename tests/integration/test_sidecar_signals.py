@@ -131,7 +131,7 @@ async def test_operations_answer_the_same_machine_only(
     scripted_openai: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with running_sidecar(build.push(build.built(scripted_openai))) as sidecar:
-        app, answers = sidecar.sidecar.proxy, []
+        app, answers = sidecar.sidecar.operations, []
 
         async def receive() -> dict[str, object]:
             return {"type": "http.request", "body": b"", "more_body": False}

@@ -1,10 +1,10 @@
 """Which headers pass between caller and provider, and which we set.
 
-Names are lower-case bytes, as ASGI gives them. `host` and `content-length` are the HTTP client's business.
-Addresses are left to `dialect`.
+Callers' names are lower-case bytes. `host` and `content-length` are left to the HTTP client and server,
+addresses to `dialect`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -66,14 +66,70 @@ STRIPPED_FROM_REQUESTS: Final = (
         b"x-real-ip",
     }
 )
-STRIPPED_FROM_RESPONSES: Final = HOP_BY_HOP | {b"set-cookie", b"set-cookie2", b"alt-svc"}
+STRIPPED_FROM_RESPONSES: Final = HOP_BY_HOP | {b"content-length", b"set-cookie", b"set-cookie2", b"alt-svc"}
 """Cookies bind a caller to one provider; `alt-svc` would tell it of another way to what it thinks is us."""
+UPSTREAM_REQUEST_ID: Final = b"x-cliproxy-upstream-request-id"
+MAX_KNOWN_NAMES: Final = 512
+"""That a sieve remembers: callers and providers use a few dozen, but they could make names up."""
 OWN_PREFIX: Final = b"x-cliproxy-"
 _USUAL_CONNECTIONS: Final = frozenset({b"", b"keep-alive", b"close"})
 
 
 class UnusableCredentialError(ValueError):
-    """A key with characters that no header can carry: the Secret's fault. The message does not show it."""
+    """A key (or a header that goes with it) with characters that no header can carry. It is not shown."""
+
+
+class Sieve:
+    """Drops headers by name and joins the rest into a block; what is to happen to a name is worked out once.
+
+    A block is header lines as they go out, each *behind* its line break, so that blocks can be joined, and a
+    name behind a line break is found only where a header of that name begins.
+    """
+
+    __slots__ = ("_dropped", "_renamed", "_starts")
+
+    def __init__(self, dropped: frozenset[bytes], renamed: Mapping[bytes, bytes] | None = None) -> None:
+        self._dropped = dropped
+        self._renamed = renamed or {}
+        self._starts: dict[bytes, bytes] = {}
+        """Name as received: how its line begins; b"" for one that is dropped."""
+
+    def block(self, headers: Iterable[Header]) -> bytes:
+        """Return the lines that pass; names may be of any case, and come out lower."""
+        starts = self._starts
+        lines: list[bytes] = []
+        named = b""
+        for name, value in headers:
+            start = starts.get(name)
+            if start is None:
+                start = self._judge(name)
+            if start:
+                lines.append(start + value)
+            elif name.lower() == b"connection":
+                named = value
+        block = b"".join(lines)
+        if block.count(b"\n") != len(lines) or named.lower() not in _USUAL_CONNECTIONS:
+            return _without_named(lines, named)
+        return block
+
+    def _judge(self, received: bytes) -> bytes:
+        name = received.lower()
+        passes = name not in self._dropped and not name.startswith(OWN_PREFIX)
+        start = b"\r\n%b: " % self._renamed.get(name, name) if passes else b""
+        if len(self._starts) < MAX_KNOWN_NAMES:
+            self._starts[received] = start
+        return start
+
+
+def block_of(headers: Iterable[Header]) -> bytes:
+    """Return these headers as a block."""
+    return b"".join([b"\r\n%b: %b" % item for item in headers])
+
+
+def headers_of(block: bytes) -> list[Header]:
+    """Return the headers of a block."""
+    lines = block.split(b"\r\n")[1:]
+    return [(name, value) for name, _, value in (line.partition(b": ") for line in lines)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +137,14 @@ class FixedHeaders:
     """What every request with one credential of one provider carries; made once per snapshot."""
 
     items: tuple[Header, ...]
-    names: frozenset[bytes]
-    """Callers' headers of these names give way."""
     defaults: tuple[Header, ...]
     """Sent when the caller sends none of the name."""
+    block: bytes
+    """`items`, ready to go out."""
+    lacks: tuple[tuple[bytes, bytes], ...]
+    """Of each default how its line begins, and the line."""
+    sieve: Sieve
+    """For the caller's headers."""
 
 
 def auth_headers(provider_type: ProviderType, key: str) -> list[Header]:
@@ -121,49 +181,42 @@ def fixed_headers(provider: Provider, key: str | None) -> FixedHeaders:
         for name, value in provider.headers.items()
     }
     fixed |= {b"accept-encoding": b"identity", **dict(auth)}
-    defaults: list[Header] = [(b"content-type", b"application/json")]
+    wanted: list[Header] = [(b"content-type", b"application/json")]
     if provider.type is ProviderType.ANTHROPIC:
-        defaults.append((b"anthropic-version", ANTHROPIC_VERSION))
+        wanted.append((b"anthropic-version", ANTHROPIC_VERSION))
+    items = tuple(fixed.items())
+    if any(byte in value for _, value in items for byte in (b"\r", b"\n", b"\0")):
+        raise UnusableCredentialError("one of the provider's own `headers` has a line break in it")
+    defaults = tuple(item for item in wanted if item[0] not in fixed)
     return FixedHeaders(
-        items=tuple(fixed.items()),
-        names=frozenset(fixed),
-        defaults=tuple(item for item in defaults if item[0] not in fixed),
+        items=items,
+        defaults=defaults,
+        block=block_of(items),
+        lacks=tuple((b"\r\n%b: " % item[0], block_of([item])) for item in defaults),
+        sieve=Sieve(STRIPPED_FROM_REQUESTS | frozenset(fixed)),
     )
 
 
-def request_headers(downstream: Iterable[Header], fixed: FixedHeaders) -> list[Header]:
-    """Return the headers of the request to the provider."""
-    headers: list[Header] = []
-    named = b""
-    for item in downstream:
-        name = item[0]
-        if name in STRIPPED_FROM_REQUESTS:
-            named = item[1] if name == b"connection" else named
-        elif name not in fixed.names and not name.startswith(OWN_PREFIX):
-            headers.append(item)
-    headers = _without_named(headers, named)
-    sent = [name for name, _ in headers]
-    headers += [item for item in fixed.defaults if item[0] not in sent]
-    headers += fixed.items
-    return headers
+def request_block(downstream: Iterable[Header], fixed: FixedHeaders) -> bytes:
+    """Return the headers of the request to the provider, but for those that the HTTP client adds."""
+    block = fixed.sieve.block(downstream)
+    for start, line in fixed.lacks:
+        if start not in block:
+            block += line
+    return block + fixed.block
 
 
-def response_headers(upstream: Iterable[Header]) -> list[Header]:
-    """Return the headers of the answer that go downstream; names may be of any case, and come out lower."""
-    headers: list[Header] = []
-    named = b""
-    for received, value in upstream:
-        name = received.lower()
-        if name in STRIPPED_FROM_RESPONSES:
-            named = value if name == b"connection" else named
-        elif not name.startswith(OWN_PREFIX):
-            headers.append((name, value))
-    return _without_named(headers, named)
+_ANSWERS: Final = Sieve(STRIPPED_FROM_RESPONSES, {b"x-request-id": UPSTREAM_REQUEST_ID})
 
 
-def _without_named(headers: list[Header], connection: bytes) -> list[Header]:
-    """Drop what the `Connection` header names as meant for this hop only."""
-    if connection.lower() in _USUAL_CONNECTIONS:
-        return headers
+def answer_block(upstream: Iterable[Header]) -> bytes:
+    """Return the headers of the answer that go downstream, but for those that say how its body is framed."""
+    return _ANSWERS.block(upstream)
+
+
+def _without_named(lines: list[bytes], connection: bytes) -> bytes:
+    """Drop what the `Connection` header names as meant for this hop only, and lines with a break in them."""
     named = {token.strip().lower() for token in connection.split(b",")}
-    return [item for item in headers if item[0] not in named]
+    return b"".join(
+        line for line in lines if line.count(b"\n") == 1 and line[2:].partition(b":")[0] not in named
+    )

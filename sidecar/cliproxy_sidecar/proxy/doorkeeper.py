@@ -18,10 +18,10 @@ from cliproxy_sidecar.core.limits.identity import MISSING, WRONG, identify
 from cliproxy_sidecar.core.limits.keys import KeyRing
 from cliproxy_sidecar.core.limits.limiter import Refused
 from cliproxy_sidecar.core.limits.price import expected_nano_usd, expected_tokens
+from cliproxy_sidecar.proxy.downstream import Downstream
 from cliproxy_sidecar.proxy.ledger import Ledger
 from cliproxy_sidecar.proxy.plan import Plan
 from cliproxy_sidecar.proxy.refusal import Refusal
-from cliproxy_sidecar.runtime.asgi import Scope
 from cliproxy_sidecar.runtime.metrics import Metrics
 
 _WORDS: Final = {
@@ -32,12 +32,11 @@ _WORDS: Final = {
 
 
 def caller_of(
-    ring: KeyRing[Caller], guesses: Guesses, scope: Scope, metrics: Metrics, now: float
+    ring: KeyRing[Caller], guesses: Guesses, downstream: Downstream, metrics: Metrics, now: float
 ) -> Caller | Refusal:
     """Return whose request it is, or the refusal of a stranger, which is counted."""
-    client = scope.get("client")
-    query = scope.get("query_string", b"")
-    found = identify(ring, guesses, scope["headers"], query, client[0] if client else "", now)
+    client, request = downstream.line.address("peername"), downstream.request
+    found = identify(ring, guesses, request.headers, request.query, client[0] if client else "", now)
     if isinstance(found, Caller):
         return found
     metrics.authentication_failures.add(("proxy", found.why))

@@ -1,20 +1,22 @@
-"""The caller's side of one request: read the bounded body, send, notice that the caller has left.
+"""The caller's side of one request: the bounded body, the answer's bytes, whether the caller has left.
 
 Whether anything has gone out is `stage`, which only moves forward; what is sent is decided by the exchange.
+Head and body go out in one write where both are there.
 """
 
-import asyncio
 from enum import Enum, auto
-from typing import Final
+from http import HTTPStatus
+from typing import Final, Protocol
 
-from cliproxy_sidecar.core.headers import Header
-from cliproxy_sidecar.runtime.asgi import Message, Receive, Scope, Send
-from cliproxy_sidecar.runtime.tasks import Tasks
+from cliproxy_sidecar.core.h1request import Request
+from cliproxy_sidecar.runtime.light import Signal
 
-BODY_TIMEOUT_S: Final = 60.0
-"""For the whole body of a request: a caller that dawdles holds a place."""
-WATCH_AFTER_S: Final = 0.01
-"""Answers that are faster do without the task that waits for the caller to leave."""
+_BODILESS: Final = frozenset({204, 304})
+_END: Final = b"\r\n\r\n"
+_CLOSE: Final = b"\r\nconnection: close\r\n\r\n"
+_STATUS_LINES: Final = {
+    status.value: f"HTTP/1.1 {status.value} {status.phrase}".encode() for status in HTTPStatus
+}
 
 
 class BodyTooLarge(Exception):
@@ -25,10 +27,6 @@ class BodyTooSlow(Exception):
     """The request's body did not come in time. The caller's fault."""
 
 
-class CallerLeft(Exception):
-    """The caller has closed the connection."""
-
-
 class Stage(Enum):
     """What the caller has seen of an answer."""
 
@@ -37,34 +35,91 @@ class Stage(Enum):
     ENDED = auto()
 
 
+class Line(Protocol):
+    """What an answer needs of its connection."""
+
+    write_paused: bool
+    drained: Signal
+
+    def write(self, data: bytes) -> None:
+        """Send bytes; nothing happens on a closed connection."""
+        ...
+
+    def expect_body(self) -> None:
+        """Wait for the body: say so to a caller that asks, and watch the time."""
+        ...
+
+    def address(self, which: str) -> tuple[str, int] | None:
+        """Return the caller's address ("peername") or ours ("sockname"), if there is one."""
+        ...
+
+    @property
+    def keeps(self) -> bool:
+        """Whether another request may follow."""
+        ...
+
+
+class Sink(Protocol):
+    """Where the answer to a request goes: to its caller, or to whoever stands in for callers."""
+
+    keeps: bool
+
+    @property
+    def request(self) -> Request:
+        """What was asked."""
+        ...
+
+    def begin(self, status: int, block: bytes, length: int | None = None) -> None:
+        """Decide on the answer (see `Downstream`)."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Send bytes of the body; waits where they go too slowly."""
+        ...
+
+    def end(self, data: bytes = b"") -> None:
+        """Send the last bytes of the body."""
+        ...
+
+
 class Downstream:
     """One caller waiting for one answer."""
 
     __slots__ = (
-        "_receive",
-        "_send",
-        "_task",
-        "_timer",
-        "_watch",
+        "_chunked",
+        "_head",
+        "_owed_bytes",
+        "arrived",
+        "keeps",
+        "late",
         "left",
-        "scope",
+        "line",
+        "request",
         "sent_bytes",
         "stage",
         "status",
     )
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self.scope = scope
-        self._receive = receive
-        self._send = send
+    def __init__(self, line: Line, request: Request) -> None:
+        self.line = line
+        self.request = request
         self.stage = Stage.FRESH
         self.status = 0
         self.sent_bytes = 0
+        """Of the body."""
         self.left = False
-        """The caller closed the connection; the exchange has been cancelled for it."""
-        self._task: asyncio.Task[object] | None = None
-        self._watch: asyncio.Task[None] | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        """The caller closed the connection; the request has been cancelled for it."""
+        self.late = False
+        """The body's time is up."""
+        self.keeps = request.keep_alive
+        """Another request may follow on the connection."""
+        self.arrived = Signal()
+        """Set when something more of the body has come, or its time is up."""
+        self._head = b""
+        """Not sent yet."""
+        self._chunked = False
+        self._owed_bytes = 0
+        """Of the declared length."""
 
     async def read_body(self, *, at_most_bytes: int) -> bytes:
         """Return the whole body.
@@ -72,73 +127,80 @@ class Downstream:
         Raises:
             BodyTooLarge: beyond the bound, by its header or by its bytes.
             BodyTooSlow: not complete in time.
-            CallerLeft: the connection is closed.
 
         """
-        for name, value in self.scope["headers"]:
-            if name == b"content-length" and value.isdigit() and int(value) > at_most_bytes:
+        request = self.request
+        if not request.complete:
+            await self._wait_for_body(request, at_most_bytes)
+        elif request.body_bytes > at_most_bytes:
+            raise BodyTooLarge
+        return request.body()
+
+    async def _wait_for_body(self, request: Request, at_most_bytes: int) -> None:
+        request.bound(at_most_bytes)
+        for name, value in request.headers:
+            if name == b"content-length" and int(value) > at_most_bytes:
                 raise BodyTooLarge
-        try:
-            async with asyncio.timeout(BODY_TIMEOUT_S):
-                message = await self._receive()
-                if message["type"] == "http.request" and not message["more_body"]:
-                    body: bytes = message["body"]
-                    if len(body) > at_most_bytes:
-                        raise BodyTooLarge
-                    return body
-                return await self._read_rest(message, at_most_bytes)
-        except TimeoutError:
-            raise BodyTooSlow from None
-
-    async def _read_rest(self, message: Message, at_most_bytes: int) -> bytes:
-        body = bytearray()
-        while True:
-            if message["type"] != "http.request":
-                raise CallerLeft
-            body += message["body"]
-            if len(body) > at_most_bytes:
+        self.line.expect_body()
+        while not request.complete:
+            if request.is_too_large:
                 raise BodyTooLarge
-            if not message["more_body"]:
-                return bytes(body)
-            message = await self._receive()
-
-    # ------------------------------------------------------------------ leaving
-    def watch(self, tasks: Tasks) -> None:
-        """Cancel the current task, with `left` set, when the caller leaves before `unwatch`."""
-        self._task = asyncio.current_task()
-        self._timer = asyncio.get_running_loop().call_later(WATCH_AFTER_S, self._start_watch, tasks)
-
-    def unwatch(self) -> None:
-        """Watch no more."""
-        if self._timer is not None:
-            self._timer.cancel()
-        if self._watch is not None:
-            self._watch.cancel()
-
-    def _start_watch(self, tasks: Tasks) -> None:
-        self._watch = tasks.spawn(self._wait_for_leave(), "watch caller")
-
-    async def _wait_for_leave(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        if self.stage is not Stage.ENDED and self._task is not None:
-            self.left = True
-            self._task.cancel()
+            if self.late:
+                raise BodyTooSlow
+            await self.arrived
+        if request.is_too_large:
+            raise BodyTooLarge
 
     # ------------------------------------------------------------------ sending
-    async def begin(self, status: int, headers: list[Header]) -> None:
-        """Send the head; from here on there is no other answer."""
+    def begin(self, status: int, block: bytes, length: int | None = None) -> None:
+        """Decide on the answer: from here on there is no other. The head goes out with what follows it.
+
+        `block` is its headers (see `core.headers.Sieve`) without any that says how the body is framed;
+        `length` is the body's, None if only its end will tell.
+        """
         self.stage = Stage.BEGUN
         self.status = status
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        start = _STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status
+        if not self.line.keeps:
+            self.keeps = False
+        if length is not None:
+            self._owed_bytes = length
+            framing = b"\r\ncontent-length: %d" % length
+        elif status in _BODILESS:
+            framing = b""
+        elif self.request.old:
+            self.keeps = False
+            framing = b""
+        else:
+            self._chunked = True
+            framing = b"\r\ntransfer-encoding: chunked"
+        self._head = start + block + framing + (_END if self.keeps else _CLOSE)
 
     async def write(self, data: bytes) -> None:
-        """Send bytes of the body; waits while the caller reads more slowly."""
-        self.sent_bytes += len(data)
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        """Send bytes of the body, b"" for the head alone; waits while the caller reads more slowly."""
+        self._send(data, more=True)
+        while self.line.write_paused:
+            await self.line.drained
 
-    async def end(self, data: bytes = b"") -> None:
+    def end(self, data: bytes = b"") -> None:
         """Send the last bytes of the body."""
-        self.sent_bytes += len(data)
-        await self._send({"type": "http.response.body", "body": data})
+        self._send(data, more=False)
         self.stage = Stage.ENDED
+        if self._owed_bytes:
+            self.keeps = False  # Only closing tells the caller that the body is not what was declared.
+
+    def _send(self, data: bytes, *, more: bool) -> None:
+        head, self._head = self._head, b""
+        size = len(data)
+        self.sent_bytes += size
+        if self._chunked:
+            if size:
+                data = b"%x\r\n%b\r\n" % (size, data) if more else b"%x\r\n%b\r\n0\r\n\r\n" % (size, data)
+            elif not more:
+                data = b"0\r\n\r\n"
+        elif self._owed_bytes:
+            self._owed_bytes -= size
+        if self.request.method == "HEAD":
+            data, self._owed_bytes = b"", 0
+        if head or data:
+            self.line.write(head + data if data else head)

@@ -15,7 +15,7 @@ from cliproxy_sidecar.core.body import Peek, RepeatedKeysError, with_model
 from cliproxy_sidecar.core.dialect import COUNT_TOKENS, Operation, dialect_wanted, with_query
 from cliproxy_sidecar.core.errors import ErrorKind
 from cliproxy_sidecar.core.facts import facts_of
-from cliproxy_sidecar.core.headers import Header, request_headers
+from cliproxy_sidecar.core.headers import answer_block, block_of, request_block
 from cliproxy_sidecar.core.limits.price import expected_tokens
 from cliproxy_sidecar.core.outcome import CANCELLED, Outcome
 from cliproxy_sidecar.core.permit import Permit
@@ -27,24 +27,26 @@ from cliproxy_sidecar.core.translate.translation import Pair, Translation, pair_
 from cliproxy_sidecar.core.usage import BYTES_PER_TOKEN, Usage
 from cliproxy_sidecar.proxy.attempt import Answer, Attempt
 from cliproxy_sidecar.proxy.course import Course
-from cliproxy_sidecar.proxy.downstream import Downstream
+from cliproxy_sidecar.proxy.downstream import Sink
 from cliproxy_sidecar.proxy.ledger import Ledger
 from cliproxy_sidecar.proxy.plan import Plan
-from cliproxy_sidecar.proxy.refusal import Refusal, send_refusal
-from cliproxy_sidecar.proxy.relay import Relay, downstream_headers
+from cliproxy_sidecar.proxy.refusal import REQUEST_ID, Refusal, send_refusal
+from cliproxy_sidecar.proxy.relay import Relay
 from cliproxy_sidecar.proxy.steps import Choose, Commit, PassOn, Refuse, Step, Try, Wait
 from cliproxy_sidecar.proxy.translated import (
     TranslatingRelay,
     objection,
     open_translated,
-    told_headers,
+    told_block,
     translated_headers,
 )
 from cliproxy_sidecar.proxy.upstream import UpstreamRequest
 from cliproxy_sidecar.runtime.clock import now_s, unix_now_s
+from cliproxy_sidecar.runtime.light import in_task
 from cliproxy_sidecar.runtime.machines import Machines
 
 _MIN_WAIT_S: Final = 0.01
+_ATTEMPTS: Final = b"\r\nx-cliproxy-attempts: %d"
 _NOTHING: Final = Usage()
 UNANSWERED: Final = frozenset({"first_byte_timeout", "idle_timeout", "total_timeout"})
 """Ends of an attempt after which the provider may well have worked, and charge for it."""
@@ -60,7 +62,7 @@ class Exchange:
         machines: Machines,
         chance: Chance,
         operation: Operation,
-        downstream: Downstream,
+        downstream: Sink,
         ledger: Ledger,
         body: bytes,
         peek: Peek,
@@ -78,8 +80,7 @@ class Exchange:
             self._tokens = expected_tokens(len(body))
         wanted = Wanted(ledger.stand_in or peek.model, dialect_wanted(operation), tokens=self._tokens)
         if not plan.preferences.plain:
-            headers = downstream.scope["headers"]
-            facts = facts_of(body, headers, plan.preferences.needs, stream=peek.stream)
+            facts = facts_of(body, downstream.request.headers, plan.preferences.needs, stream=peek.stream)
             wanted = replace(wanted, facts=facts)
         self._course = Course(plan, machines, chance, wanted)
         ledger.trail, ledger.preferences = self._course.trail, plan.preferences
@@ -111,15 +112,16 @@ class Exchange:
                     case Commit():
                         return await self._commit(step)
                     case PassOn():
-                        return await self._pass_on(step)
+                        return self._pass_on(step)
                     case Refuse():
-                        return await self._refuse(step.refusal)
+                        return self._refuse(step.refusal)
                     case _:
                         assert_never(step)
         finally:
             self._settle(CANCELLED, self._unanswered() if self._sent else _NOTHING)
 
     async def _wait(self, step: Wait) -> Step:
+        await in_task()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(step.until - now_s(), _MIN_WAIT_S)):
                 await self._machines.change()
@@ -128,6 +130,7 @@ class Exchange:
     # ------------------------------------------------------------------ trying
     async def _try(self, step: Try) -> Step:
         if step.after_s > 0:
+            await in_task()
             await asyncio.sleep(step.after_s)
         target, now = step.target, now_s()
         gates = self._plan.gates
@@ -170,11 +173,11 @@ class Exchange:
         return self._course.after(target, result, now_s())
 
     def _request(self, target: Target, pair: Pair | None) -> UpstreamRequest:
-        scope, model = self._downstream.scope, target.model.upstream_name
+        asked, model = self._downstream.request, target.model.upstream_name
         if pair is None:
             self._translation = None
             route = self._plan.route(target, self._operation)
-            url, headers = with_query(route.url, scope["query_string"]), scope["headers"]
+            url, headers = with_query(route.url, asked.query), asked.headers
             body = with_model(untouched(self._operation, self._body), self._model, model)
         else:
             destination = Destination(target.provider.type, model)
@@ -182,8 +185,8 @@ class Exchange:
                 pair, self._operation.dialect, self._body, destination, created_s=int(unix_now_s())
             )
             route = self._plan.route(target, pair.upstream)
-            url, headers, body = route.url, translated_headers(scope["headers"]), self._translation.body
-        return UpstreamRequest(self._operation.method, url, request_headers(headers, route.fixed), body)
+            url, headers, body = route.url, translated_headers(asked.headers), self._translation.body
+        return UpstreamRequest(self._operation.method, url, (), body, request_block(headers, route.fixed))
 
     # ------------------------------------------------------------------ ending
     async def _commit(self, step: Commit) -> None:
@@ -191,7 +194,7 @@ class Exchange:
         if self._current is not None and not step.answer.complete:
             self._machines.answered(self._current[1])
         try:
-            await relay.run(step.answer, self._own_headers(step.attempt.target))
+            await relay.run(step.answer, self._own_block(step.attempt.target))
         finally:
             billed = self._operation is not COUNT_TOKENS
             usage = relay.meter.result(request_bytes=len(self._body)) if billed else _NOTHING
@@ -213,36 +216,34 @@ class Exchange:
             on_content=on_content,
         )
 
-    async def _pass_on(self, step: PassOn) -> None:
+    def _pass_on(self, step: PassOn) -> None:
         answer = step.answer
         self._ledger.provider = step.target.provider.name
-        headers = downstream_headers(answer.headers, self._own_headers(step.target))
-        headers = [item for item in headers if item[0] != b"content-length"]
         body = b"".join(answer.held)
-        headers.append((b"content-length", str(len(body)).encode()))
-        await self._downstream.begin(answer.status, headers)
-        await self._downstream.end(body)
+        block = answer_block(answer.headers) + self._own_block(step.target)
+        self._downstream.begin(answer.status, block, len(body))
+        self._downstream.end(body)
 
-    async def _refuse(self, refusal: Refusal) -> None:
+    def _refuse(self, refusal: Refusal) -> None:
         self._ledger.refused = refusal.kind.name.lower()
-        await send_refusal(
+        send_refusal(
             self._downstream,
             self._operation.dialect,
             refusal,
             request_id=self._ledger.request_id,
-            headers=((b"x-cliproxy-attempts", str(self._ledger.attempts).encode()),),
+            block=_ATTEMPTS % self._ledger.attempts,
         )
 
-    def _own_headers(self, target: Target) -> list[Header]:
+    def _own_block(self, target: Target) -> bytes:
+        """Return the headers that we add to an answer."""
         request_id, translation = self._ledger.request_id, self._translation
-        dialect = self._operation.dialect
-        return [
-            *self._plan.route(target, self._operation).named,
-            (b"x-cliproxy-attempts", str(self._ledger.attempts).encode()),
-            (b"x-request-id", request_id.encode()),
-            *self._ledger.notes,
-            *(told_headers(translation, dialect, request_id) if translation is not None else ()),
-        ]
+        block = self._plan.route(target, self._operation).named
+        block += _ATTEMPTS % self._ledger.attempts + REQUEST_ID % request_id.encode()
+        if self._ledger.notes:
+            block += block_of(self._ledger.notes)
+        if translation is None:
+            return block
+        return block + told_block(translation, self._operation.dialect, request_id)
 
     def _unanswered(self) -> Usage:
         """Estimate what a provider may charge that was asked and not waited for: the input."""

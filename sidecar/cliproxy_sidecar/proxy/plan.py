@@ -12,7 +12,12 @@ import msgspec
 
 from cliproxy_api.snapshot import ConnectionPool, Credential, Provider, SnapshotPush
 from cliproxy_sidecar.core.dialect import Operation, upstream_url
-from cliproxy_sidecar.core.headers import FixedHeaders, Header, UnusableCredentialError, fixed_headers
+from cliproxy_sidecar.core.headers import (
+    FixedHeaders,
+    UnusableCredentialError,
+    block_of,
+    fixed_headers,
+)
 from cliproxy_sidecar.core.limits.limits import InForce
 from cliproxy_sidecar.core.outcome import Outcome
 from cliproxy_sidecar.core.preference import Preferences
@@ -48,8 +53,8 @@ class Route:
 
     url: str
     fixed: FixedHeaders
-    named: tuple[Header, ...]
-    """What tells the caller where the answer came from."""
+    named: bytes
+    """What tells the caller where the answer came from, as a block of headers."""
 
 
 class Plan:
@@ -112,9 +117,11 @@ class Plan:
         route = self._routes.get(key)
         if route is None:
             provider_id, credential, model = target.id
-            named = (
-                (b"x-cliproxy-provider", _printable(target.provider.name)),
-                (b"x-cliproxy-model", _printable(model)),
+            named = block_of(
+                (
+                    (b"x-cliproxy-provider", _printable(target.provider.name)),
+                    (b"x-cliproxy-model", _printable(model)),
+                )
             )
             url = upstream_url(target.provider, operation, model)
             route = self._routes[key] = Route(url, self.fixed[provider_id, credential], named)

@@ -8,10 +8,13 @@ from typing import Final
 
 from cliproxy_sidecar.core.dialect import Dialect
 from cliproxy_sidecar.core.errors import ErrorKind, error_body, retry_after
-from cliproxy_sidecar.core.headers import Header
-from cliproxy_sidecar.proxy.downstream import Downstream
+from cliproxy_sidecar.core.headers import Header, block_of
+from cliproxy_sidecar.proxy.downstream import Sink
 
-JSON_TYPE: Final = (b"content-type", b"application/json")
+JSON_TYPE: Final = b"\r\ncontent-type: application/json"
+REQUEST_ID: Final = b"\r\nx-request-id: %b"
+ANTHROPIC_REQUEST_ID: Final = b"\r\nrequest-id: %b"
+"""Where Anthropic's SDKs look for the id."""
 _RETRYABLE: Final = frozenset({ErrorKind.RATE_LIMITED, ErrorKind.UNAVAILABLE, ErrorKind.BUSY})
 
 
@@ -30,29 +33,22 @@ class Refusal:
     """What else the answer's head tells."""
 
 
-async def send_refusal(
-    downstream: Downstream,
-    dialect: Dialect,
-    refusal: Refusal,
-    *,
-    request_id: str,
-    headers: tuple[Header, ...] = (),
+def send_refusal(
+    downstream: Sink, dialect: Dialect, refusal: Refusal, *, request_id: str, block: bytes = b""
 ) -> None:
-    """Send the refusal as the whole answer."""
+    """Send the refusal as the whole answer, `block` (of headers) included."""
     kind = refusal.kind
     body = error_body(dialect, kind, refusal.message, param=refusal.param, request_id=request_id)
-    lines = [JSON_TYPE, (b"content-length", str(len(body)).encode()), *headers]
-    lines += refusal.notes
-    lines.append((b"x-request-id", request_id.encode()))
+    block = JSON_TYPE + block + block_of(refusal.notes) + REQUEST_ID % request_id.encode()
     if dialect is Dialect.ANTHROPIC:
-        lines.append((b"request-id", request_id.encode()))
+        block += ANTHROPIC_REQUEST_ID % request_id.encode()
     if kind in _RETRYABLE or refusal.retry_after_s is not None:
-        lines.append((b"retry-after", retry_after(refusal.retry_after_s).encode()))
+        block += b"\r\nretry-after: " + retry_after(refusal.retry_after_s).encode()
     if refusal.allow:
-        lines.append((b"allow", refusal.allow))
+        block += b"\r\nallow: " + refusal.allow
     if kind is ErrorKind.CALLER_TIMEOUT:
         # The rest of the body may come at any time. (That of one that is too large is read and dropped by the
         # server: closing the connection under a caller that still sends would hide the answer from it.)
-        lines.append((b"connection", b"close"))
-    await downstream.begin(kind.status, lines)
-    await downstream.end(body)
+        downstream.keeps = False
+    downstream.begin(kind.status, block, len(body))
+    downstream.end(body)

@@ -11,14 +11,14 @@ from typing import Final
 
 from cliproxy_sidecar.core.dialect import EMBEDDINGS, Operation
 from cliproxy_sidecar.core.errors import ErrorKind, error_event
-from cliproxy_sidecar.core.headers import Header, response_headers
+from cliproxy_sidecar.core.headers import answer_block
 from cliproxy_sidecar.core.outcome import Outcome, TransportError, classify_transport
 from cliproxy_sidecar.core.sse import Event, SSETooLarge
 from cliproxy_sidecar.core.stream import ContentKind, content_kind
 from cliproxy_sidecar.core.translate.fields import TranslationError
 from cliproxy_sidecar.core.usage import UsageMeter
 from cliproxy_sidecar.proxy.attempt import Answer, Attempt
-from cliproxy_sidecar.proxy.downstream import Downstream
+from cliproxy_sidecar.proxy.downstream import Sink
 from cliproxy_sidecar.proxy.upstream import RawHeaders, UpstreamFailed, UpstreamResponse
 
 _NO_END: Final = TransportError("reset", "the stream has no end")
@@ -26,8 +26,6 @@ _END: Final = re.compile(
     rb'\[DONE\]|message_stop|(?:finish|stop)_reason"\s*:\s*"|response\.(?:completed|incomplete|failed)'
 )
 """One of these stands in every stream that is complete; not all servers send the first."""
-_REQUEST_ID: Final = b"x-request-id"
-UPSTREAM_REQUEST_ID: Final = b"x-cliproxy-upstream-request-id"
 
 
 class BrokenAnswer(Exception):
@@ -52,7 +50,7 @@ class Relay:
     def __init__(
         self,
         attempt: Attempt,
-        downstream: Downstream,
+        downstream: Sink,
         operation: Operation,
         *,
         request_id: str,
@@ -69,43 +67,42 @@ class Relay:
         self.outcome: Outcome | None = None
         """Set as soon as it is known."""
 
-    async def run(self, answer: Answer, own_headers: list[Header]) -> None:
-        """Relay the whole answer.
+    async def run(self, answer: Answer, own_block: bytes) -> None:
+        """Relay the whole answer, with our own headers.
 
         Raises:
             BrokenAnswer: it broke off and the caller can be told only by breaking off.
 
         """
         response = self._attempt.response
-        headers = downstream_headers(answer.headers, own_headers)
+        block = answer_block(answer.headers) + own_block
         if answer.complete or response is None:
-            await self._whole(answer, headers)
+            self._whole(answer, block)
         elif answer.parser is not None:
-            await self._stream(answer, response, headers)
+            await self._stream(answer, response, block)
         else:
-            await self._body(answer, response, headers)
+            await self._body(answer, response, block)
 
-    async def _whole(self, answer: Answer, headers: list[Header]) -> None:
+    def _whole(self, answer: Answer, block: bytes) -> None:
         body = answer.held[0] if answer.held else b""
         self.meter.feed(body)
         if answer.told is not None:
             body = answer.told
-            headers = [item for item in headers if item[0] != b"content-length"]
-        if not any(name == b"content-length" for name, _ in headers):
-            headers.append((b"content-length", str(len(body)).encode()))
         self.outcome = answer.outcome
-        await self._downstream.begin(answer.status, headers)
-        await self._downstream.end(body)
+        self._downstream.begin(answer.status, block, len(body))
+        self._downstream.end(body)
 
-    async def _body(self, answer: Answer, response: UpstreamResponse, headers: list[Header]) -> None:
-        await self._downstream.begin(answer.status, headers)
+    async def _body(self, answer: Answer, response: UpstreamResponse, block: bytes) -> None:
+        self._downstream.begin(answer.status, block, declared_length(answer.headers))
+        if not answer.held:
+            await self._downstream.write(b"")
         for chunk in answer.held:
             self.meter.feed(chunk)
             await self._downstream.write(chunk)
         answer.held.clear()
         await self._rest(response)
         self.outcome = answer.outcome
-        await self._downstream.end()
+        self._downstream.end()
 
     async def _rest(self, response: UpstreamResponse) -> None:
         """Pass on what is left of a body that is not looked into."""
@@ -117,11 +114,8 @@ class Relay:
             self.outcome = self._attempt.cut(failure, after_headers=True)
             raise BrokenAnswer(failure.error.message) from None
 
-    async def _stream(self, answer: Answer, response: UpstreamResponse, headers: list[Header]) -> None:
-        headers = [
-            item for item in headers if item[0] != b"content-length"
-        ]  # An error event may come on top.
-        await self._downstream.begin(answer.status, headers)
+    async def _stream(self, answer: Answer, response: UpstreamResponse, block: bytes) -> None:
+        self._downstream.begin(answer.status, block)  # Of no length: an error event may come on top.
         parser = answer.parser
         if parser is None:  # pragma: no cover -- the caller has looked
             return
@@ -156,24 +150,24 @@ class Relay:
             self.outcome = failed or classify_transport(
                 TransportError("protocol", str(error)), after_headers=True
             )
-            await self._downstream.end(b"" if failed else self._cut_event())
+            self._downstream.end(b"" if failed else self._cut_event())
             return
         except UpstreamFailed as failure:
             self.outcome = failed or self._attempt.cut(failure, after_headers=True)
-            await self._downstream.end(b"" if failed else self._cut_event())
+            self._downstream.end(b"" if failed else self._cut_event())
             return
         if not failed and not self._ended:
             # The connection ended in good order, as it does when its end is all that marks the body's.
             failed = classify_transport(_NO_END, after_headers=True)
             tail = self._cut_event()
         self.outcome = failed or answer.outcome
-        await self._downstream.end(tail)
+        self._downstream.end(tail)
 
     async def _too_large(self, large: SSETooLarge, response: UpstreamResponse) -> None:
         """Pass on what cannot be held as an event, and all that follows, without looking into it."""
         await self._downstream.write(b"".join([*(event.raw for event in large.events), large.rest]))
         await self._rest(response)
-        await self._downstream.end()
+        self._downstream.end()
 
     def _told(self, events: list[Event]) -> bytes:
         """Return what the caller is sent for these events.
@@ -211,11 +205,9 @@ class Relay:
         return failed
 
 
-def downstream_headers(upstream: RawHeaders, own: list[Header]) -> list[Header]:
-    """Return the head's lines for the caller: the provider's safe ones, then ours."""
-    headers = [
-        (UPSTREAM_REQUEST_ID, value) if name == _REQUEST_ID else (name, value)
-        for name, value in response_headers(upstream)
-    ]
-    headers += own
-    return headers
+def declared_length(headers: RawHeaders) -> int | None:
+    """Return the length that an answer's head declares; None: it does not."""
+    for name, value in headers:
+        if name.lower() == b"content-length" and value.isdigit():
+            return int(value)
+    return None

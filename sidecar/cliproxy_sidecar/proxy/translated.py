@@ -19,14 +19,14 @@ from cliproxy_sidecar.core.translate.fields import TranslationError
 from cliproxy_sidecar.core.translate.translation import Translation
 from cliproxy_sidecar.core.usage import UsageMeter
 from cliproxy_sidecar.proxy.attempt import Answer, Attempt, Failed
-from cliproxy_sidecar.proxy.downstream import Downstream
-from cliproxy_sidecar.proxy.refusal import Refusal
+from cliproxy_sidecar.proxy.downstream import Sink
+from cliproxy_sidecar.proxy.refusal import ANTHROPIC_REQUEST_ID, Refusal
 from cliproxy_sidecar.proxy.relay import Relay
 from cliproxy_sidecar.proxy.upstream import Upstream, UpstreamFailed, UpstreamRequest, UpstreamResponse
 
 MAX_WHOLE_BYTES: Final = 32 * 1024 * 1024
 """Of an answer that is no stream: it is translated as a whole. No chat answer comes near."""
-LEFT_OUT: Final = b"x-cliproxy-left-out"
+LEFT_OUT: Final = b"\r\nx-cliproxy-left-out: "
 MAX_LEFT_OUT_CHARS: Final = 1024
 """Of a header's value; a request can have any number of fields."""
 _OF_OTHERS: Final = (b"anthropic-", b"openai-")
@@ -81,15 +81,15 @@ def translated_headers(headers: list[Header]) -> list[Header]:
     return [item for item in headers if not item[0].startswith(_OF_OTHERS)]
 
 
-def told_headers(translation: Translation, caller: Dialect, request_id: str) -> list[Header]:
+def told_block(translation: Translation, caller: Dialect, request_id: str) -> bytes:
     """Return the headers that a translation adds: what was left out, the id where SDKs look for it."""
-    headers: list[Header] = []
+    block = b""
     if translation.left_out:
         named = ", ".join(translation.left_out)[:MAX_LEFT_OUT_CHARS]
-        headers.append((LEFT_OUT, "".join(char if " " <= char <= "~" else "?" for char in named).encode()))
+        block = LEFT_OUT + "".join(char if " " <= char <= "~" else "?" for char in named).encode()
     if caller is Dialect.ANTHROPIC:
-        headers.append((b"request-id", request_id.encode()))
-    return headers
+        block += ANTHROPIC_REQUEST_ID % request_id.encode()
+    return block
 
 
 def objection(error: TranslationError, provider_type: ProviderType) -> Refusal:
@@ -106,7 +106,7 @@ class TranslatingRelay(Relay):
     def __init__(
         self,
         attempt: Attempt,
-        downstream: Downstream,
+        downstream: Sink,
         operation: Operation,
         translation: Translation,
         *,
@@ -123,7 +123,7 @@ class TranslatingRelay(Relay):
         self.outcome = classify_transport(TransportError("protocol", str(large)), after_headers=True)
         with contextlib.suppress(TranslationError):
             await self._downstream.write(self._told(large.events))
-        await self._downstream.end(self._cut_event())
+        self._downstream.end(self._cut_event())
 
     def _told(self, events: list[Event]) -> bytes:
         return self._stream_translator.feed(events)

@@ -31,6 +31,8 @@ class UpstreamRequest:
     url: str
     headers: RawHeaders
     body: bytes
+    block: bytes = b""
+    """Further headers as a block (see `core.headers.Sieve`): made by us, so not looked at again."""
 
 
 class UpstreamResponse(Protocol):

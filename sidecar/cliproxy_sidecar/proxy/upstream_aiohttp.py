@@ -16,8 +16,10 @@ from aiohttp import http_exceptions
 from yarl import URL
 
 from cliproxy_api.snapshot import ConnectionPool, Timeouts
+from cliproxy_sidecar.core.headers import headers_of
 from cliproxy_sidecar.core.outcome import TransportError, TransportFault
 from cliproxy_sidecar.proxy.upstream import RawHeaders, UpstreamFailed, UpstreamRequest
+from cliproxy_sidecar.runtime.light import in_task
 
 MAX_HEADERS: Final = 200
 """Lines in an answer's head; the largest provider sends about 50."""
@@ -82,6 +84,7 @@ class AiohttpUpstream:
         A kept connection that turns out dead before the first byte is no verdict on the provider (it closes
         idle ones when it likes), so the request goes out once more on a fresh one; the body is all here.
         """
+        await in_task()
         trip = _Trip()
         try:
             return await self._send(self._session, request, timeouts, trip)
@@ -105,7 +108,9 @@ class AiohttpUpstream:
         response = await session.request(
             request.method,
             self._url(request.url),
-            headers=[(_text(name), _text(value)) for name, value in request.headers],
+            headers=[
+                (_text(name), _text(value)) for name, value in (*request.headers, *headers_of(request.block))
+            ],
             data=request.body or None,
             allow_redirects=False,
             timeout=aiohttp.ClientTimeout(

@@ -47,8 +47,12 @@ class Tasks:
     def _done(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            self.failures += 1
-            log.error("task %s failed", task.get_name(), exc_info=error)
+            self.failed(task.get_name(), error)
+
+    def failed(self, name: str, error: BaseException) -> None:
+        """Count a failure and log it with its traceback."""
+        self.failures += 1
+        log.error("task %s failed", name, exc_info=error)
 
     async def stop(self) -> None:
         """Cancel everything and wait until it has ended."""

@@ -24,6 +24,7 @@ class Window:
         self._parts: deque[list[int]] = deque()
         """[part, amount], the oldest first."""
         self._total = 0
+        self._width_s = self._span_s = 0.0
         self.limit(per_minute)
 
     def limit(self, per_minute: float) -> None:

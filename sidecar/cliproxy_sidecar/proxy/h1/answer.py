@@ -4,11 +4,11 @@ As long as it is attached to a connection the two share the list of unread piece
 lives on alone and the connection serves others.
 """
 
-import asyncio
 from typing import TYPE_CHECKING, Final
 
 from cliproxy_sidecar.core.outcome import TransportError
 from cliproxy_sidecar.proxy.upstream import RawHeaders, UpstreamFailed
+from cliproxy_sidecar.runtime.light import Signal
 
 if TYPE_CHECKING:
     from cliproxy_sidecar.proxy.h1.connection import Connection
@@ -23,12 +23,13 @@ def failure(error: TransportError) -> UpstreamFailed:
     return UpstreamFailed(TransportError(error.kind, message[:_MAX_MESSAGE]))
 
 
-class Answer:
-    """See `UpstreamResponse`."""
+class Answer(Signal):
+    """See `UpstreamResponse`; set as a signal when there is something new about it."""
 
-    __slots__ = ("complete", "connection", "error", "headers", "pieces", "silent", "status", "waiter")
+    __slots__ = ("complete", "connection", "error", "headers", "pieces", "silent", "status")
 
     def __init__(self, connection: "Connection", pieces: list[bytes]) -> None:
+        super().__init__()
         self.status = 0
         self.headers: RawHeaders = ()
         self.pieces = pieces
@@ -39,7 +40,6 @@ class Answer:
         self.error: TransportError | None = None
         self.silent = True
         """It failed before one byte had come."""
-        self.waiter: asyncio.Future[None] | None = None
 
     async def read(self) -> bytes:
         """Return all that has arrived and was not read, b"" at the end (see `UpstreamResponse`)."""
@@ -65,11 +65,3 @@ class Answer:
         if self.connection is not None:
             self.connection.drop(self)
         self.pieces.clear()
-
-    def wake(self) -> None:
-        """Let the one that waits look again."""
-        waiter = self.waiter
-        if waiter is not None:
-            self.waiter = None
-            if not waiter.done():
-                waiter.set_result(None)

@@ -91,7 +91,7 @@ class EngineUpstream:
         pool = self._pools.get(origin)
         if pool is None:
             pool = self._pools[origin] = Pool(self._bounds, Dialler(origin, self._context).dial)
-        prefix = f"{method} {target} HTTP/1.1\r\nhost: {host}\r\n".encode("ascii")
+        prefix = f"{method} {target} HTTP/1.1\r\nhost: {host}".encode("ascii")
         if len(self._routes) >= _MAX_ROUTES:
             self._routes.clear()
         route = self._routes[method, url] = Route(prefix, pool)
@@ -128,7 +128,9 @@ def _head(prefix: bytes, request: UpstreamRequest) -> bytes:
     head = b"\r\n".join(lines)
     if head.count(b"\n") != breaks or head.count(b"\r") != breaks or b"\0" in head:
         raise failure(TransportError("protocol", "a header that cannot be sent"))
-    return prefix + head + b"\r\n\r\n" if lines else prefix + b"\r\n"
+    if lines:
+        head = b"\r\n" + head
+    return prefix + request.block + head + b"\r\n\r\n"
 
 
 def split_url(url: str) -> tuple[Origin, str, str]:

@@ -112,11 +112,7 @@ class Connection(asyncio.Protocol):
             # The longer wait holds until the body begins: providers send the head and then think.
             at = self._loop.time() + self._idle_s
             self._expect(max(at, self._first_byte_at), "idle_timeout")
-        answer.waiter = self._loop.create_future()
-        try:
-            await answer.waiter
-        finally:
-            answer.waiter = None
+        await answer
 
     def emptied(self) -> None:
         """Note that the unread pieces were taken."""
@@ -167,11 +163,12 @@ class Connection(asyncio.Protocol):
                 self._first_byte_at = 0.0
                 if reader.body_bytes > MAX_UNREAD_BYTES:
                     self._pause()
-            answer.wake()
+            answer.set()
 
     def eof_received(self) -> None:
         """Note the provider's end; our side is closed as well."""
         self._reader.end()
+        self.closed = True
         self._close_answer()
         self.abort()
 
@@ -182,7 +179,6 @@ class Connection(asyncio.Protocol):
             self._reader.end()
         else:
             self._reader.cut(str(exc) or type(exc).__name__)
-        self._close_answer()
         self._transport = None
         self._unsent = None
         if self._timer is not None:
@@ -191,6 +187,7 @@ class Connection(asyncio.Protocol):
         if (owner := self.owner) is not None:
             self.owner = None
             owner.lost(self)
+        self._close_answer()
 
     def pause_writing(self) -> None:
         """Note that the transport's buffer is full."""
@@ -225,13 +222,13 @@ class Connection(asyncio.Protocol):
         answer.headers = reader.headers
         answer.complete = True
         self._detach(answer)
-        answer.wake()
         sent = self._unsent is None and transport is not None and transport.get_write_buffer_size() == 0
         if not (sent and reader.reusable) or self.closed or self.owner is None:
             self.abort()
-            return
-        self._resume()
-        self.owner.free(self)
+        else:
+            self._resume()
+            self.owner.free(self)
+        answer.set()
 
     def _close_answer(self) -> None:
         """End the answer with what the reader has made of the connection's end."""
@@ -244,14 +241,16 @@ class Connection(asyncio.Protocol):
 
     def _break(self, error: TransportError) -> None:
         """End the answer with an error; what arrived before it can still be read."""
-        if (answer := self._answer) is not None:
+        answer = self._answer
+        if answer is not None:
             answer.error = error
             answer.status = self._reader.status
             answer.headers = self._reader.headers
             answer.silent = self._reader.silent
             self._detach(answer)
-            answer.wake()
         self.abort()
+        if answer is not None:
+            answer.set()
 
     def _detach(self, answer: Answer) -> None:
         answer.connection = None

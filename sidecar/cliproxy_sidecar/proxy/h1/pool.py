@@ -14,6 +14,7 @@ from cliproxy_sidecar.core.outcome import TransportError
 from cliproxy_sidecar.proxy.h1.answer import failure
 from cliproxy_sidecar.proxy.h1.connection import Connection
 from cliproxy_sidecar.proxy.upstream import Connections
+from cliproxy_sidecar.runtime.light import in_task
 
 BURST_S: Final = 1.0
 """How long more than `max_idle_connections` may be idle. Closing them at once would make a steady load of,
@@ -76,6 +77,7 @@ class Pool:
             UpstreamFailed: none in time, or it cannot be opened.
 
         """
+        await in_task()
         while True:
             if self._closed:
                 raise failure(_CLOSED)

@@ -7,9 +7,8 @@ from typing import Final
 from cliproxy_sidecar.core.body import Peek
 from cliproxy_sidecar.core.dialect import Dialect, Operation
 from cliproxy_sidecar.core.headers import Header
-from cliproxy_sidecar.proxy.downstream import Downstream
+from cliproxy_sidecar.proxy.downstream import Downstream, Sink
 from cliproxy_sidecar.proxy.ledger import Ledger
-from cliproxy_sidecar.runtime.asgi import Message
 
 CACHE_HEADER: Final = b"x-cliproxy-cache"
 HIT: Final = "hit"
@@ -25,7 +24,7 @@ _OF_ONE_CALL: Final = frozenset(
     {b"x-request-id", b"request-id", b"x-cliproxy-attempts", b"x-cliproxy-budget"}
 )
 
-Ask = Callable[[Downstream, Ledger, bytes], Awaitable[None]]
+Ask = Callable[[Sink, Ledger, bytes], Awaitable[None]]
 """Leads a request with this body to its end at a provider; the answer goes to that downstream."""
 
 
@@ -57,8 +56,3 @@ def own_head(headers: list[Header], call: Call, *, attempts: int = 0) -> list[He
     if call.operation.dialect is Dialect.ANTHROPIC:
         kept.append((b"request-id", request_id))
     return kept
-
-
-async def never() -> Message:
-    """Stand in for a caller's side that is watched elsewhere: nothing is read of it."""
-    raise AssertionError("the body is here, and leaving is watched elsewhere")  # pragma: no cover

@@ -8,12 +8,11 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from cliproxy_sidecar.core.headers import Header
+from cliproxy_sidecar.core.h1request import Request
+from cliproxy_sidecar.core.headers import Header, block_of, headers_of
 from cliproxy_sidecar.core.outcome import Outcome
-from cliproxy_sidecar.proxy.downstream import Downstream
 from cliproxy_sidecar.proxy.relay import BrokenAnswer
-from cliproxy_sidecar.proxy.reuse.call import MISS, SHARED, Call, never, own_head, told
-from cliproxy_sidecar.runtime.asgi import Message, Scope
+from cliproxy_sidecar.proxy.reuse.call import MISS, SHARED, Call, own_head, told
 
 MAX_HELD_BYTES: Final = 1024 * 1024
 """Of an answer. Up to here it is held from its beginning, so that others can join; beyond, nobody can, and
@@ -36,10 +35,12 @@ class Listener:
 
 
 class Flight:
-    """One answer; `send` is the exchange's end of it, `listen` a caller's."""
+    """One answer; it is the exchange's `Sink`, `listen` is a caller's end."""
 
-    def __init__(self, is_shared: Callable[[], bool]) -> None:
+    def __init__(self, request: Request, is_shared: Callable[[], bool]) -> None:
         """`is_shared`: whether the answer that begins is for followers, too."""
+        self.request: Request = request
+        self.keeps = True
         self.host: asyncio.Task[None] | None = None
         """Runs the exchange."""
         self._is_shared = is_shared
@@ -52,6 +53,8 @@ class Flight:
         self._progress: asyncio.Event | None = None
         self.status = 0
         self.headers: list[Header] = []
+        self._length: int | None = None
+        """Of the body, as its head declares it."""
         self._ended = False
         self._alone = False
         """The answer is for the first caller only, or there is none."""
@@ -63,24 +66,29 @@ class Flight:
         self.provider: str | None = None
 
     # ------------------------------------------------------------------ the exchange's end
-    def downstream(self, scope: Scope) -> Downstream:
-        """Return what the exchange sends to."""
-        return Downstream(scope, never, self._send)
-
-    async def _send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status, self.headers = message["status"], message["headers"]
-            self._alone = not self._is_shared()
-            return self._moved()
-        if data := message["body"]:
-            self._parts.append(data)
-            self._held_bytes += len(data)
-        self._ended = not message.get("more_body")
+    def begin(self, status: int, block: bytes, length: int | None = None) -> None:
+        """Take the head."""
+        self.status, self.headers, self._length = status, headers_of(block), length
+        self._alone = not self._is_shared()
         self._moved()
+
+    async def write(self, data: bytes) -> None:
+        """Take bytes of the body; waits for the slowest caller once much is held."""
+        self._take(data)
         if self._held_bytes > MAX_HELD_BYTES:
             self._whole = False
             await self._slow_down()
-        return None
+
+    def end(self, data: bytes = b"") -> None:
+        """Take the last bytes of the body."""
+        self._ended = True
+        self._take(data)
+
+    def _take(self, data: bytes) -> None:
+        if data:
+            self._parts.append(data)
+            self._held_bytes += len(data)
+        self._moved()
 
     def settle(self, outcome: Outcome | None, provider: str | None) -> None:
         """Say how the exchange ended; nothing is sent any more."""
@@ -154,7 +162,7 @@ class Flight:
             await self._change.wait()
         if not self.status or (self._alone and not listener.leads):
             return False
-        await listener.call.downstream.begin(self.status, self._head(listener))
+        listener.call.downstream.begin(self.status, block_of(self._head(listener)), self._length)
         await self._pass_on(listener)
         while not self._settled:
             await self._change.wait()
@@ -171,7 +179,7 @@ class Flight:
             parts, ended = self._parts[listener.at - self._base :], self._ended
             data = parts[0] if len(parts) == 1 else b"".join(parts)
             if ended:
-                return await downstream.end(data)
+                return downstream.end(data)
             if data:
                 await downstream.write(data)
                 listener.at += len(parts)

@@ -15,7 +15,7 @@ from cliproxy_sidecar.core.cache.directives import Directives, directives_of
 from cliproxy_sidecar.core.cache.entry import Entry, kept_headers
 from cliproxy_sidecar.core.cache.key import fields_of, request_key
 from cliproxy_sidecar.core.dialect import EMBEDDINGS, dialect_wanted
-from cliproxy_sidecar.core.headers import Header
+from cliproxy_sidecar.core.headers import Header, block_of
 from cliproxy_sidecar.core.routing import RoutingTable
 from cliproxy_sidecar.core.target import Target
 from cliproxy_sidecar.proxy.ledger import Ledger
@@ -26,6 +26,7 @@ from cliproxy_sidecar.proxy.reuse.joining import Joiner
 from cliproxy_sidecar.proxy.reuse.recorder import Recorder
 from cliproxy_sidecar.proxy.reuse.shelf import Shelf
 from cliproxy_sidecar.runtime.clock import unix_now_s
+from cliproxy_sidecar.runtime.light import in_task
 from cliproxy_sidecar.runtime.tasks import Tasks
 
 _OK: Final = 200
@@ -57,12 +58,11 @@ class Reuse:
             call = self._joining(call, fields, self._joiner)
         if self._looks:
             return await self._answer(call, fields)
-        call.downstream.watch(self._tasks)
         return await call.ask(call.downstream, call.ledger, call.body)
 
     async def _answer(self, call: Call, fields: dict[str, Any] | None) -> None:
         """Find an answer to share, or make one."""
-        wishes = directives_of(call.downstream.scope["headers"])
+        wishes = directives_of(call.downstream.request.headers)
         key = self._key(call, fields) if fields is not None and (wishes.read or wishes.write) else None
         if key is None:
             return await self._alone(call, None, BYPASS)
@@ -70,9 +70,10 @@ class Reuse:
             return await self._alone(call, key, BYPASS)
         entry = self._look_up(key, wishes)
         if entry is not None:
-            return await self._replay(call, entry)
+            return self._replay(call, entry)
         if not self._coalesces:
             return await self._alone(call, key, MISS)
+        await in_task()
         flight = self._shelf.flights.get(key)
         if flight is not None and flight.open:
             return await self._follow(call, key, flight)
@@ -80,14 +81,14 @@ class Reuse:
 
     # ---------------------------------------------------------------------- the key
     def _key(self, call: Call, fields: dict[str, Any], *, labels: bool = False) -> bytes | None:
-        scope = call.downstream.scope
+        asked = call.downstream.request
         return request_key(
             fields,
             call.operation,
             consumer=call.consumer,
             served=self._who_serves(call),
-            query=scope["query_string"],
-            headers=scope["headers"],
+            query=asked.query,
+            headers=asked.headers,
             labels=labels,
         )
 
@@ -117,16 +118,15 @@ class Reuse:
             return entry if entry.age_s(unix_now_s()) <= wishes.max_age_s else None
         return entry
 
-    async def _replay(self, call: Call, entry: Entry) -> None:
+    def _replay(self, call: Call, entry: Entry) -> None:
         """Give a kept answer; a stream comes in one piece."""
         call.ledger.reused(HIT, entry.provider)
         headers = own_head(list(entry.headers), call)
-        headers.append((b"content-length", str(len(entry.body)).encode()))
         headers.append((b"age", str(int(entry.age_s(unix_now_s()))).encode()))
-        await call.downstream.begin(_OK, [*headers, told(HIT)])
+        call.downstream.begin(_OK, block_of([*headers, told(HIT)]), len(entry.body))
         if call.peek.stream:
             call.ledger.first_content()
-        await call.downstream.end(entry.body)
+        call.downstream.end(entry.body)
 
     def _keep(self, key: bytes, answer: "Recorder | Flight", ledger: Ledger) -> None:
         outcome = ledger.outcome
@@ -143,8 +143,7 @@ class Reuse:
     async def _alone(self, call: Call, key: bytes | None, word: str) -> None:
         """Ask for this caller only; without a key nothing is kept."""
         recorder = Recorder(call.downstream, word, keep=self._caches and key is not None)
-        call.downstream.watch(self._tasks)
-        await call.ask(recorder.downstream(), call.ledger, call.body)
+        await call.ask(recorder, call.ledger, call.body)
         if key is not None:
             self._keep(key, recorder, call.ledger)
 
@@ -156,10 +155,9 @@ class Reuse:
         permits and the account of what the answer costs are its own.
         """
         ledger, flights = call.ledger, self._shelf.flights
-        flight = flights[key] = Flight(lambda: ledger.refused is None)
+        flight = flights[key] = Flight(call.downstream.request, lambda: ledger.refused is None)
         listener = flight.join(call, leads=True)
         flight.host = host = self._tasks.spawn(self._fly(flight, call, key), "shared answer")
-        call.downstream.watch(self._tasks)
         try:
             await flight.listen(listener)
         finally:
@@ -172,7 +170,7 @@ class Reuse:
         """Run the exchange whose answer is shared."""
         ledger, flights = call.ledger, self._shelf.flights
         try:
-            await call.ask(flight.downstream(call.downstream.scope), ledger, call.body)
+            await call.ask(flight, ledger, call.body)
         except BrokenAnswer:
             pass  # Every listener hears of it.
         finally:
@@ -183,11 +181,9 @@ class Reuse:
 
     async def _follow(self, call: Call, key: bytes, flight: Flight) -> None:
         listener = flight.join(call)
-        call.downstream.watch(self._tasks)
         try:
             shared = await flight.listen(listener)
         finally:
-            call.downstream.unwatch()
             flight.leave(listener)
         if not shared:
             return await self._alone(call, key, MISS)

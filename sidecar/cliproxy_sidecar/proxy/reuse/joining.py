@@ -13,13 +13,14 @@ from cliproxy_api.reuse import Batching
 from cliproxy_api.vocabulary import OutcomeClass
 from cliproxy_sidecar.core.batching.inputs import Inputs, inputs_of, joined_body
 from cliproxy_sidecar.core.batching.split import apportion, apportion_usage, split
-from cliproxy_sidecar.core.headers import Header
-from cliproxy_sidecar.proxy.downstream import Downstream
+from cliproxy_sidecar.core.h1request import Request
+from cliproxy_sidecar.core.headers import Header, block_of, headers_of
+from cliproxy_sidecar.proxy.downstream import Sink
 from cliproxy_sidecar.proxy.ledger import Ledger
 from cliproxy_sidecar.proxy.relay import BrokenAnswer
-from cliproxy_sidecar.proxy.reuse.call import Call, never, own_head
+from cliproxy_sidecar.proxy.reuse.call import Call, own_head
 from cliproxy_sidecar.proxy.reuse.shelf import Shelf
-from cliproxy_sidecar.runtime.asgi import Message
+from cliproxy_sidecar.runtime.light import in_task
 from cliproxy_sidecar.runtime.tasks import Tasks
 
 MAX_JOINED_BYTES: Final = 1024 * 1024
@@ -65,10 +66,12 @@ class Batch:
         return sum(len(member.inputs.items) for member in self.members)
 
 
-class _Sink:
-    """Takes a joined answer."""
+class _Whole:
+    """Takes a joined answer (see `Sink`)."""
 
-    def __init__(self) -> None:
+    def __init__(self, request: Request) -> None:
+        self.request: Request = request
+        self.keeps = True
         self.status = 0
         self.headers: list[Header] = []
         self._parts: list[bytes] | None = []
@@ -79,17 +82,26 @@ class _Sink:
         """Return the whole answer; None: it was cut or too large."""
         return b"".join(self._parts) if self._parts is not None and self._ended else None
 
-    async def send(self, message: Message) -> None:
-        """Take a piece (see ASGI)."""
-        if message["type"] == "http.response.start":
-            self.status, self.headers = message["status"], message["headers"]
-            return
-        self._bytes += len(message["body"])
+    def begin(self, status: int, block: bytes, length: int | None = None) -> None:
+        """Take the head."""
+        del length
+        self.status, self.headers = status, headers_of(block)
+
+    async def write(self, data: bytes) -> None:
+        """Take bytes of the body."""
+        self._take(data)
+
+    def end(self, data: bytes = b"") -> None:
+        """Take the last bytes of the body."""
+        self._take(data)
+        self._ended = True
+
+    def _take(self, data: bytes) -> None:
+        self._bytes += len(data)
         if self._bytes > MAX_ANSWER_BYTES:
             self._parts = None
         if self._parts is not None:
-            self._parts.append(message["body"])
-        self._ended = not message.get("more_body")
+            self._parts.append(data)
 
 
 class Joiner:
@@ -103,7 +115,7 @@ class Joiner:
 
     async def ask(
         self,
-        downstream: Downstream,
+        downstream: Sink,
         ledger: Ledger,
         body: bytes,
         *,
@@ -115,6 +127,7 @@ class Joiner:
 
         `key` names all that joined requests must have in common, `fields` are the body's.
         """
+        await in_task()
         inputs = inputs_of(fields)
         if inputs is None or len(inputs.items) >= self._bounds.max_inputs or len(body) > MAX_JOINED_BYTES:
             return await call.ask(downstream, ledger, body)
@@ -131,10 +144,9 @@ class Joiner:
             await self._leave(batch, member)
         if part is None:
             return await call.ask(downstream, ledger, body)
-        headers = own_head(part.headers, call, attempts=ledger.attempts)
-        headers.append((b"content-length", str(len(part.body)).encode()))
-        await downstream.begin(part.status, headers)
-        return await downstream.end(part.body)
+        block = block_of(own_head(part.headers, call, attempts=ledger.attempts))
+        downstream.begin(part.status, block, len(part.body))
+        return downstream.end(part.body)
 
     # ------------------------------------------------------------------------ batches
     def _batch(self, key: bytes, inputs: Inputs, size: int, fields: dict[str, Any]) -> Batch:
@@ -189,14 +201,14 @@ class Joiner:
         body = joined_body(batch.fields, [member.inputs for member in members])
         if body is None:
             return None
-        first, sink = members[0], _Sink()
-        downstream = Downstream(first.call.downstream.scope, never, sink.send)
+        first = members[0]
+        sink = _Whole(first.call.downstream.request)
         self._shelf.joined(len(members))
-        await first.call.ask(downstream, first.ledger, body)
+        await first.call.ask(sink, first.ledger, body)
         answer, ledger = sink.body(), first.ledger
         if answer is None:
             return None
-        headers = [item for item in sink.headers if item[0] != b"content-length"]
+        headers = sink.headers
         if ledger.refused is not None:
             for member in members[1:]:
                 member.ledger.refused, member.ledger.attempts = ledger.refused, ledger.attempts

@@ -7,12 +7,15 @@ from cliproxy_api.vocabulary import ProviderType
 from cliproxy_sidecar.core.headers import (
     CREDENTIALS,
     HOP_BY_HOP,
+    MAX_KNOWN_NAMES,
     Header,
+    Sieve,
     UnusableCredentialError,
+    answer_block,
     auth_headers,
     fixed_headers,
-    request_headers,
-    response_headers,
+    headers_of,
+    request_block,
 )
 
 
@@ -31,7 +34,11 @@ def provider(provider_type: ProviderType, headers: dict[str, str] | None = None)
 def sent(
     provider_type: ProviderType, downstream: list[Header], headers: dict[str, str] | None = None
 ) -> list[Header]:
-    return request_headers(downstream, fixed_headers(provider(provider_type, headers), "sk-ours"))
+    return headers_of(request_block(downstream, fixed_headers(provider(provider_type, headers), "sk-ours")))
+
+
+def answered(upstream: list[Header]) -> list[Header]:
+    return headers_of(answer_block(upstream))
 
 
 @pytest.mark.parametrize(
@@ -124,7 +131,7 @@ def test_what_connection_names_goes_no_further() -> None:
     names = dict(sent(ProviderType.OPENAI, hop))
     assert b"x-secret" not in names
     assert names[b"x-other"] == b"2"
-    assert response_headers(hop) == [(b"x-other", b"2")]
+    assert answered(hop) == [(b"x-other", b"2")]
 
 
 def test_answers_lose_cookies_hops_and_claims_to_be_us() -> None:
@@ -140,18 +147,37 @@ def test_answers_lose_cookies_hops_and_claims_to_be_us() -> None:
         (b"vary", b"a"),
         (b"vary", b"b"),
     ]
-    assert response_headers(upstream) == [
+    assert answered(upstream) == [
         (b"content-type", b"application/json"),
         (b"retry-after", b"8"),
         (b"x-ratelimit-remaining-requests", b"0"),
-        (b"content-length", b"5"),
         (b"vary", b"a"),
         (b"vary", b"b"),
     ]
 
 
+def test_a_providers_request_id_makes_room_for_ours() -> None:
+    assert answered([(b"X-Request-Id", b"theirs")]) == [(b"x-cliproxy-upstream-request-id", b"theirs")]
+
+
+@pytest.mark.parametrize("value", [b"a\r\nx-admin: 1", b"a\nb", b"\n"])
+def test_a_value_never_becomes_a_second_header(value: bytes) -> None:
+    assert answered([(b"x-one", value), (b"x-two", b"2")]) == [(b"x-two", b"2")]
+    with pytest.raises(UnusableCredentialError):
+        fixed_headers(provider(ProviderType.OPENAI, {"x-one": value.decode()}), "sk-ours")
+
+
+def test_more_names_than_are_remembered_are_judged_alike() -> None:
+    sieve = Sieve(frozenset({b"x-dropped"}))
+    made_up = [(b"x-%d" % number, b"v") for number in range(MAX_KNOWN_NAMES + 10)]
+    assert headers_of(sieve.block([*made_up, (b"X-Dropped", b"v"), (b"X-Kept", b"v")])) == [
+        *made_up,
+        (b"x-kept", b"v"),
+    ]
+
+
 def test_a_provider_that_takes_no_key_gets_none() -> None:
     fixed = fixed_headers(provider(ProviderType.OPENAI_COMPATIBLE, {"x-team": "a"}), None)
-    sent_lines = dict(request_headers([(b"authorization", b"Bearer callers-own")], fixed))
+    sent_lines = dict(headers_of(request_block([(b"authorization", b"Bearer callers-own")], fixed)))
     assert sent_lines[b"x-team"] == b"a"
     assert not {b"authorization", b"x-api-key", b"api-key"} & sent_lines.keys()

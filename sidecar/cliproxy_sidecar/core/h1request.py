@@ -1,0 +1,202 @@
+"""Reads the HTTP/1.1 requests of one connection: bytes in, heads, bodies or one error out.
+
+httptools parses, this decides what counts as a request. Sockets, time and answers are left to the server.
+
+A request is in `heads` from the moment its head is complete; its body grows there until `complete`. Pipelined
+requests stand behind it. What llhttp lets through and we refuse: heads without end, trailers and chunk
+extensions without end. An upgrade (Java's HTTP client asks for h2c in every first request) is no error: the
+request is served as what it is, without one.
+"""
+
+from collections import deque
+from enum import Enum, auto
+from typing import Final
+from urllib.parse import unquote
+
+import httptools
+
+MAX_HEAD_BYTES: Final = 1024 * 1024
+"""Request line and headers together; above any profile's `maxHeaderBytes`. Likewise trailers, and the bytes
+between two pieces of body (chunk extensions)."""
+
+
+class Fault(Enum):
+    """Why a connection cannot be read any further."""
+
+    MALFORMED = auto()
+    HEAD_TOO_LARGE = auto()
+
+
+class Request:
+    """One request. `method`, `path` and so on are final; the body may still be coming."""
+
+    __slots__ = (
+        "body_bytes",
+        "complete",
+        "expects_continue",
+        "headers",
+        "keep_alive",
+        "max_body_bytes",
+        "method",
+        "old",
+        "parts",
+        "path",
+        "query",
+    )
+
+    def __init__(self, method: str, path: str, query: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+        self.method = method
+        self.path = path
+        """Without the query; percent signs decoded."""
+        self.query = query
+        self.headers = headers
+        """In order, names in lower case."""
+        self.keep_alive = True
+        """The caller would send another request on this connection."""
+        self.old = False
+        """HTTP/1.0: knows no chunks."""
+        self.expects_continue = False
+        """Sends the body when it is asked for."""
+        self.parts: list[bytes] = []
+        self.body_bytes = 0
+        """Received so far, kept or not."""
+        self.max_body_bytes: int | None = None
+        """Beyond it nothing is kept: whoever serves the request sees `is_too_large`."""
+        self.complete = False
+
+    @property
+    def is_too_large(self) -> bool:
+        """Whether the body, as far as it is here, exceeds the bound."""
+        return self.max_body_bytes is not None and self.body_bytes > self.max_body_bytes
+
+    def body(self) -> bytes:
+        """Return the bytes of the body that have come and give them up."""
+        parts, self.parts = self.parts, []
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def bound(self, max_body_bytes: int) -> None:
+        """Keep no more than that of the body; 0: it is of no interest at all."""
+        self.max_body_bytes = max_body_bytes
+        if self.is_too_large:
+            self.parts.clear()
+
+
+class RequestReader:
+    """Reads one connection."""
+
+    __slots__ = (
+        "_barren_bytes",
+        "_fields",
+        "_parser",
+        "_request",
+        "_url",
+        "fault",
+        "heads",
+    )
+
+    def __init__(self) -> None:
+        self._parser = _parser(self)
+        self._url = b""
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._request: Request | None = None
+        """Whose body is coming."""
+        self._barren_bytes = 0
+        """Since the last progress: a complete head, a piece of body, an end."""
+        self.heads: deque[Request] = deque()
+        """Requests whose head is complete, the oldest first; whoever serves one takes it out."""
+        self.fault: Fault | None = None
+        """Final; what is in `heads` was good, but one that is not complete will never be."""
+
+    def feed(self, data: bytes) -> None:
+        """Read what came. Never raises: look at the fields afterwards."""
+        if self.fault is not None:
+            return
+        self._barren_bytes += len(data)
+        while data:
+            try:
+                self._parser.feed_data(data)
+                break
+            except httptools.HttpParserUpgrade as upgrade:
+                data = self._downgraded() + data[upgrade.args[0] :]
+            except httptools.HttpParserError:
+                self.fault = Fault.MALFORMED
+                return
+        if self._barren_bytes > MAX_HEAD_BYTES:
+            self.fault = Fault.HEAD_TOO_LARGE if self._request is None else Fault.MALFORMED
+
+    def _downgraded(self) -> bytes:
+        """Take the last head back and return it as if it had not asked for an upgrade.
+
+        The parser would take a body for bytes of the other protocol.
+        """
+        self._parser = _parser(self)
+        method = self.heads.pop().method.encode()
+        lines = b"".join([b"%b: %b\r\n" % item for item in self._fields if item[0] != b"upgrade"])
+        return b"%b %b HTTP/1.1\r\n%b\r\n" % (method, self._url, lines)
+
+    # ---------------------------------------------------------- the parser's callbacks
+    def on_message_begin(self) -> None:
+        """Begin a head."""
+        self._url = b""
+        self._fields = []
+
+    def on_url(self, url: bytes) -> None:
+        """Take a piece of the request's target."""
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; trailers are nobody's business."""
+        if self._request is None:
+            self._fields.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """End a head."""
+        parser, url = self._parser, self._url
+        method = parser.get_method().decode("ascii")
+        if method == "CONNECT":
+            raise ValueError("no tunnels here")  # The parser makes it a malformed request.
+        if url[:1] != b"/" or b"#" in url:
+            parsed = httptools.parse_url(url)
+            raw_path, query = parsed.path or b"/", parsed.query or b""
+        else:
+            raw_path, _, query = url.partition(b"?")
+        path = raw_path.decode("ascii")
+        if "%" in path:
+            path = unquote(path)
+        request = Request(method, path, query, self._fields)
+        if parser.get_http_version() == "1.0":
+            request.old = True
+            request.keep_alive = False
+        elif not parser.should_keep_alive():
+            request.keep_alive = False
+        for name, value in self._fields:
+            if name == b"expect" and value.lower() == b"100-continue":
+                request.expects_continue = True
+        self._request = request
+        self._barren_bytes = 0
+        self.heads.append(request)
+
+    def on_body(self, part: bytes) -> None:
+        """Take a piece of the body."""
+        request = self._request
+        self._barren_bytes = 0
+        if request is not None:
+            request.body_bytes += len(part)
+            if not request.is_too_large:
+                request.parts.append(part)
+            else:
+                request.parts.clear()
+
+    def on_message_complete(self) -> None:
+        """End a request."""
+        if self._request is not None:
+            self._request.complete = True
+            self._request = None
+        self._barren_bytes = 0
+
+
+def _parser(reader: RequestReader) -> httptools.HttpRequestParser:
+    parser = httptools.HttpRequestParser(reader)
+    # What follows a request with "Connection: close" is dropped by whoever answers it.
+    parser.set_dangerous_leniencies(lenient_data_after_close=True)
+    return parser

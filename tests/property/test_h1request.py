@@ -1,0 +1,111 @@
+"""The server's reader says the same however the bytes were split, and nothing undeclared comes out of it."""
+
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cliproxy_sidecar.core.h1request import MAX_HEAD_BYTES, Fault, RequestReader
+
+Seen = tuple[
+    list[tuple[str, str, bytes, list[tuple[bytes, bytes]], bytes, bool, bool, bool, bool]], Fault | None
+]
+
+
+@st.composite
+def made_requests(draw: st.DrawFn) -> bytes:
+    """A few requests put together from parts, mostly good ones."""
+    made = []
+    for _ in range(draw(st.integers(1, 3))):
+        line = draw(
+            st.sampled_from(
+                [
+                    b"POST /v1/a?x=1 HTTP/1.1",
+                    b"GET /%61 HTTP/1.1",
+                    b"PUT / HTTP/1.0",
+                    b"POST http://h/p HTTP/1.1",
+                ]
+            )
+        )
+        names = st.sampled_from([b"Content-Type", b"x-a", b"Connection", b"Expect", b"Upgrade"])
+        values = st.sampled_from([b"a", b"close", b"keep-alive", b"", b"100-continue", b"\xe9", b"upgrade"])
+        headers = draw(st.lists(st.tuples(names, values), max_size=4))
+        body = draw(st.binary(max_size=40))
+        head = line + b"\r\n" + b"".join(b"%b: %b\r\n" % header for header in headers)
+        if draw(st.booleans()):
+            made.append(head + b"content-length: %d\r\n\r\n" % len(body) + body)
+            continue
+        size = draw(st.integers(1, 9))
+        chunks = [body[at : at + size] for at in range(0, len(body), size)]
+        framed = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
+        made.append(head + b"transfer-encoding: chunked\r\n\r\n" + framed + b"0\r\n\r\n")
+    return b"".join(made)
+
+
+@st.composite
+def spoilt(draw: st.DrawFn) -> bytes:
+    """Requests with a few bytes changed, cut out or put in."""
+    data = bytearray(draw(made_requests()))
+    for _ in range(draw(st.integers(1, 4))):
+        at = draw(st.integers(0, len(data)))
+        until = draw(st.integers(at, min(at + 8, len(data))))
+        data[at:until] = draw(st.binary(max_size=4) | st.sampled_from([b"\r\n", b"\0", b"\r\n\r\n"]))
+    return bytes(data)
+
+
+def read(pieces: list[bytes]) -> Seen:
+    """Return all that a reader makes of these pieces."""
+    reader = RequestReader()
+    for piece in pieces:
+        reader.feed(piece)
+    seen = [
+        (
+            request.method,
+            request.path,
+            request.query,
+            request.headers,
+            request.body(),
+            request.complete,
+            request.keep_alive,
+            request.old,
+            request.expects_continue,
+        )
+        for request in reader.heads
+    ]
+    return seen, reader.fault
+
+
+@given(data=st.data(), raw=made_requests() | spoilt() | st.binary(max_size=200))
+def test_how_the_bytes_were_split_makes_no_difference(data: st.DataObject, raw: bytes) -> None:
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(raw)), max_size=12)))
+    pieces = [raw[start:end] for start, end in itertools.pairwise([0, *cuts, len(raw)])]
+    whole = read([raw])
+    assert read(pieces) == whole
+    assert read([raw[at : at + 1] for at in range(len(raw))]) == whole
+
+
+@given(st.integers(0, 100), st.lists(st.binary(min_size=1, max_size=30), max_size=10))
+def test_no_more_of_a_body_is_kept_than_is_wanted(bound: int, pieces: list[bytes]) -> None:
+    reader = RequestReader()
+    reader.feed(b"POST / HTTP/1.1\r\ncontent-length: %d\r\n\r\n" % sum(map(len, pieces)))
+    (request,) = reader.heads
+    request.bound(bound)
+    for piece in pieces:
+        reader.feed(piece)
+        assert sum(map(len, request.parts)) <= bound
+    sent = b"".join(pieces)
+    assert request.complete
+    assert request.is_too_large == (len(sent) > bound)
+    assert request.body() == (b"" if len(sent) > bound else sent)
+
+
+def test_a_head_is_bounded_to_the_byte_whatever_it_consists_of() -> None:
+    for filler in (b"x-a: b\r\n", b"x" * 50):
+        reader = RequestReader()
+        reader.feed(b"GET / HTTP/1.1\r\n")
+        fed = 0
+        while reader.fault is None and fed < 2 * MAX_HEAD_BYTES:
+            reader.feed(filler)
+            fed += len(filler)
+        assert reader.fault is Fault.HEAD_TOO_LARGE
+        assert fed <= MAX_HEAD_BYTES + len(filler)

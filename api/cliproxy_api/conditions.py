@@ -57,6 +57,7 @@ class Reason(StrEnum):
     NOT_READY = "NotReady"
     NOT_CONNECTED = "NotConnected"
     SNAPSHOT_REFUSED = "SnapshotRefused"
+    SNAPSHOT_TOO_LARGE = "SnapshotTooLarge"
     PROFILE_NOT_FOUND = "ProfileNotFound"
     PROBE_PASSED = "ProbePassed"
     PROBE_FAILED = "ProbeFailed"

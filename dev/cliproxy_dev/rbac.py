@@ -10,21 +10,24 @@ import yaml
 
 OPERATORS_GROUP: Final = "cliproxy:operators"
 RULES: Final = Path(__file__).resolve().parents[2] / "charts" / "cliproxy-operator" / "rbac"
+NAMESPACED: Final = ("namespaced", "certificates", "snapshots")
 _API: Final = "rbac.authorization.k8s.io"
 
 
 def manifests(*, lease_namespace: str, group: str = OPERATORS_GROUP) -> list[dict[str, Any]]:
     """Return roles and bindings that let `group` run the operator for the whole cluster."""
     return [
-        _role("ClusterRole", "cliproxy-operator", _rules("namespaced") + _rules("cluster")),
+        _role("ClusterRole", "cliproxy-operator", _rules(*NAMESPACED, "cluster")),
         _binding("ClusterRole", "cliproxy-operator", group),
-        _role("Role", "cliproxy-operator-leases", _rules("leases"), lease_namespace),
+        _role("Role", "cliproxy-operator-leases", _rules("leases", "authority"), lease_namespace),
         _binding("Role", "cliproxy-operator-leases", group, lease_namespace),
     ]
 
 
-def _rules(name: str) -> list[dict[str, Any]]:
-    rules: list[dict[str, Any]] = yaml.safe_load((RULES / f"{name}.yaml").read_text("utf-8"))
+def _rules(*names: str) -> list[dict[str, Any]]:
+    rules: list[dict[str, Any]] = []
+    for name in names:
+        rules += yaml.safe_load((RULES / f"{name}.yaml").read_text("utf-8"))
     return rules
 
 

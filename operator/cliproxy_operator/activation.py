@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from cliproxy_operator.gather import Gatherer
 from cliproxy_operator.host import FleetHost
+from cliproxy_operator.keeping import SnapshotKeeper
 from cliproxy_operator.kube import ApiError
 from cliproxy_operator.leader import Standing
 from cliproxy_operator.metrics import Metrics
@@ -40,6 +41,7 @@ class Activation:
         host: FleetHost,
         statuses: Statuses,
         pki: Pki | None,
+        keeper: SnapshotKeeper | None,
         metrics: Metrics,
         tasks: Tasks,
     ) -> None:
@@ -50,6 +52,7 @@ class Activation:
         self._host = host
         self._statuses = statuses
         self._pki = pki
+        self._keeper = keeper
         self._metrics = metrics
         self._tasks = tasks
         self._beginning: asyncio.Task[Any] | None = None
@@ -72,6 +75,8 @@ class Activation:
                 self._forget()
                 if self._pki is not None:
                     self._pki.stand_by()
+                if self._keeper is not None:
+                    self._keeper.stand_by()
             case Standing.ADRIFT | Standing.UNKNOWN:
                 pass  # links and documents stay; writes are refused by `Leader.may_write`
 
@@ -94,6 +99,8 @@ class Activation:
         self._publisher.activate(epoch)
         for namespace in list(self._reconciler.results):
             self._reconciler.publish(namespace)
+        if self._keeper is not None:
+            self._keeper.lead()
         for namespace in late:
             self._reconciler.changed(namespace)
         log.info("active", extra={"epoch": epoch, "namespaces": len(self._reconciler.results)})

@@ -23,7 +23,8 @@ PAGE_OBJECTS: Final = 500
 
 APPLY_PATCH: Final = "application/apply-patch+yaml"
 MERGE_PATCH: Final = "application/merge-patch+json"
-METADATA_ONLY: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+JSON: Final = "application/json"
+METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _LOW_RETRY_STATUS: Final = 500
 
 
@@ -60,8 +61,10 @@ class Kube:
         """Close all connections."""
         await self._session.close()
 
-    async def list(self, resource: Resource, namespace: str | None) -> list[dict[str, Any]]:
-        """Return all objects of a kind (in a namespace), page by page.
+    async def list(
+        self, resource: Resource, namespace: str | None, *, metadata_only: bool = False
+    ) -> list[dict[str, Any]]:
+        """Return all objects of a kind (in a namespace), page by page; large ones by their metadata alone.
 
         Raises:
             ApiError: also 410 when the list was so slow that its continuation has gone.
@@ -72,7 +75,13 @@ class Kube:
         if resource.selector:
             params["labelSelector"] = resource.selector
         while True:
-            page = await self._call("GET", resource.path(namespace), params=params, timeout_s=LIST_TIMEOUT_S)
+            page = await self._call(
+                "GET",
+                resource.path(namespace),
+                params=params,
+                accept=METADATA_LIST if metadata_only else JSON,
+                timeout_s=LIST_TIMEOUT_S,
+            )
             items += page.get("items") or []
             token = (page.get("metadata") or {}).get("continue")
             if not token:
@@ -150,17 +159,6 @@ class Kube:
         self._wrote(resource, "delete")
         return True
 
-    async def get_metadata(self, resource: Resource, namespace: str, name: str) -> dict[str, Any] | None:
-        """Return an object's metadata alone, None if it is not there; for objects too large to read often."""
-        try:
-            answer = await self._call("GET", resource.path(namespace, name), accept=METADATA_ONLY)
-        except ApiError as error:
-            if error.status == 404:  # noqa: PLR2004 -- HTTP's own number
-                return None
-            raise
-        metadata: dict[str, Any] = answer.get("metadata") or {}
-        return metadata
-
     async def patch_metadata(
         self, resource: Resource, namespace: str, name: str, metadata: Mapping[str, Any]
     ) -> dict[str, Any]:
@@ -210,7 +208,7 @@ class Kube:
         params: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
         content_type: str = "application/json",
-        accept: str = "application/json",
+        accept: str = JSON,
         timeout_s: float = CALL_TIMEOUT_S,
     ) -> dict[str, Any]:
         headers = {"Accept": accept}

@@ -8,7 +8,7 @@ import asyncio
 import base64
 import logging
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -68,8 +68,12 @@ class Pki:
         tasks: Tasks,
         may_write: Callable[[], bool],
         digest_key: Callable[[bytes], None],
+        wanted: Callable[[], Collection[str]],
     ) -> None:
-        """`may_write` is asked before each write; `digest_key` is told the key once it is known."""
+        """`may_write` is asked before each write; `digest_key` is told the key once it is known.
+
+        `wanted` names the namespaces that hold anything of ours; others are forgotten.
+        """
         self._kube = kube
         self._home = settings.pod_namespace
         self._timing = Timing(
@@ -80,6 +84,7 @@ class Pki:
         self._metrics = metrics
         self._may_write = may_write
         self._digest_key = digest_key
+        self._wanted = wanted
         self._keyring: Keyring | None = None
         self._own: _Own | None = None
         self._namespaces: set[str] = set()
@@ -129,6 +134,9 @@ class Pki:
 
     async def _work(self, key: str) -> None:
         if not self._active:
+            return
+        if key != _AUTHORITY and key not in self._wanted():
+            self._namespaces.discard(key)
             return
         if not self._may_write():  # adrift: links live on, so our own certificate must as well
             due_s = self._renew_own(self._keyring) if self._keyring and key == _AUTHORITY else LOOK_AGAIN_S

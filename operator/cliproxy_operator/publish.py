@@ -93,6 +93,18 @@ class Publisher:
         document = self._snapshots.get((namespace, profile))
         return document.digest if document is not None else None
 
+    def wanted(self, namespace: str) -> dict[str, str]:
+        """Return the digests of a namespace's snapshots by profile."""
+        return {key[1]: made.digest for key, made in self._snapshots.items() if key[0] == namespace}
+
+    def namespaces(self) -> frozenset[str]:
+        """Return the namespaces that have snapshots."""
+        return frozenset(namespace for namespace, _ in self._snapshots)
+
+    def document(self, namespace: str, profile: str) -> SnapshotDocument | None:
+        """Return a profile's newest snapshot."""
+        return self._snapshots.get((namespace, profile))
+
     def publish_snapshots(
         self, namespace: str, snapshots: Mapping[str, Snapshot], secrets: Mapping[str, Hidden]
     ) -> frozenset[str]:

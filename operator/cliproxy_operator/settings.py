@@ -40,6 +40,8 @@ class Settings:
     """Our client certificate as mounted files; None, and no token: we are the authority ourselves."""
     certificate_lifetime_s: float
     ca_lifetime_s: float
+    snapshot_secrets: bool
+    """Whether each profile's snapshot, keys included, is kept in a Secret of its namespace too."""
     control_port: int
     lease_name: str
     lease_duration_s: float
@@ -125,6 +127,13 @@ VARIABLES: Final = (
         _folder,
         "",
         "mounted tls.crt, tls.key and ca.crt of another authority; empty: we are the authority",
+    ),
+    Variable(
+        "CLIPROXY_SNAPSHOT_SECRETS",
+        "snapshot_secrets",
+        _flag,
+        "1",
+        "0: keep no snapshots in Secrets; pods that start while the operator is away have no configuration",
     ),
     Variable(
         "CLIPROXY_CERTIFICATE_LIFETIME",

@@ -23,6 +23,7 @@ from cliproxy_operator.collect import Collector
 from cliproxy_operator.gather import RESOURCES, Gatherer, Parsed
 from cliproxy_operator.host import FleetHost
 from cliproxy_operator.inputs import Kind, ObjectKey
+from cliproxy_operator.keeping import SnapshotKeeper
 from cliproxy_operator.leader import Leader
 from cliproxy_operator.manual import Manual
 from cliproxy_operator.metrics import Metrics
@@ -65,6 +66,7 @@ class Statuses:
         leader: Leader,
         writer: Writer,
         manual: Manual,
+        keeper: SnapshotKeeper | None,
         clock: Clock,
         metrics: Metrics,
         tasks: Tasks,
@@ -77,6 +79,7 @@ class Statuses:
         self._leader = leader
         self._writer = writer
         self._manual = manual
+        self._keeper = keeper
         self._clock = clock
         self._metrics = metrics
         self._written_s: dict[ObjectKey, float] = {}
@@ -169,6 +172,8 @@ class Statuses:
             case Kind.COOLDOWN_POLICY:
                 return merge_policy_status(previous, view=self._policy(key, result), **common)
             case Kind.PROXY_PROFILE:
+                if self._keeper is not None:
+                    common["diagnostics"] += self._keeper.trouble(key.namespace, key.name)
                 view = ProfileView(sidecars=self._collector.view([(key.namespace, key.name)]))
                 return merge_profile_status(previous, view=view, **common)
             case Kind.ALERT_RULE:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import kopf
 
+from cliproxy_api.channel import SNAPSHOT_SECRET_TYPE
 from cliproxy_operator.clock import Clock
 from cliproxy_operator.kinds import NAMESPACE, SECRET, WATCHED, Resource
 from cliproxy_operator.kubeconfig import Access, open_session
@@ -31,8 +32,10 @@ RESTART_FIRST_S: Final = 1.0
 RESTART_MAX_S: Final = 10.0
 STOP_S: Final = 0.5
 """How long we wait for kopf's thread; it is a daemon, so a stuck one does not keep the process."""
-_UNWANTED_SECRETS: Final = "type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token"
-"""Never a provider's key, and Helm's are megabytes each."""
+_UNWANTED_SECRETS: Final = (
+    f"type!=helm.sh/release.v1,type!=kubernetes.io/service-account-token,type!={SNAPSHOT_SECRET_TYPE}"
+)
+"""Never a provider's key, and Helm's are megabytes each, as our own snapshots may be."""
 
 
 @dataclass(frozen=True, slots=True)

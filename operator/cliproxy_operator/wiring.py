@@ -20,8 +20,9 @@ from cliproxy_operator.gather import Gatherer
 from cliproxy_operator.hearing import Hearing
 from cliproxy_operator.host import FleetHost
 from cliproxy_operator.identity import Identity, IdentityError, MountedIdentity
-from cliproxy_operator.inputs import AddressRules
-from cliproxy_operator.kinds import PROVIDER
+from cliproxy_operator.inputs import AddressRules, Kind, ObjectKey
+from cliproxy_operator.keeping import SnapshotKeeper
+from cliproxy_operator.kinds import PROFILE, PROVIDER
 from cliproxy_operator.kube import Kube
 from cliproxy_operator.kubeconfig import Access
 from cliproxy_operator.leader import Leader, Standing
@@ -118,6 +119,7 @@ class Operator:
             may_write=self.leader.may_write,
             instance=settings.pod_name,
         )
+        self.keeper = self._keeper()
         self.statuses = Statuses(
             store=self.store,
             gatherer=self.gatherer,
@@ -127,6 +129,7 @@ class Operator:
             leader=self.leader,
             writer=self.writer,
             manual=Manual(store=self.store, host=self.host, writer=self.writer),
+            keeper=self.keeper,
             clock=clock,
             metrics=metrics,
             tasks=tasks,
@@ -159,6 +162,7 @@ class Operator:
             host=self.host,
             statuses=self.statuses,
             pki=self.pki,
+            keeper=self.keeper,
             metrics=metrics,
             tasks=tasks,
         )
@@ -178,6 +182,8 @@ class Operator:
         }
         if self.pki is not None:
             loops["pki"] = self.pki.queue.run
+        if self.keeper is not None:
+            loops["snapshots"] = self.keeper.queue.run
         for name, work in loops.items():
             self.tasks.forever(work, name)
         self._electing = self.tasks.forever(self.leader.run, "leader")
@@ -226,6 +232,30 @@ class Operator:
             for provider_id in self.collector.expire():
                 self.following.cooldowns_changed(provider_id)
 
+    # ------------------------------------------------------------------ what pods mount
+
+    def _keeper(self) -> SnapshotKeeper | None:
+        if not self.settings.snapshot_secrets:
+            return None
+        return SnapshotKeeper(
+            kube=self.kube,
+            settings=self.settings,
+            publisher=self.publisher,
+            clock=self.clock,
+            metrics=self.metrics,
+            tasks=self.tasks,
+            may_write=self.leader.may_write,
+            profiles=self._profiles,
+            told=lambda key: self.statuses.look_at(ObjectKey(Kind.PROXY_PROFILE, *key)),
+        )
+
+    def _profiles(self, namespace: str) -> set[str] | None:
+        """Return the profiles there are in a namespace, "" among them if it holds anything of ours."""
+        if not self.resync.synced.is_set():
+            return None
+        names = {name for owner, name in self.store.keys(PROFILE) if owner == namespace}
+        return names | {""} if namespace in self.gatherer.namespaces() else names
+
     # ------------------------------------------------------------------ the control channel
 
     def _authority(self) -> Pki | None:
@@ -240,6 +270,7 @@ class Operator:
             tasks=self.tasks,
             may_write=self.leader.may_write,
             digest_key=self.vault.rekey,
+            wanted=self._served,
         )
 
     def _transport(self) -> Transport:
@@ -267,6 +298,9 @@ class Operator:
     def _secret_changed(self, namespaces: frozenset[str]) -> None:
         self.following.secret_changed(namespaces)
 
+    def _served(self) -> frozenset[str]:
+        return self.gatherer.namespaces()
+
     def _heard(self, event: Event) -> None:
         self.following.heard(event)
 
@@ -277,6 +311,8 @@ class Operator:
         self.following.cooldowns_changed(provider_id)
 
     def _compiled(self, namespace: str) -> None:
+        if self.keeper is not None:
+            self.keeper.published(namespace)
         self.statuses.look_at_all(namespace)
 
     def _appeared(self) -> None:

@@ -66,6 +66,7 @@ class OperatorProcess:
             "CLIPROXY_PORT": str(self.port),
             "CLIPROXY_CONTROL_TOKEN": TOKEN,
             "CLIPROXY_CONTROL_PORT": str(self.control_port),
+            "CLIPROXY_SNAPSHOT_SECRETS": "0",
             **(env or {}),
         }
         self.process = ManagedProcess(

@@ -143,6 +143,8 @@ class Used(msgspec.Struct, frozen=True, kw_only=True, tag="used", tag_field="kin
     """Names this life of the sidecar: with another one all figures begin at 0 again."""
     age_s: float = 0.0
     """Since when this life goes on: a younger sidecar than the leader was counted by nobody before."""
+    standing: bool = False
+    """All of today is told, in one or several lines: a stream has begun."""
     entries: tuple[UsedEntry, ...]
 
 

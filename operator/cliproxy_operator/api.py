@@ -26,6 +26,7 @@ from cliproxy_operator.inputs import Kind, ObjectKey
 from cliproxy_operator.kinds import PROVIDER
 from cliproxy_operator.kube import ApiError
 from cliproxy_operator.manual import cooldown_s
+from cliproxy_operator.money.costs import costs_body
 from cliproxy_operator.wiring import Operator
 
 log = logging.getLogger(__name__)
@@ -97,6 +98,12 @@ def _views(app: FastAPI, operator: Operator) -> None:
     @app.get("/v0/operations/load_balancing/status")
     async def load_balancing(namespace: namespaces = None) -> JSONResponse:
         return JSONResponse(report.load_balancing_status(_providers(operator, namespace)))
+
+    @app.get("/v0/operations/costs")
+    async def costs(namespace: namespaces = None) -> JSONResponse:
+        day = operator.clock.utc().strftime("%Y-%m-%d")
+        details = (operator.spending.details(period) for period in (day, day[:7]))
+        return JSONResponse(costs_body(*details, day=day, namespace=namespace))
 
     @app.get("/v0/operations/circuit_breakers")
     async def circuit_breakers(namespace: namespaces = None) -> JSONResponse:

@@ -14,6 +14,7 @@ from cliproxy_operator.pki import Pki
 from cliproxy_operator.publish import Endpoint, Publisher
 from cliproxy_operator.reconcile import Reconciler
 from cliproxy_operator.resync import Resync
+from cliproxy_operator.spending import Spending
 from cliproxy_operator.statuses import PROGRESS_S, Statuses
 from cliproxy_operator.store import Change, Object, Store, name_of, version_of
 from cliproxy_operator.vault import Vault
@@ -37,6 +38,7 @@ class Following:
         statuses: Statuses,
         publisher: Publisher,
         collector: Collector,
+        spending: Spending,
         pki: Pki | None,
     ) -> None:
         self._store = store
@@ -47,6 +49,7 @@ class Following:
         self._statuses = statuses
         self._publisher = publisher
         self._collector = collector
+        self._spending = spending
         self._pki = pki
 
     def heard(self, event: Event) -> None:
@@ -105,6 +108,7 @@ class Following:
         if pod is None or status.get("phase") in _ENDED:
             self._publisher.set_endpoint(sidecar, None)
             self._collector.forget(sidecar)
+            self._spending.gone(sidecar)
         else:
             profile, address = profile_of(pod), status.get("podIP")
             ready = any(condition.get("status") == "True" for condition in status["conditions"])

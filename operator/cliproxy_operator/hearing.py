@@ -6,7 +6,7 @@ The order matters for speed only: a `Tripped` line is on its way to the other si
 import logging
 from typing import Final
 
-from cliproxy_api.report import Applied, Hello, Probed, Report, Traffic, Tripped
+from cliproxy_api.report import Applied, Hello, Probed, Report, Traffic, Tripped, Used
 from cliproxy_api.snapshot import Position
 from cliproxy_operator.collect import Collector
 from cliproxy_operator.host import FleetHost
@@ -14,6 +14,7 @@ from cliproxy_operator.inputs import Kind, ObjectKey
 from cliproxy_operator.leader import Leader
 from cliproxy_operator.publish import Publisher
 from cliproxy_operator.reconcile import Reconciler
+from cliproxy_operator.spending import Spending
 from cliproxy_operator.statuses import FIGURES_S, PROGRESS_S, Statuses
 from cliproxy_operator.transport import Answer, DocumentName
 from cliproxy_operator.view import SidecarId
@@ -35,6 +36,7 @@ class Hearing:
         statuses: Statuses,
         publisher: Publisher,
         leader: Leader,
+        spending: Spending,
     ) -> None:
         self._host = host
         self._collector = collector
@@ -42,6 +44,7 @@ class Hearing:
         self._statuses = statuses
         self._publisher = publisher
         self._leader = leader
+        self._spending = spending
 
     def greeted(self, sidecar: SidecarId, hello: Hello) -> None:
         """The link stands."""
@@ -61,6 +64,8 @@ class Hearing:
                 self._collector.heard_traffic(sidecar, report)
                 for provider_id in providers:
                     self._look_at(provider_id, FIGURES_S)
+            case Used():
+                self._used(sidecar, report)
             case Probed(provider=provider_id):
                 self._host.hear(sidecar, report)
                 self._look_at(provider_id, PROGRESS_S)
@@ -109,6 +114,16 @@ class Hearing:
         """The sidecar follows another leader."""
         log.warning("sidecar follows another leader", extra={"sidecar": str(sidecar)})
         self._leader.deposed()
+
+    def _used(self, sidecar: SidecarId, report: Used) -> None:
+        namespace, profile = self._group(sidecar)
+        consumers = False
+        for kind, name in self._spending.hear(sidecar, profile, report):
+            if kind == "provider":
+                self._look_at(name, FIGURES_S)
+            consumers = consumers or kind == "consumer"
+        if consumers and profile:
+            self._statuses.look_at(ObjectKey(Kind.PROXY_PROFILE, namespace, profile), FIGURES_S)
 
     def _group(self, sidecar: SidecarId) -> tuple[str, str]:
         return self._collector.group(sidecar) or (sidecar.namespace, "")

@@ -15,6 +15,7 @@ from cliproxy_api.state import FleetCooldown
 from cliproxy_operator.clock import Clock
 from cliproxy_operator.fleet import Fleet
 from cliproxy_operator.metrics import Metrics
+from cliproxy_operator.money.leases import Leases, with_leases
 from cliproxy_operator.publish import Publisher
 from cliproxy_operator.tasks import happens
 from cliproxy_operator.view import SidecarId
@@ -28,9 +29,19 @@ class FleetHost:
     """The fleet's machine and who must hear of its decisions."""
 
     def __init__(
-        self, *, publisher: Publisher, clock: Clock, metrics: Metrics, on_change: Callable[[str], None]
+        self,
+        *,
+        publisher: Publisher,
+        clock: Clock,
+        metrics: Metrics,
+        on_change: Callable[[str], None],
+        leases: Callable[[str], Leases],
     ) -> None:
-        """`on_change` is told the id of each provider whose cooldowns changed."""
+        """`on_change` is told the id of each provider whose cooldowns changed.
+
+        `leases` gives what a namespace's sidecars are told of limits and money.
+        """
+        self._leases = leases
         self._publisher = publisher
         self._clock = clock
         self._metrics = metrics
@@ -108,7 +119,8 @@ class FleetHost:
     def settle(self) -> None:
         """Push every state document that is not what it was, and say whose status that concerns."""
         for namespace, providers in self._used.items():
-            self._publisher.publish_state(namespace, self.fleet.state(namespace, providers))
+            state = with_leases(self.fleet.state(namespace, providers), self._leases(namespace))
+            self._publisher.publish_state(namespace, state)
         for owned in list(self._owned.values()):
             for provider_id in owned:
                 self._tell(provider_id)

@@ -19,6 +19,7 @@ from cliproxy_operator.host import FleetHost
 from cliproxy_operator.inputs import Inputs, Kind, ObjectKey, key_of
 from cliproxy_operator.metrics import Metrics
 from cliproxy_operator.publish import Publisher
+from cliproxy_operator.spending import Spending
 from cliproxy_operator.tasks import Tasks
 from cliproxy_operator.vault import SecretName, Vault
 from cliproxy_operator.workqueue import WorkQueue
@@ -48,6 +49,7 @@ class Reconciler:
         publisher: Publisher,
         collector: Collector,
         host: FleetHost,
+        spending: Spending,
         clock: Clock,
         metrics: Metrics,
         tasks: Tasks,
@@ -59,6 +61,7 @@ class Reconciler:
         self._publisher = publisher
         self._collector = collector
         self._host = host
+        self._spending = spending
         self._clock = clock
         self._metrics = metrics
         self._on_done = on_done
@@ -87,6 +90,7 @@ class Reconciler:
         self.results.clear()
         self._changed_s.clear()
         self._converging.clear()
+        self._spending.reset()
 
     async def compile(self, namespace: str) -> Result:
         """Gather and compile, fetching Secrets not yet known; publishes nothing.
@@ -101,8 +105,10 @@ class Reconciler:
         result = Result(compile_namespace(inputs), _generations(inputs))
         first = namespace not in self.results
         self.results[namespace] = result
+        self._spending.configure(namespace, result.compiled)
         self._host.configure(namespace, result.compiled.providers)
         if first:
+            self._spending.restore(namespace, inputs.providers, inputs.profiles)
             for provider in inputs.providers:
                 if isinstance(provider, LLMProvider) and provider.metadata.namespace == namespace:
                     self._host.restore(f"{namespace}/{provider.metadata.name}", provider.status)
@@ -180,6 +186,7 @@ class Reconciler:
         self._changed_s.pop(namespace, None)
         self._publisher.drop(namespace)
         self._host.drop(namespace)
+        self._spending.drop(namespace)
         self.results.pop(namespace, None)
 
 

@@ -28,6 +28,7 @@ from cliproxy_operator.leader import Leader
 from cliproxy_operator.manual import Manual
 from cliproxy_operator.metrics import Metrics
 from cliproxy_operator.reconcile import Reconciler, Result
+from cliproxy_operator.spending import Spending
 from cliproxy_operator.status.others import merge_alertrule_status, merge_policy_status, merge_profile_status
 from cliproxy_operator.status.provider import merge_provider_status
 from cliproxy_operator.status.writing import worth_writing
@@ -63,6 +64,7 @@ class Statuses:
         reconciler: Reconciler,
         collector: Collector,
         host: FleetHost,
+        spending: Spending,
         leader: Leader,
         writer: Writer,
         manual: Manual,
@@ -76,6 +78,7 @@ class Statuses:
         self._reconciler = reconciler
         self._collector = collector
         self._host = host
+        self._spending = spending
         self._leader = leader
         self._writer = writer
         self._manual = manual
@@ -167,23 +170,30 @@ class Statuses:
             case Kind.LLM_PROVIDER:
                 enabled = entry.spec.enabled if isinstance(entry, LLMProvider) else True
                 return merge_provider_status(
-                    previous, enabled=enabled, view=self._provider(key, result), **common
+                    previous, enabled=enabled, view=self._provider(key, result, previous), **common
                 )
             case Kind.COOLDOWN_POLICY:
                 return merge_policy_status(previous, view=self._policy(key, result), **common)
             case Kind.PROXY_PROFILE:
                 if self._keeper is not None:
                     common["diagnostics"] += self._keeper.trouble(key.namespace, key.name)
-                view = ProfileView(sidecars=self._collector.view([(key.namespace, key.name)]))
+                view = ProfileView(
+                    sidecars=self._collector.view([(key.namespace, key.name)]),
+                    consumers=self._spending.consumers(key.namespace, key.name, previous),
+                )
                 return merge_profile_status(previous, view=view, **common)
             case Kind.ALERT_RULE:
                 return merge_alertrule_status(previous, **common)
 
-    def _provider(self, key: ObjectKey, result: Result) -> ProviderView:
+    def _provider(self, key: ObjectKey, result: Result, previous: LLMProviderStatus | None) -> ProviderView:
         groups = self._reconciler.holders(key.id)
         fleet = self._host.fleet
+        provider = result.compiled.providers.get(key.id)
+        quota, cost = self._spending.provider(key.id, provider, previous)
         return ProviderView(
-            provider=result.compiled.providers.get(key.id),
+            provider=provider,
+            quota=quota,
+            cost=cost,
             cooldowns=fleet.cooldowns(key.id),
             local_cooldowns=fleet.local_cooldowns(key.id),
             health=fleet.health(key.id, self._clock.utc()),

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from cliproxy_api.report import ProviderTraffic
+from cliproxy_api.resources.llmprovider_status import CostStatus, QuotaStatus
+from cliproxy_api.resources.proxyprofile import ConsumerSpent
 from cliproxy_api.snapshot import Provider
 from cliproxy_api.state import FleetCooldown
 
@@ -83,6 +85,9 @@ class ProviderView:
     health: HealthView = HealthView()
     traffic: ProviderTraffic | None = None
     """All sidecars' last minute together; None: nobody has reported."""
+    quota: QuotaStatus | None = None
+    """Where the quota stands, as it is to be shown; None: there is none."""
+    cost: CostStatus | None = None
     sidecars: SidecarsView = SidecarsView()
     reported: bool = False
     """Whether any sidecar that runs the provider is connected: before, health is Unknown."""
@@ -103,3 +108,5 @@ class ProfileView:
     """The sidecars that follow a profile."""
 
     sidecars: SidecarsView = SidecarsView()
+    consumers: tuple[ConsumerSpent, ...] = ()
+    """What the profile's consumers have spent, as it is to be shown."""

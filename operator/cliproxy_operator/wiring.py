@@ -28,11 +28,13 @@ from cliproxy_operator.kubeconfig import Access
 from cliproxy_operator.leader import Leader, Standing
 from cliproxy_operator.manual import Manual
 from cliproxy_operator.metrics import Metrics
+from cliproxy_operator.money.leases import Leases
 from cliproxy_operator.pki import Pki
 from cliproxy_operator.publish import Publisher
 from cliproxy_operator.reconcile import Reconciler
 from cliproxy_operator.resync import Resync
 from cliproxy_operator.settings import Settings
+from cliproxy_operator.spending import Spending
 from cliproxy_operator.statuses import Statuses
 from cliproxy_operator.store import Change, Store
 from cliproxy_operator.tasks import Tasks
@@ -98,7 +100,9 @@ class Operator:
             clock=clock,
             metrics=metrics,
             on_change=self._cooldowns_changed,
+            leases=self._leases,
         )
+        self.spending = Spending(clock=clock, on_leases=self.host.settle)
         self.collector = Collector(clock=clock, wanted=self.publisher.wanted_digest)
         self.reconciler = Reconciler(
             gatherer=self.gatherer,
@@ -106,6 +110,7 @@ class Operator:
             publisher=self.publisher,
             collector=self.collector,
             host=self.host,
+            spending=self.spending,
             clock=clock,
             metrics=metrics,
             tasks=tasks,
@@ -126,6 +131,7 @@ class Operator:
             reconciler=self.reconciler,
             collector=self.collector,
             host=self.host,
+            spending=self.spending,
             leader=self.leader,
             writer=self.writer,
             manual=Manual(store=self.store, host=self.host, writer=self.writer),
@@ -136,6 +142,7 @@ class Operator:
         )
         self.hearing = Hearing(
             host=self.host,
+            spending=self.spending,
             collector=self.collector,
             reconciler=self.reconciler,
             statuses=self.statuses,
@@ -152,6 +159,7 @@ class Operator:
             statuses=self.statuses,
             publisher=self.publisher,
             collector=self.collector,
+            spending=self.spending,
             pki=self.pki,
         )
         self.activation = Activation(
@@ -178,6 +186,7 @@ class Operator:
             "reconcile": self.reconciler.queue.run,
             "status": self.statuses.queue.run,
             "fleet": self.host.run,
+            "spending": self.spending.run,
             "expiry": self._expire,
         }
         if self.pki is not None:
@@ -219,6 +228,9 @@ class Operator:
             phase = (raw.get("status") or {}).get("phase")
             self.metrics.provider_health.labels(namespace, name).set(_HEALTH.get(phase, 0.0))
         return self.metrics.text()
+
+    def _leases(self, namespace: str) -> Leases:
+        return self.spending.leases(namespace)
 
     async def _expire(self) -> None:
         shown: ssl.SSLContext | None = None

@@ -14,6 +14,7 @@ from cliproxy_api.durations import DURATION_PATTERN
 from cliproxy_api.money import MONEY_PATTERN
 from cliproxy_api.vocabulary import ConditionStatus, SelectorOperator
 
+DAY: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 DNS_LABEL: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 HEADER_VALUE: Final = r"^[\t\x20-\x7e]*$"
 DNS_SUBDOMAIN: Final = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"

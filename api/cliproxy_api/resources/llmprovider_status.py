@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from cliproxy_api.resources.common import (
+    DAY,
     Condition,
     SidecarCounts,
     instant,
@@ -211,6 +212,18 @@ class QuotaStatus(msgspec.Struct, frozen=True, kw_only=True, rename=wire_name, o
 class CostStatus(msgspec.Struct, frozen=True, kw_only=True, rename=wire_name, omit_defaults=True):
     """Money spent, fleet-wide."""
 
+    day: (
+        Annotated[
+            str,
+            text(
+                "The day (UTC) that the figures are of; set by the operator.",
+                at_least=10,
+                at_most=10,
+                pattern=DAY,
+            ),
+        ]
+        | None
+    ) = None
     today: Annotated[str, money("Spent since midnight UTC, in US dollars; set by the operator.")] | None = (
         None
     )

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from cliproxy_api.resources.common import (
+    DAY,
     HTTP_URL,
     Condition,
     LabelSelector,
@@ -17,6 +18,7 @@ from cliproxy_api.resources.common import (
     instant,
     items,
     keyed,
+    money,
     text,
     timespan,
     whole,
@@ -184,6 +186,34 @@ class ProfileSidecars(SidecarCounts, frozen=True, kw_only=True, rename=wire_name
     ] = ()
 
 
+class ConsumerSpent(msgspec.Struct, frozen=True, kw_only=True, rename=wire_name, omit_defaults=True):
+    """What one consumer has spent, fleet-wide."""
+
+    name: Annotated[str, text("Name of the consumer; set by the operator.", at_most=63)]
+    day: (
+        Annotated[
+            str,
+            text(
+                "The day (UTC) that the figures are of; set by the operator.",
+                at_least=10,
+                at_most=10,
+                pattern=DAY,
+            ),
+        ]
+        | None
+    ) = None
+    today: Annotated[str, money("Spent since midnight UTC, in US dollars; set by the operator.")] | None = (
+        None
+    )
+    this_week: Annotated[str, money("Spent since Monday UTC, in US dollars; set by the operator.")] | None = (
+        None
+    )
+    this_month: (
+        Annotated[str, money("Spent since the 1st of this month UTC, in US dollars; set by the operator.")]
+        | None
+    ) = None
+
+
 class ProxyProfileStatus(msgspec.Struct, frozen=True, kw_only=True, rename=wire_name, omit_defaults=True):
     """Whether the sidecars follow."""
 
@@ -205,6 +235,14 @@ class ProxyProfileStatus(msgspec.Struct, frozen=True, kw_only=True, rename=wire_
         ]
         | None
     ) = None
+    consumers: Annotated[
+        tuple[ConsumerSpent, ...],
+        keyed(
+            "What consumers have spent, at most 200 by name; set by the operator.",
+            "name",
+            at_most=200,
+        ),
+    ] = ()
     conditions: Annotated[
         tuple[Condition, ...],
         keyed(

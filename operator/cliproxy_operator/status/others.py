@@ -60,6 +60,7 @@ def merge_profile_status(
     return ProxyProfileStatus(
         observed_generation=generation,
         sidecars=_sidecars(view.sidecars),
+        consumers=view.consumers,
         conditions=conditions.result,
     )
 

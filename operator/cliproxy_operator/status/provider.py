@@ -33,9 +33,9 @@ def merge_provider_status(
 ) -> LLMProviderStatus:
     """Return a provider's status.
 
-    `previous` gives `lastTransitionTime`s, keeps figures that have hardly changed, and passes on what this
-    function does not compute (quota, cost). Without it (None) everything is new. Idempotent: fed its own
-    result at the same view it returns an equal value (but Unknown once sidecars have been silent too long).
+    `previous` gives `lastTransitionTime`s and keeps figures that have hardly changed. Without it (None)
+    everything is new. Idempotent: fed its own result at the same view it returns an equal value (but Unknown
+    once sidecars have been silent too long).
     """
     before = previous or LLMProviderStatus()
     out = outage(view)
@@ -56,8 +56,8 @@ def merge_provider_status(
         cooldowns=cooldown_statuses(out.entries),
         health=health_status(view.health, before.health),
         traffic=traffic_status(view.traffic, before.traffic),
-        quota=before.quota,
-        cost=before.cost,
+        quota=view.quota,
+        cost=view.cost,
         sidecars=sidecar_counts(view.sidecars),
         conditions=conditions.result,
     )

@@ -23,7 +23,9 @@ FIGURES_INTERVAL_S: Final = 15.0
 S = TypeVar("S", LLMProviderStatus, CooldownPolicyStatus, ProxyProfileStatus, AlertRuleStatus)
 
 _PROGRESS: Final = frozenset({"sidecars", "provider_count", "providers"})
-_FIGURES: Final = frozenset({"health", "traffic", "quota", "cost", "active_cooldowns", "trips_last_day"})
+_FIGURES: Final = frozenset(
+    {"health", "traffic", "quota", "cost", "consumers", "active_cooldowns", "trips_last_day"}
+)
 _COUNTING: Final = frozenset({ConditionType.SYNCED, ConditionType.READY, ConditionType.RECONCILING})
 """Conditions whose messages count sidecars."""
 

@@ -13,6 +13,7 @@ from cliproxy_api.vocabulary import CooldownPhase, OutcomeClass, ProviderType
 from cliproxy_operator.clock import Clock
 from cliproxy_operator.host import FleetHost
 from cliproxy_operator.metrics import Metrics
+from cliproxy_operator.money.leases import Leases
 from cliproxy_operator.tasks import Tasks
 from cliproxy_operator.view import SidecarId
 
@@ -69,7 +70,9 @@ def told() -> list[str]:
 
 @pytest.fixture
 def host(pushes: Pushes, told: list[str]) -> FleetHost:
-    made = FleetHost(publisher=pushes, clock=Clock(), metrics=Metrics(), on_change=told.append)  # type: ignore[arg-type]
+    made = FleetHost(  # type: ignore[arg-type]
+        publisher=pushes, clock=Clock(), metrics=Metrics(), on_change=told.append, leases=lambda _: Leases()
+    )
     made.configure("shop", {CLAUDE: provider()})
     made.present(ONE, frozenset({CLAUDE}))
     return made

@@ -309,10 +309,12 @@ class TestCooldowns:
         )
 
 
-def test_what_is_not_computed_here_is_passed_on() -> None:
+def test_quota_and_cost_are_shown_as_they_are_seen() -> None:
     before = LLMProviderStatus(quota=QuotaStatus(used="5"), cost=CostStatus(today="1.50"))
-    status = merged(seen(), before)
-    assert (status.quota, status.cost) == (before.quota, before.cost)
+    quota, cost = QuotaStatus(used="6"), CostStatus(today="1.75")
+    status = merged(seen(quota=quota, cost=cost), before)
+    assert (status.quota, status.cost) == (quota, cost)
+    assert merged(seen(), before).quota is None
 
 
 def test_the_same_view_gives_the_same_status_at_any_time() -> None:

@@ -10,7 +10,7 @@ from typing import Final
 
 from cliproxy_api.report import Used, UsedEntry
 
-MAX_KEYS: Final = 2000
+MAX_KEYS: Final = 500
 """Of a day; whatever comes beyond counts under `other`, so that sums stay right."""
 MAX_ENTRIES: Final = 200
 """In one report line; it stays far below the codec's bound."""
@@ -97,7 +97,7 @@ class Spending:
         entries = [*self._ended, *_entries(self.day, self.today.items())]
         self._ended = []
         self._changed = {}
-        return _lines(boot, age_s, entries)
+        return _lines(boot, age_s, entries, standing=True)
 
     def _begin(self, day: str) -> None:
         self._ended = [
@@ -128,8 +128,8 @@ def _entries(day: str, figures: Iterable[tuple[Key, Figures]]) -> Iterator[UsedE
         )
 
 
-def _lines(boot: str, age_s: float, entries: list[UsedEntry]) -> tuple[Used, ...]:
+def _lines(boot: str, age_s: float, entries: list[UsedEntry], *, standing: bool = False) -> tuple[Used, ...]:
     return tuple(
-        Used(boot=boot, age_s=age_s, entries=tuple(entries[start : start + MAX_ENTRIES]))
+        Used(boot=boot, age_s=age_s, standing=standing, entries=tuple(entries[start : start + MAX_ENTRIES]))
         for start in range(0, len(entries), MAX_ENTRIES)
     )

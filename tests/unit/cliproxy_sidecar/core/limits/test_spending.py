@@ -30,7 +30,8 @@ def test_figures_are_cumulative_and_told_when_they_change() -> None:
     assert spending.reports("b", 2.0) == ()
     spending.add(KEY, 10, 7, NOON, estimated=True)
     assert spending.reports("b", 3.0)[0].entries == (entry("2026-11-30", 2, 12, 7),)
-    assert spending.standing("b", 4.0)[0].entries == (entry("2026-11-30", 2, 12, 7),)
+    (standing,) = spending.standing("b", 4.0)
+    assert (standing.standing, standing.entries) == (True, (entry("2026-11-30", 2, 12, 7),))
 
 
 def test_a_day_that_ends_untold_is_told_the_next() -> None:

@@ -1,0 +1,124 @@
+"""What sidecars are told of rates, quotas and budgets: shares and sums, steady while they hardly change.
+
+Every change is a push to each sidecar of a namespace, so figures move in steps; the closer to the limit, the
+smaller, and reaching it shows at once. Pure; `host` asks.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from cliproxy_api.periods import period_end
+from cliproxy_api.snapshot import Budget, Consumer, Provider, Quota
+from cliproxy_api.state import Amount, FleetState, Spent
+from cliproxy_api.vocabulary import QuotaReset, QuotaUnit
+from cliproxy_operator.money.totals import Figures, Totals
+
+ACTIVE_S: Final = 60.0
+"""Who has used nothing for so long has no part in a rate."""
+STEP_OF_LIMIT: Final = 0.01
+STEP_OF_REST: Final = 0.1
+FEWER: Final = 0.8
+"""Parts grow again only when so many fewer share: a fleet that breathes is no reason to push."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leases:
+    """The parts of a namespace's state document that are about limits and money."""
+
+    sharers: Mapping[str, int] = field(default_factory=dict)
+    consumer_sharers: Mapping[str, int] = field(default_factory=dict)
+    quotas: Mapping[str, Amount] = field(default_factory=dict)
+    budgets: Mapping[str, Spent] = field(default_factory=dict)
+
+
+def leases(  # noqa: PLR0917 -- one namespace and what is known of it
+    namespace: str,
+    providers: Mapping[str, Provider],
+    consumers: Mapping[str, tuple[Consumer, ...]],
+    totals: Totals,
+    before: Leases,
+    now_utc: datetime,
+) -> Leases:
+    """Return a namespace's leases; `consumers` by profile, `before` is what was told last."""
+    sharers, quotas = {}, {}
+    for provider_id, provider in providers.items():
+        if provider.rate_limit is None and provider.quota is None:
+            continue
+        count = totals.sharers(("provider", provider_id), now_utc, within_s=ACTIVE_S)
+        sharers[provider_id] = steady_sharers(before.sharers.get(provider_id), count)
+        if provider.quota is not None:
+            used = totals.used(("provider", provider_id), provider.quota.reset, now_utc)
+            quotas[provider_id] = _steady(
+                before.quotas.get(provider_id),
+                quota_used(used, provider.quota),
+                provider.quota.limit,
+                period_end(provider.quota.reset, now_utc),
+            )
+    consumer_sharers, budgets = {}, {}
+    for profile, members in consumers.items():
+        for consumer in members:
+            key = f"{profile}/{consumer.name}"
+            owner = ("consumer", f"{namespace}/{key}")
+            if consumer.rate_limit is not None:
+                count = totals.sharers(owner, now_utc, within_s=ACTIVE_S)
+                consumer_sharers[key] = steady_sharers(before.consumer_sharers.get(key), count)
+            if consumer.budget is not None:
+                told = before.budgets.get(key, Spent())
+                budgets[key] = _spent(consumer.budget, told, totals, owner, now_utc)
+    return Leases(sharers, consumer_sharers, quotas, budgets)
+
+
+def with_leases(state: FleetState, told: Leases) -> FleetState:
+    """Return a state document with these leases in it."""
+    return msgspec.structs.replace(
+        state,
+        sharers=dict(told.sharers),
+        consumer_sharers=dict(told.consumer_sharers),
+        quotas=dict(told.quotas),
+        budgets=dict(told.budgets),
+    )
+
+
+def steady_sharers(before: int | None, count: int) -> int:
+    """Return among how many a rate is divided: more at once, fewer when it is worth a push; at least one."""
+    if before is None or count > before or count < FEWER * before:
+        return max(count, 1)
+    return before
+
+
+def quota_used(used: Figures, quota: Quota) -> int:
+    """Return what is used in the quota's unit."""
+    match quota.unit:
+        case QuotaUnit.REQUESTS:
+            return used.requests
+        case QuotaUnit.TOKENS:
+            return used.tokens
+        case QuotaUnit.USD:
+            return used.nano_usd
+
+
+def _spent(budget: Budget, before: Spent, totals: Totals, owner: tuple[str, str], now_utc: datetime) -> Spent:
+    def part(reset: QuotaReset, limit: int | None, told: Amount | None) -> Amount | None:
+        if limit is None:
+            return None
+        used = totals.used(owner, reset, now_utc).nano_usd
+        return _steady(told, used, limit, period_end(reset, now_utc))
+
+    return Spent(
+        day=part(QuotaReset.DAILY, budget.daily, before.day),
+        week=part(QuotaReset.WEEKLY, budget.weekly, before.week),
+        month=part(QuotaReset.MONTHLY, budget.monthly, before.month),
+    )
+
+
+def _steady(before: Amount | None, used: int, limit: int, until_utc: datetime) -> Amount:
+    """Return the figure to tell: the one before, while the difference says little."""
+    if before is not None and before.until_utc == until_utc and used >= before.used:
+        step = min(STEP_OF_LIMIT * limit, STEP_OF_REST * max(limit - before.used, 0))
+        if used - before.used < max(step, 1) or before.used >= limit:
+            return before
+    return Amount(used=used, until_utc=until_utc)

@@ -1,0 +1,145 @@
+"""Hosts the sums of what the fleet uses: hears reports, has leases pushed, gives status its figures.
+
+What is added up is `money.totals`'s, what sidecars are told `money.leases`'s, the words are `money.shown`'s.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+from cliproxy_api.report import Used
+from cliproxy_api.resources.llmprovider import LLMProvider
+from cliproxy_api.resources.llmprovider_status import CostStatus, LLMProviderStatus, QuotaStatus
+from cliproxy_api.resources.parse import ParseFailure
+from cliproxy_api.resources.proxyprofile import ConsumerSpent, ProxyProfile, ProxyProfileStatus
+from cliproxy_api.snapshot import Consumer, Provider
+from cliproxy_operator.clock import Clock
+from cliproxy_operator.compile import Compiled
+from cliproxy_operator.money.leases import Leases, leases
+from cliproxy_operator.money.shown import (
+    consumers_status,
+    cost_status,
+    quota_status,
+    restore_consumers,
+    restore_provider,
+)
+from cliproxy_operator.money.totals import Figures, Key, Owner, Totals
+from cliproxy_operator.view import SidecarId
+
+LEASE_S: Final = 1.0
+"""Between two looks at what sidecars should be told."""
+_NOTHING: Final = Leases()
+
+
+class Spending:
+    """The sums of this leadership, and what follows from them."""
+
+    def __init__(self, *, clock: Clock, on_leases: Callable[[], None]) -> None:
+        """`on_leases` is called when some namespace's state document must be sent again."""
+        self._clock = clock
+        self._on_leases = on_leases
+        self._providers: dict[str, Mapping[str, Provider]] = {}
+        self._consumers: dict[str, Mapping[str, tuple[Consumer, ...]]] = {}
+        self._told: dict[str, Leases] = {}
+        self.totals = Totals(clock.utc())
+
+    def reset(self) -> None:
+        """Forget everything, as before a new leadership."""
+        self._providers.clear()
+        self._consumers.clear()
+        self._told.clear()
+        self.totals = Totals(self._clock.utc())
+
+    # ----------------------------------------------------------- configuration
+    def configure(self, namespace: str, compiled: Compiled) -> None:
+        """Take what a namespace came to."""
+        self._providers[namespace] = compiled.providers
+        self._consumers[namespace] = {
+            name: snapshot.profile.consumers
+            for name, snapshot in compiled.snapshots.items()
+            if snapshot.profile.consumers
+        }
+        self._lease(namespace)
+
+    def drop(self, namespace: str) -> None:
+        """A namespace holds nothing of ours any more."""
+        self._providers.pop(namespace, None)
+        self._consumers.pop(namespace, None)
+        self._told.pop(namespace, None)
+
+    def restore(
+        self,
+        namespace: str,
+        providers: Iterable[LLMProvider | ParseFailure],
+        profiles: Iterable[ProxyProfile | ParseFailure],
+    ) -> None:
+        """Take over what an earlier leader wrote into a namespace's objects; after `configure`."""
+        now_utc = self._clock.utc()
+        known = self._providers.get(namespace, {})
+        for provider in providers:
+            if isinstance(provider, LLMProvider) and provider.metadata.namespace == namespace:
+                provider_id = f"{namespace}/{provider.metadata.name}"
+                quota = known[provider_id].quota if provider_id in known else None
+                restore_provider(self.totals, provider_id, quota, provider.status, now_utc)
+        for profile in profiles:
+            if isinstance(profile, ProxyProfile):
+                restore_consumers(self.totals, namespace, profile.metadata.name, profile.status, now_utc)
+        self._lease(namespace)
+
+    # ----------------------------------------------------------------- reports
+    def hear(self, sidecar: SidecarId, profile: str, report: Used) -> frozenset[Owner]:
+        """Take one report; return whose sums have changed."""
+        return self.totals.hear(sidecar, profile, report, self._clock.utc())
+
+    def gone(self, sidecar: SidecarId) -> None:
+        """A pod is gone."""
+        self.totals.forget(sidecar)
+
+    async def run(self) -> None:
+        """Have changed leases pushed, until cancelled."""
+        while True:
+            await asyncio.sleep(LEASE_S)
+            before = dict(self._told)
+            for namespace in list(self._providers):
+                self._lease(namespace)
+            if self._told != before:
+                self._on_leases()
+
+    def leases(self, namespace: str) -> Leases:
+        """Return what the namespace's sidecars are to be told."""
+        return self._told.get(namespace, _NOTHING)
+
+    def _lease(self, namespace: str) -> None:
+        self._told[namespace] = leases(
+            namespace,
+            self._providers.get(namespace, {}),
+            self._consumers.get(namespace, {}),
+            self.totals,
+            self._told.get(namespace, _NOTHING),
+            self._clock.utc(),
+        )
+
+    # ------------------------------------------------------------------ status
+    def provider(
+        self, provider_id: str, provider: Provider | None, before: LLMProviderStatus | None
+    ) -> tuple[QuotaStatus | None, CostStatus | None]:
+        """Return quota and cost of a provider as status shows them; `before` is what it shows now."""
+        old, now_utc = before or LLMProviderStatus(), self._clock.utc()
+        quota = provider.quota if provider is not None else None
+        return (
+            quota_status(self.totals, quota, provider_id, old.quota, now_utc),
+            cost_status(self.totals, provider, provider_id, old.cost, now_utc),
+        )
+
+    def consumers(
+        self, namespace: str, profile: str, before: ProxyProfileStatus | None
+    ) -> tuple[ConsumerSpent, ...]:
+        """Return what a profile's consumers have spent as status shows it."""
+        members = self._consumers.get(namespace, {}).get(profile)
+        if members is None:
+            return before.consumers if before is not None else ()
+        return consumers_status(self.totals, namespace, profile, members, before, self._clock.utc())
+
+    def details(self, period: str) -> dict[Key, Figures]:
+        """Return a day's or month's figures by provider, model, consumer, since this leadership began."""
+        return self.totals.details(period)

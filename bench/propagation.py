@@ -1,4 +1,4 @@
-"""Milliseconds until the fleet has heard, of a 429 and of a changed object: both sidecars, and status.
+"""Milliseconds until the fleet has heard: of a 429, of a changed object, and a killed sidecar of what cools.
 
     .venv/bin/python bench/propagation.py [--runs 30]
 
@@ -17,12 +17,13 @@ from functools import partial
 from pathlib import Path
 
 from cliproxy_dev.clock import now_s
+from cliproxy_dev.demo.crash import answers_ready, cools_by_metrics, kill_sidecar
 from cliproxy_dev.demo.launch import running_world
 from cliproxy_dev.demo.layout import PODS
 from cliproxy_dev.demo.narrator import Narrator
 from cliproxy_dev.demo.world import World
 
-WAIT_S = 10.0
+WAIT_S = 120.0
 RETRY_AFTER_S = 60
 """Long enough that no run sees the way back; each run ends the cooldown by hand."""
 
@@ -78,6 +79,21 @@ async def change_run(world: World, weight: int) -> tuple[float, float]:
     return (both_s - began_s) * 1000, (status_s - began_s) * 1000
 
 
+async def restart_run(world: World) -> float:
+    """Kill a sidecar while claude cools; return ms from its being ready again to its cooling again."""
+    await kill_sidecar(world, "app-1")
+    ready_s = await until(lambda: answers_ready(world, "app-1"), "app-1 ready again")
+    cooling_s = await until(lambda: cools_by_metrics(world, "app-1", "claude"), "app-1 cooling again")
+    return (cooling_s - ready_s) * 1000
+
+
+async def restarts(world: World, runs: int) -> list[float]:
+    """Cool claude for as long as it takes, and kill the sidecar again and again."""
+    await world.annotate("claude", "cliproxy.io/cooldown", "1h")
+    await until(lambda: world.refrains("app-1", "claude"), "app-1 cooling")
+    return [await restart_run(world) for _ in range(runs)]
+
+
 def row(name: str, values: list[float]) -> str:
     """One line of the table."""
     ordered = sorted(values)
@@ -89,7 +105,9 @@ async def main() -> int:
     """Run and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--runs", type=int, default=30)
-    runs = parser.parse_args().runs
+    parser.add_argument("--restarts", type=int, default=5, help="the node agent waits longer each time")
+    arguments = parser.parse_args()
+    runs: int = arguments.runs
     with tempfile.TemporaryDirectory(prefix="cliproxy-") as folder:
         async with running_world(Path(folder), Narrator(sys.stderr)) as world:
             await until(world.all_healthy, "providers healthy")
@@ -97,6 +115,7 @@ async def main() -> int:
                 await world.operations(pod, "providers/status")  # the first look loads the views
             limits = [await rate_limit_run(world) for _ in range(runs)]
             changes = [await change_run(world, 10 + number) for number in range(runs)]
+            again = await restarts(world, arguments.restarts)
     own, other, status = (list(column) for column in zip(*limits, strict=True))
     both, in_status = (list(column) for column in zip(*changes, strict=True))
     print("| from → to (ms) | runs | p50 | p99 | max |\n|---|---|---|---|---|")
@@ -105,7 +124,8 @@ async def main() -> int:
     print(row("request that meets a 429 → `status` says CoolingDown", status))
     print(row("changed object sent → both sidecars run the new generation", both))
     print(row("changed object sent → `status` says 2/2 at the new generation", in_status))
-    print(json.dumps({"limits_ms": limits, "changes_ms": changes}), file=sys.stderr)
+    print(row("killed sidecar ready again → cooling again", again))
+    print(json.dumps({"limits_ms": limits, "changes_ms": changes, "restarts_ms": again}), file=sys.stderr)
     return 0
 
 

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
-import signal
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cliproxy_dev.clock import now_s
+from cliproxy_dev.demo.crash import answers_ready, kill_sidecar
 from cliproxy_dev.demo.launch import restart_operator, running_world
 from cliproxy_dev.demo.layout import PODS
 from cliproxy_dev.demo.narrator import Narrator
-from cliproxy_dev.demo.world import World, is_ready
+from cliproxy_dev.demo.world import World
 
 pytestmark = pytest.mark.timeout(180)
 MODEL = "claude-sonnet-5"
@@ -53,29 +52,17 @@ async def cool_claude(world: World) -> dict[str, Any]:
     return await world.status("claude")
 
 
-async def ends_at(world: World, pod: str) -> str:
+async def shows(world: World, pod: str, cooldown_until: str) -> bool:
+    """Whether a sidecar names the very instant that stands in status."""
     status = await world.operations(pod, "cooldown/status")
-    return str(status["cooldown_periods"]["claude"]["ends_at"])
-
-
-def sidecar_pid(address: str) -> int:
-    for process in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            command, environment = (process / "cmdline").read_bytes(), (process / "environ").read_bytes()
-            if b"cliproxy_sidecar" in command and f"POD_IP={address}\0".encode() in environment:
-                return int(process.name)
-    raise AssertionError(f"no sidecar runs at {address}")
-
-
-async def restarted(world: World, pod: str) -> bool:
-    found = await world.pod(pod)
-    counts = [item["restartCount"] for item in found["status"].get("containerStatuses", [])]
-    return sum(counts) > 0 and is_ready(found)
+    told = datetime.fromisoformat(status["cooldown_periods"]["claude"]["ends_at"])
+    return told == datetime.fromisoformat(cooldown_until)
 
 
 async def test_an_operator_killed_in_mid_cooldown_changes_nothing(world: World) -> None:
     before = await cool_claude(world)
-    ends_before = {pod: await ends_at(world, pod) for pod in PODS}
+    for pod in PODS:
+        await until(lambda pod=pod: shows(world, pod, before["cooldownUntil"]), f"{pod} has status' instant")
     asked_before = await world.requests_count("claude", "/v1/messages")
 
     await restart_operator(world)
@@ -85,7 +72,7 @@ async def test_an_operator_killed_in_mid_cooldown_changes_nothing(world: World) 
     assert [item["until"] for item in after["cooldowns"]] == [item["until"] for item in before["cooldowns"]]
     for pod in PODS:
         await until(lambda pod=pod: world.refrains(pod, "claude"), f"{pod} refrains")
-        assert await ends_at(world, pod) == ends_before[pod]
+        assert await shows(world, pod, before["cooldownUntil"])
         assert await world.ask("anthropic", pod, MODEL) == 200
     assert await world.requests_count("claude", "/v1/messages") == asked_before
 
@@ -93,12 +80,11 @@ async def test_an_operator_killed_in_mid_cooldown_changes_nothing(world: World) 
 async def test_a_sidecar_killed_in_mid_cooldown_cools_again(world: World) -> None:
     before = await cool_claude(world)
     asked_before = await world.requests_count("claude", "/v1/messages")
-    pid = sidecar_pid(world.addresses["app-1"])
 
-    os.kill(pid, signal.SIGKILL)
-    await until(lambda: restarted(world, "app-1"), "app-1 is ready again")
-    await until(lambda: world.refrains("app-1", "claude"), "app-1 cools again")
-
+    await kill_sidecar(world, "app-1")
+    await until(lambda: answers_ready(world, "app-1"), "app-1 is ready again")
+    # State is pushed before configuration: who is ready has heard of every cooldown.
+    assert await world.refrains("app-1", "claude")
     assert await world.ask("anthropic", "app-1", MODEL) == 200
     assert await world.requests_count("claude", "/v1/messages") == asked_before
     assert (await world.status("claude"))["cooldownUntil"] == before["cooldownUntil"]

@@ -43,8 +43,7 @@ class Now:
         """Write a monotonic instant as RFC 3339 in UTC."""
         if at_s is None:
             return None
-        moment = self.utc + timedelta(seconds=at_s - self.mono_s)
-        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return _rfc3339(self.utc + timedelta(seconds=at_s - self.mono_s))
 
 
 def providers_status(machines: Machines, snapshot: Snapshot | None, now: Now) -> dict[str, Any]:
@@ -153,9 +152,10 @@ def _provider_status(
 
 
 def _scope(item: ActiveCooldown, now: Now) -> dict[str, Any]:
+    told = item.told
     return {
-        "started_at": now.rfc3339(item.since),
-        "ends_at": now.rfc3339(item.until),
+        "started_at": now.rfc3339(item.since) if told is None else _rfc3339(told.since_utc),
+        "ends_at": now.rfc3339(item.until) if told is None else _rfc3339(told.until_utc),
         "remaining_seconds": round(max(item.until - now.mono_s, 0.0), 3),
         "reason": _REASONS.get(item.outcome_class, "error"),
         "detail": item.reason,
@@ -168,6 +168,10 @@ def _scope(item: ActiveCooldown, now: Now) -> dict[str, Any]:
         "model": item.scope.model,
         "fleet": item.fleet,
     }
+
+
+def _rfc3339(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _breaker_state(cooldowns: list[ActiveCooldown]) -> str:

@@ -133,6 +133,8 @@ class Cooldowns:
 
         What it lists is taken, what it lists no longer is closed, and an own finding that it does not know
         yet stays to its deadline, the later one if both have one. An entry that did not change does nothing.
+        An instant that did not change stays where it was: the way of a document takes time, and a new leader
+        may have another clock.
         """
         seen: dict[Scope, Entry] = {}
         for told in push.state.cooldowns:
@@ -140,12 +142,13 @@ class Cooldowns:
             if known is not None and known.cooldown == told:
                 seen[told.scope] = known
                 continue
-            entry = seen[told.scope] = Entry(
-                told,
-                since=now + (told.since_utc - push.sent_at_utc).total_seconds(),
-                until=now + (told.until_utc - push.sent_at_utc).total_seconds(),
-                here=told.phase is CooldownPhase.HALF_OPEN and told.trial_sidecar == self._sidecar,
-            )
+            here = told.phase is CooldownPhase.HALF_OPEN and told.trial_sidecar == self._sidecar
+            since = now + (told.since_utc - push.sent_at_utc).total_seconds()
+            until = now + (told.until_utc - push.sent_at_utc).total_seconds()
+            if known is not None:
+                since = known.since if known.cooldown.since_utc == told.since_utc else since
+                until = known.until if known.cooldown.until_utc == told.until_utc else until
+            entry = seen[told.scope] = Entry(told, since=since, until=until, here=here)
             self._tell(entry, now)
         for scope in self._seen.keys() - seen.keys():
             state = self._scopes.known(scope)

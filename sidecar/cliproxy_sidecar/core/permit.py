@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cliproxy_api.report import Report
 from cliproxy_api.scope import Scope
-from cliproxy_api.state import Evidence
+from cliproxy_api.state import Evidence, FleetCooldown
 from cliproxy_api.vocabulary import CooldownPhase, OutcomeClass
 from cliproxy_sidecar.core.scope_state import ScopeState
 from cliproxy_sidecar.core.target import Target
@@ -79,11 +79,13 @@ class ActiveCooldown:
     evidence: Evidence
     fleet: bool
     """Whether the fleet shares it."""
+    told: FleetCooldown | None
+    """The document's words for it, if its deadline is the document's: the same instants for everybody."""
 
     @classmethod
     def of(cls, state: ScopeState) -> "ActiveCooldown":
         """Return the view of a scope that is not closed."""
-        phase = state.phase or CooldownPhase.RAMP
+        phase, entry = state.phase or CooldownPhase.RAMP, state.entry
         return cls(
             scope=state.scope,
             phase=phase,
@@ -95,6 +97,7 @@ class ActiveCooldown:
             share_percent=state.share_percent if phase is CooldownPhase.RAMP else 0,
             evidence=state.cause.evidence,
             fleet=state.shared,
+            told=entry.cooldown if entry is not None and entry.until == state.until else None,
         )
 
 

@@ -1,6 +1,7 @@
 """A sidecar and the operator's documents: who leads, what is adopted, and what happens when nobody leads."""
 
 import pytest
+from msgspec import structs
 
 from cliproxy_api.report import Failed, TrialSettled, TrialStarted, Tripped
 from cliproxy_api.scope import Scope
@@ -72,6 +73,30 @@ def test_the_same_document_again_changes_nothing_even_if_sent_later() -> None:
     cooldowns.adopt(push(entry(phase=HALF_OPEN, trial=ME), sent_s=3.0), 2.0)
     assert cooldowns.active(2.0) == before
     assert cooldowns.settle(trial, SUCCESS, (), 3.0) == (TrialSettled(scope=KEY, level=0),)
+
+
+def test_a_new_leader_that_tells_the_same_deadline_does_not_move_it() -> None:
+    cooldowns = machine(attached=True)
+    cooldowns.adopt(push(entry(until_s=60.0)), 0.0)
+    again = structs.replace(entry(until_s=60.0), reason="restored")
+    # On its way for 12 ms, sent by a clock that is 3 s behind.
+    cooldowns.adopt(push(again, sent_s=2.0), 5.012)
+    adopted = only(cooldowns, 6.0)
+    assert (adopted.since, adopted.until, adopted.reason) == (0.0, 60.0, "restored")
+
+
+def test_people_are_shown_the_instants_of_the_document() -> None:
+    cooldowns = machine(attached=True)
+    told = entry(until_s=60.0)
+    cooldowns.adopt(push(told), 0.012)
+    assert only(cooldowns, 1.0).told == told
+
+
+def test_people_are_shown_an_own_deadline_that_no_document_knows() -> None:
+    cooldowns = machine(attached=True)
+    cooldowns.adopt(push(entry(until_s=10.0)), 0.0)
+    trip(cooldowns, 1.0, hint_s=600.0)
+    assert (only(cooldowns, 1.0).until, only(cooldowns, 1.0).told) == (601.0, None)
 
 
 def test_state_may_come_before_the_configuration() -> None:

@@ -18,6 +18,7 @@ from cliproxy_api import codec
 from cliproxy_api.report import Applied, Heartbeat, Hello, Report
 from cliproxy_api.snapshot import Position, Running, SnapshotPush
 from cliproxy_api.state import StatePush
+from cliproxy_dev.accepting import all_accepted
 
 HEARTBEAT_S = 5.0
 TOKEN = "a-control-token-for-tests"
@@ -100,13 +101,8 @@ class FakeSidecar:
         finally:
             self.cut()
             self.gate.set()
-            http: Any = runner.server
+            await all_accepted()
             await runner.cleanup()
-            for _ in range(3):  # connections that were being accepted when the listener closed
-                await asyncio.sleep(0)
-            for connection in list(http.connections):
-                connection.force_close()
-            await asyncio.sleep(0)
 
     async def _push(self, request: web.Request, name: str, refusal: str, *, older: bool, epoch: int) -> int:
         if request.headers.get("Authorization") != f"Bearer {TOKEN}":

@@ -17,6 +17,7 @@ import aiohttp
 from aiohttp import web
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from cliproxy_dev.accepting import all_accepted
 from cliproxy_dev.controlplane.start import ControlPlane
 
 _HOP = {"host", "connection", "transfer-encoding", "content-length", "content-encoding", "keep-alive"}
@@ -65,6 +66,7 @@ class FaultProxy:
             finally:
                 self.flowing.set()
                 self.cut()
+                await all_accepted()
                 await runner.cleanup()
 
     def cut(self, *, answer_gone: bool = False) -> None:

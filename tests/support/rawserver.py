@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Self
 
+from cliproxy_dev.accepting import all_accepted
 from cliproxy_sidecar.proxy.h1.tls import with_alpn
 
 TLS = Path(__file__).parent / "tls"
@@ -89,6 +90,7 @@ class RawServer:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await all_accepted()
         self._server.close()
         for task in self._tasks:
             task.cancel()

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias, cast
 
 import httptools
 
+from cliproxy_dev.accepting import all_accepted
 from cliproxy_dev.providers import binding
 from cliproxy_dev.tasks import Tasks
 
@@ -249,6 +250,7 @@ class Server:
     async def _end(self) -> None:
         listener, self._listener = self._listener, None
         if listener is not None:
+            await all_accepted()
             listener.close()
         for connection in tuple(self._connections):
             connection.reset()

@@ -8,6 +8,7 @@ import asyncio
 import logging
 from typing import Any, Final
 
+from cliproxy_operator.alerting import Alerting
 from cliproxy_operator.gather import Gatherer
 from cliproxy_operator.host import FleetHost
 from cliproxy_operator.keeping import SnapshotKeeper
@@ -40,6 +41,7 @@ class Activation:
         publisher: Publisher,
         host: FleetHost,
         statuses: Statuses,
+        alerting: Alerting,
         pki: Pki | None,
         keeper: SnapshotKeeper | None,
         metrics: Metrics,
@@ -51,6 +53,7 @@ class Activation:
         self._publisher = publisher
         self._host = host
         self._statuses = statuses
+        self._alerting = alerting
         self._pki = pki
         self._keeper = keeper
         self._metrics = metrics
@@ -83,6 +86,7 @@ class Activation:
     def _forget(self) -> None:
         self._reconciler.active = False
         self._host.reset()
+        self._alerting.reset()
         self._reconciler.reset()
 
     async def _begin(self, epoch: int) -> None:

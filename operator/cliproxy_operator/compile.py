@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from cliproxy_api.codec import seal
+from cliproxy_api.resources.alertrule import AlertRule
 from cliproxy_api.resources.cooldownpolicy import CooldownPolicy
 from cliproxy_api.resources.llmprovider import LLMProvider
 from cliproxy_api.resources.parse import ParseFailure, Resource
 from cliproxy_api.resources.proxyprofile import ProxyProfile
 from cliproxy_api.snapshot import ObjectVersion, Profile, Provider, Snapshot
 from cliproxy_api.vocabulary import NamespacesFrom
+from cliproxy_operator.compile_alerts import alert_diagnostics, alert_secrets
 from cliproxy_operator.compile_consumers import unpriced
 from cliproxy_operator.compile_policy import Policies
 from cliproxy_operator.compile_profile import build_profile, profile_secrets
@@ -74,7 +76,8 @@ def needed_secrets(inputs: Inputs) -> frozenset[tuple[str, str]]:
         for credential in provider.spec.credentials
     )
     return keys.union(
-        *(profile_secrets(profile) for profile in inputs.profiles if isinstance(profile, ProxyProfile))
+        *(profile_secrets(profile) for profile in inputs.profiles if isinstance(profile, ProxyProfile)),
+        *(alert_secrets(rule) for rule in inputs.alert_rules if isinstance(rule, AlertRule)),
     )
 
 
@@ -90,7 +93,10 @@ class _Compilation:
         ready = [one for provider in inputs.providers if (one := self._provider(provider, policies))]
         ready.sort(key=lambda one: one.provider.id)
         for rule in inputs.alert_rules:
-            self._note(Kind.ALERT_RULE, rule, validate(rule, inputs.addresses))
+            found = validate(rule, inputs.addresses)
+            if isinstance(rule, AlertRule):
+                found = (*found, *alert_diagnostics(rule, inputs.secrets, inputs.addresses))
+            self._note(Kind.ALERT_RULE, rule, found[:MAX_DIAGNOSTICS])
         profiles = self._profiles(ready)
         snapshots = {"": self._snapshot(Profile(), frozenset(), ready)}
         for name in inputs.profile_names & profiles.keys():

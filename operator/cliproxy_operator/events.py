@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cliproxy_api.conditions import ConditionType, Reason, clip, find_condition
+from cliproxy_api.resources.alertrule import AlertRuleStatus
 from cliproxy_api.resources.common import Condition
 from cliproxy_api.resources.llmprovider_status import CooldownStatus, LLMProviderStatus
-from cliproxy_api.vocabulary import ConditionStatus, CooldownPhase
+from cliproxy_api.vocabulary import AlertState, ConditionStatus, CooldownPhase
 
 MAX_NOTE_CHARS = 1024
 """The API server's bound for an event's message."""
@@ -22,7 +23,7 @@ class Event:
     type: Literal["Normal", "Warning"]
     reason: str
     """One CamelCase word: CoolingDown, HalfOpen, Recovered, Misconfigured, Accepted, Unhealthy, Healthy,
-    SnapshotRefused."""
+    SnapshotRefused, AlertPending, AlertFiring, AlertResolved, NotificationFailed."""
     message: str
 
 
@@ -31,6 +32,32 @@ def provider_events(previous: LLMProviderStatus | None, new: LLMProviderStatus) 
     before = previous or LLMProviderStatus()
     events = [*object_events(before.conditions, new.conditions), *_health(before.conditions, new.conditions)]
     return (*events, *_cooldown(before, new))
+
+
+def alertrule_events(previous: AlertRuleStatus | None, new: AlertRuleStatus) -> tuple[Event, ...]:
+    """Return what happened between two statuses of a rule: who began or ceased to fire, failing channels."""
+    before = previous or AlertRuleStatus()
+    events = [*object_events(before.conditions, new.conditions)]
+    was = {one.provider: one.state for one in before.providers}
+    now = {one.provider: one.state for one in new.providers}
+    words = (
+        (AlertState.PENDING, "Warning", "AlertPending", "the condition holds for"),
+        (AlertState.FIRING, "Warning", "AlertFiring", "fires for"),
+        (AlertState.INACTIVE, "Normal", "AlertResolved", "is over for"),
+    )
+    for state, type_, reason, told in words:
+        moved = [name for name in now if now[name] is state and was.get(name) is not state]
+        if state is AlertState.INACTIVE:
+            moved = [name for name in moved if was.get(name) is AlertState.FIRING]
+            moved += [name for name in was if name not in now and was[name] is AlertState.FIRING]
+        if moved:
+            events.append(_event(type_, reason, f"{told} {_named(moved)}"))  # type: ignore[arg-type]
+    old = find_condition(before.conditions, ConditionType.DELIVERING)
+    told_now = find_condition(new.conditions, ConditionType.DELIVERING)
+    failed = told_now is not None and told_now.reason == Reason.NOTIFICATION_FAILED
+    if told_now is not None and failed and (old is None or old.reason != told_now.reason):
+        events.append(_event("Warning", told_now.reason, told_now.message))
+    return tuple(events)
 
 
 def object_events(before: tuple[Condition, ...], after: tuple[Condition, ...]) -> tuple[Event, ...]:
@@ -74,6 +101,10 @@ def _cooldown(before: LLMProviderStatus, after: LLMProviderStatus) -> list[Event
     if stage == "none" and was != "none":
         return [_event("Normal", "Recovered", f"no cooldown is left; the last was {_last(before.cooldowns)}")]
     return []
+
+
+def _named(names: list[str]) -> str:
+    return ", ".join(sorted(names)[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")  # noqa: PLR2004
 
 
 def _stage(status: LLMProviderStatus) -> Literal["none", "waiting", "partly", "wholly"]:

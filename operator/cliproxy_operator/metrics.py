@@ -96,6 +96,31 @@ class Metrics:
             ["namespace", "provider"],
             registry=registry,
         )
+        self.alerts = Gauge(
+            "cliproxy_alerts",
+            "Providers that a rule is pending or firing for.",
+            ["namespace", "rule", "severity", "state"],
+            registry=registry,
+        )
+        self.notifications = Counter(
+            "cliproxy_notifications_total",
+            "Tries to tell a channel; retried: it failed and is tried again, failed: not before a change.",
+            ["namespace", "rule", "channel", "receiver", "result"],
+            registry=registry,
+        )
+        self.notification_s = Histogram(
+            "cliproxy_notification_seconds",
+            "One try to tell a channel.",
+            ["receiver"],
+            buckets=_FAST_S,
+            registry=registry,
+        )
+        self.notifications_waiting = Gauge(
+            "cliproxy_notifications_waiting",
+            "Alerts that a channel has yet to hear of.",
+            ["namespace", "rule", "channel", "receiver"],
+            registry=registry,
+        )
         self.leader = Gauge("cliproxy_operator_leader", "1 while this replica leads.", registry=registry)
         self.epoch = Gauge(
             "cliproxy_operator_epoch", "The epoch this replica pushes under.", registry=registry

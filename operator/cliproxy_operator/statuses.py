@@ -17,6 +17,7 @@ from cliproxy_api.resources.llmprovider_status import LLMProviderStatus
 from cliproxy_api.resources.parse import ParseFailure
 from cliproxy_api.resources.proxyprofile import ProxyProfileStatus
 from cliproxy_operator import events
+from cliproxy_operator.alerting import Alerting
 from cliproxy_operator.apply import Writer
 from cliproxy_operator.clock import Clock
 from cliproxy_operator.collect import Collector
@@ -29,7 +30,8 @@ from cliproxy_operator.manual import Manual
 from cliproxy_operator.metrics import Metrics
 from cliproxy_operator.reconcile import Reconciler, Result
 from cliproxy_operator.spending import Spending
-from cliproxy_operator.status.others import merge_alertrule_status, merge_policy_status, merge_profile_status
+from cliproxy_operator.status.alertrule import merge_alertrule_status
+from cliproxy_operator.status.others import merge_policy_status, merge_profile_status
 from cliproxy_operator.status.provider import merge_provider_status
 from cliproxy_operator.status.writing import worth_writing
 from cliproxy_operator.store import Store
@@ -69,6 +71,7 @@ class Statuses:
         writer: Writer,
         manual: Manual,
         keeper: SnapshotKeeper | None,
+        alerting: Alerting,
         clock: Clock,
         metrics: Metrics,
         tasks: Tasks,
@@ -83,6 +86,7 @@ class Statuses:
         self._writer = writer
         self._manual = manual
         self._keeper = keeper
+        self._alerting = alerting
         self._clock = clock
         self._metrics = metrics
         self._written_s: dict[ObjectKey, float] = {}
@@ -147,6 +151,9 @@ class Statuses:
         ):
             for event in events.provider_events(previous, new):
                 await self._writer.post(key, raw, event)
+        elif isinstance(new, AlertRuleStatus) and (previous is None or isinstance(previous, AlertRuleStatus)):
+            for event in events.alertrule_events(previous, new):
+                await self._writer.post(key, raw, event)
 
     def _previous(self, key: ObjectKey, raw: Any) -> Status | None:
         """Return the status that the API server holds; None if there is none or it cannot be read."""
@@ -183,7 +190,7 @@ class Statuses:
                 )
                 return merge_profile_status(previous, view=view, **common)
             case Kind.ALERT_RULE:
-                return merge_alertrule_status(previous, **common)
+                return merge_alertrule_status(previous, alerts=self._alerting.alerts(key), **common)
 
     def _provider(self, key: ObjectKey, result: Result, previous: LLMProviderStatus | None) -> ProviderView:
         groups = self._reconciler.holders(key.id)

@@ -12,6 +12,7 @@ import urllib.parse
 from typing import Any, Final
 
 from cliproxy_operator.activation import Activation
+from cliproxy_operator.alerting import Alerting
 from cliproxy_operator.apply import Writer
 from cliproxy_operator.clock import Clock
 from cliproxy_operator.collect import Collector
@@ -29,6 +30,8 @@ from cliproxy_operator.leader import Leader, Standing
 from cliproxy_operator.manual import Manual
 from cliproxy_operator.metrics import Metrics
 from cliproxy_operator.money.leases import Leases
+from cliproxy_operator.notify.channels import Channels
+from cliproxy_operator.notify.http import HttpSender
 from cliproxy_operator.pki import Pki
 from cliproxy_operator.publish import Publisher
 from cliproxy_operator.reconcile import Reconciler
@@ -125,6 +128,20 @@ class Operator:
             instance=settings.pod_name,
         )
         self.keeper = self._keeper()
+        self.http = HttpSender(clock=clock)
+        self.alerting = Alerting(
+            store=self.store,
+            gatherer=self.gatherer,
+            reconciler=self.reconciler,
+            collector=self.collector,
+            vault=self.vault,
+            channels=Channels(self.http, _addresses(settings, access)),
+            may_write=self.leader.may_write,
+            clock=clock,
+            metrics=metrics,
+            tasks=tasks,
+            on_change=self._alerts_changed,
+        )
         self.statuses = Statuses(
             store=self.store,
             gatherer=self.gatherer,
@@ -136,6 +153,7 @@ class Operator:
             writer=self.writer,
             manual=Manual(store=self.store, host=self.host, writer=self.writer),
             keeper=self.keeper,
+            alerting=self.alerting,
             clock=clock,
             metrics=metrics,
             tasks=tasks,
@@ -169,6 +187,7 @@ class Operator:
             publisher=self.publisher,
             host=self.host,
             statuses=self.statuses,
+            alerting=self.alerting,
             pki=self.pki,
             keeper=self.keeper,
             metrics=metrics,
@@ -188,6 +207,8 @@ class Operator:
             "fleet": self.host.run,
             "spending": self.spending.run,
             "expiry": self._expire,
+            "alerts": self.alerting.run,
+            "notify": self.alerting.queue.run,
         }
         if self.pki is not None:
             loops["pki"] = self.pki.queue.run
@@ -206,6 +227,7 @@ class Operator:
             await asyncio.wait({self._electing}, timeout=ELECTION_END_S)
         await self.leader.release()
         await self.tasks.stop()
+        await self.http.close()
         await self.transport.close()
         await self.kube.close()
 
@@ -321,6 +343,9 @@ class Operator:
 
     def _cooldowns_changed(self, provider_id: str) -> None:
         self.following.cooldowns_changed(provider_id)
+
+    def _alerts_changed(self, rule: ObjectKey) -> None:
+        self.statuses.look_at(rule)
 
     def _compiled(self, namespace: str) -> None:
         if self.keeper is not None:

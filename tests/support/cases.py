@@ -22,11 +22,8 @@ from cliproxy_api.resources.proxyprofile import ProxyProfileStatus
 from cliproxy_operator.compile import Compiled, compile_namespace
 from cliproxy_operator.events import object_events, provider_events
 from cliproxy_operator.inputs import AddressRules, Inputs, Kind, ObjectKey, SecretView, key_of
-from cliproxy_operator.status.others import (
-    merge_alertrule_status,
-    merge_policy_status,
-    merge_profile_status,
-)
+from cliproxy_operator.status.alertrule import merge_alertrule_status
+from cliproxy_operator.status.others import merge_policy_status, merge_profile_status
 from cliproxy_operator.status.provider import merge_provider_status
 from cliproxy_operator.view import PolicyView, ProfileView, ProviderView
 
@@ -141,7 +138,7 @@ def _status(
         case Kind.PROXY_PROFILE:
             status = merge_profile_status(previous, view=msgspec.convert(view, ProfileView), **common)
         case Kind.ALERT_RULE:
-            status = merge_alertrule_status(previous, **common)
+            status = merge_alertrule_status(previous, alerts=None, **common)
     if kind is not Kind.LLM_PROVIDER:
         events = object_events(previous.conditions if previous else (), status.conditions)
     shown = to_wire(status)

@@ -239,10 +239,9 @@ class ProviderAlert(msgspec.Struct, frozen=True, kw_only=True, rename=wire_name,
     ] = ()
     told: Annotated[
         tuple[ToldChannel, ...],
-        keyed(
-            "Channels that know that it fires and not yet that it is over; set by the operator.",
-            "channel",
-            at_most=10,
+        # Not keyed: servers of 1.20 turn a keyed list inside a keyed list into null when its last entry goes.
+        items(
+            "Channels that know that it fires and not yet that it is over; set by the operator.", at_most=10
         ),
     ] = ()
     last_notification: (
@@ -278,11 +277,11 @@ class AlertRuleStatus(msgspec.Struct, frozen=True, kw_only=True, rename=wire_nam
     pending: Annotated[int, whole("Providers that it is pending for; set by the operator.")] | None = None
     providers: Annotated[
         tuple[ProviderAlert, ...],
-        keyed("State by provider, the worst 100; set by the operator.", "provider", at_most=100),
+        items("State by provider, the worst 100; set by the operator.", at_most=100),
     ] = ()
     channels: Annotated[
         tuple[ChannelStatus, ...],
-        keyed("How each channel took its last notification; set by the operator.", "name", at_most=10),
+        items("How each channel took its last notification; set by the operator.", at_most=10),
     ] = ()
     conditions: Annotated[
         tuple[Condition, ...],

@@ -1,15 +1,9 @@
-"""Status of CooldownPolicy, ProxyProfile and AlertRule: accepted or not, who is concerned.
-
-An AlertRule's evaluation is not this module's: its `state` and `providers` are passed on.
-"""
+"""Status of CooldownPolicy and ProxyProfile: accepted or not, who is concerned."""
 
 from datetime import datetime
 from typing import Final
 
-import msgspec
-
 from cliproxy_api.conditions import clip
-from cliproxy_api.resources.alertrule import AlertRuleStatus
 from cliproxy_api.resources.cooldownpolicy import CooldownPolicyStatus
 from cliproxy_api.resources.proxyprofile import LaggingSidecar, ProfileSidecars, ProxyProfileStatus
 from cliproxy_operator.instants import write_instant
@@ -63,20 +57,6 @@ def merge_profile_status(
         consumers=view.consumers,
         conditions=conditions.result,
     )
-
-
-def merge_alertrule_status(
-    previous: AlertRuleStatus | None,
-    *,
-    generation: int,
-    diagnostics: tuple[Diagnostic, ...],
-    now_utc: datetime,
-) -> AlertRuleStatus:
-    """Return an AlertRule's status; as `merge_provider_status`."""
-    before = previous or AlertRuleStatus()
-    conditions = Conditions(before.conditions, generation=generation, now_utc=now_utc)
-    conditions.put_configuration(accepted_fact(diagnostics, fine="valid"), None)
-    return msgspec.structs.replace(before, observed_generation=generation, conditions=conditions.result)
 
 
 def _sidecars(view: SidecarsView) -> ProfileSidecars:

@@ -48,18 +48,34 @@ def worth_writing(previous: S | None, new: S, *, last_write: float | None, now: 
 
 
 def _transitions(status: msgspec.Struct) -> dict[str, Any]:
+    if isinstance(status, AlertRuleStatus):
+        return _alerts(status)
     fields = _fields(status, lambda name: name not in _PROGRESS | _FIGURES)
     fields["conditions"] = [_said(entry, counting=True) for entry in fields["conditions"]]
     return fields
 
 
 def _progress(status: msgspec.Struct) -> dict[str, Any]:
+    if isinstance(status, AlertRuleStatus):
+        return {}
     fields = _fields(status, lambda name: name in _PROGRESS or name == "conditions")
     fields["conditions"] = [_said(entry, counting=False) for entry in fields["conditions"]]
     return fields
 
 
+def _alerts(status: AlertRuleStatus) -> dict[str, Any]:
+    """Return all of an AlertRule but what moves while nothing happens: what is not known, how long calm."""
+    fields = _fields(status, lambda _name: True)
+    fields["conditions"] = [_said(entry, counting=False) for entry in status.conditions]
+    fields["providers"] = [
+        msgspec.structs.replace(one, clear_since=None, unknown=()) for one in status.providers
+    ]
+    return fields
+
+
 def _figures(status: msgspec.Struct) -> dict[str, Any]:
+    if isinstance(status, AlertRuleStatus):
+        return {"providers": status.providers}
     fields = _fields(status, lambda name: name in _FIGURES)
     health = fields.get("health")
     if isinstance(health, HealthStatus):

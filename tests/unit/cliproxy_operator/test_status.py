@@ -14,9 +14,10 @@ from cliproxy_api.scope import Scope
 from cliproxy_api.snapshot import Provider
 from cliproxy_api.state import Evidence, FleetCooldown
 from cliproxy_api.vocabulary import AlertState, ConditionStatus, CooldownPhase, OutcomeClass, ProviderPhase
+from cliproxy_operator.status.alertrule import merge_alertrule_status
 from cliproxy_operator.status.common import accepted_fact
 from cliproxy_operator.status.cooldowns import outage, sentence
-from cliproxy_operator.status.others import merge_alertrule_status, merge_policy_status, merge_profile_status
+from cliproxy_operator.status.others import merge_policy_status, merge_profile_status
 from cliproxy_operator.status.phase import SILENCE
 from cliproxy_operator.status.provider import merge_provider_status
 from cliproxy_operator.validate import Diagnostic, Severity
@@ -351,8 +352,10 @@ class TestOtherKinds:
 
     def test_an_alert_rule_keeps_its_evaluation(self) -> None:
         before = AlertRuleStatus(state=AlertState.FIRING, firing=1)
-        status = merge_alertrule_status(before, generation=3, diagnostics=(ERROR,), now_utc=BEGIN)
+        status = merge_alertrule_status(
+            before, generation=3, diagnostics=(ERROR,), alerts=None, now_utc=BEGIN
+        )
         assert (status.state, status.firing, status.observed_generation) == (AlertState.FIRING, 1, 3)
         assert is_true(status.conditions, ConditionType.STALLED)
-        fresh = merge_alertrule_status(None, generation=1, diagnostics=(), now_utc=BEGIN)
+        fresh = merge_alertrule_status(None, generation=1, diagnostics=(), alerts=None, now_utc=BEGIN)
         assert is_true(fresh.conditions, ConditionType.READY)

@@ -94,8 +94,7 @@ class Activation:
         self._publisher.deactivate()
         self._forget()
         if self._pki is not None:
-            for namespace in self._gatherer.namespaces():
-                self._pki.want(namespace)
+            self._pki.want_all()
             if not await happens(self._pki.ready, CERTIFICATE_S):
                 log.warning("no certificate yet; sidecars are reached when there is one")
         self._reconciler.active = True

@@ -1,6 +1,7 @@
 """HTTP on 8080: metrics, health, and the fleet's operations API. Served by every replica.
 
-Reading needs no authority (it shows what status shows); changing does (`access.py`). A replica that does not
+Metrics and health need no authority; reading the fleet takes the right to list LLMProviders, changing one the
+right to update it (`access.py`). Who may not learn what there is, learns nothing. A replica that does not
 lead passes a wish on to the leader as an annotation on the object. Bodies are `report.py`'s.
 """
 
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from typing import Annotated, Any, Final
 
 import msgspec
-from fastapi import FastAPI, Header, Query, Request
+from fastapi import FastAPI, Query, Request
 from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
@@ -21,7 +22,7 @@ from cliproxy_api.resources.llmprovider_status import LLMProviderStatus
 from cliproxy_api.version import __version__
 from cliproxy_api.vocabulary import COOLDOWN_ANNOTATION, MANUAL_REASON, RECOVER_ANNOTATION
 from cliproxy_operator import report
-from cliproxy_operator.access import Doorkeeper
+from cliproxy_operator.access import Doorkeeper, Question
 from cliproxy_operator.inputs import Kind, ObjectKey
 from cliproxy_operator.kinds import PROVIDER
 from cliproxy_operator.kube import ApiError
@@ -34,6 +35,8 @@ log = logging.getLogger(__name__)
 MAX_BODY_BYTES: Final = 4096
 MAX_REASON_CHARS: Final = 200
 READ_TIMEOUT_S: Final = 5.0
+MAX_OWNERS: Final = 10
+"""Namespaces that a bare name is looked for in."""
 
 
 class CooldownWish(msgspec.Struct, forbid_unknown_fields=True):
@@ -48,8 +51,9 @@ def make_app(operator: Operator) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.add_exception_handler(HTTPException, _words)
     _health(app, operator)
-    _views(app, operator)
-    _changes(app, operator)
+    doorkeeper = Doorkeeper(operator.kube, operator.clock)
+    _views(app, operator, doorkeeper)
+    _changes(app, operator, doorkeeper)
     return app
 
 
@@ -84,19 +88,22 @@ def _health(app: FastAPI, operator: Operator) -> None:
         )
 
 
-def _views(app: FastAPI, operator: Operator) -> None:
+def _views(app: FastAPI, operator: Operator, doorkeeper: Doorkeeper) -> None:
     namespaces = Annotated[str | None, Query(max_length=253)]
 
     @app.get("/v0/operations/providers/status")
-    async def providers(namespace: namespaces = None) -> JSONResponse:
+    async def providers(request: Request, namespace: namespaces = None) -> JSONResponse:
+        await _admit_reader(operator, doorkeeper, request, namespace)
         return JSONResponse(report.providers_status(_providers(operator, namespace)))
 
     @app.get("/v0/operations/cooldown/status")
-    async def cooldowns(namespace: namespaces = None) -> JSONResponse:
+    async def cooldowns(request: Request, namespace: namespaces = None) -> JSONResponse:
+        await _admit_reader(operator, doorkeeper, request, namespace)
         return JSONResponse(report.cooldown_status(_providers(operator, namespace), operator.clock.utc()))
 
     @app.get("/v0/operations/load_balancing/status")
-    async def load_balancing(namespace: namespaces = None) -> JSONResponse:
+    async def load_balancing(request: Request, namespace: namespaces = None) -> JSONResponse:
+        await _admit_reader(operator, doorkeeper, request, namespace)
         return JSONResponse(report.load_balancing_status(_providers(operator, namespace)))
 
     @app.get("/v0/operations/costs")
@@ -106,21 +113,17 @@ def _views(app: FastAPI, operator: Operator) -> None:
         return JSONResponse(costs_body(*details, day=day, namespace=namespace))
 
     @app.get("/v0/operations/circuit_breakers")
-    async def circuit_breakers(namespace: namespaces = None) -> JSONResponse:
+    async def circuit_breakers(request: Request, namespace: namespaces = None) -> JSONResponse:
+        await _admit_reader(operator, doorkeeper, request, namespace)
         return JSONResponse(report.circuit_breakers(_providers(operator, namespace)))
 
 
-def _changes(app: FastAPI, operator: Operator) -> None:
-    doorkeeper = Doorkeeper(operator.kube)
+def _changes(app: FastAPI, operator: Operator, doorkeeper: Doorkeeper) -> None:
     namespaces = Annotated[str | None, Query(max_length=253)]
-    authorizations = Annotated[str | None, Header()]
 
     @app.post("/v0/operations/providers/{provider}/cooldown")
-    async def cooldown(
-        provider: str, request: Request, namespace: namespaces = None, authorization: authorizations = None
-    ) -> JSONResponse:
-        key = _find(operator, provider, namespace)
-        await _admit(operator, doorkeeper, authorization, key)
+    async def cooldown(provider: str, request: Request, namespace: namespaces = None) -> JSONResponse:
+        key = await _find(operator, doorkeeper, request, provider, namespace)
         wish = await _read(request)
         with _bad_request():
             seconds = cooldown_s(wish.duration)
@@ -135,11 +138,8 @@ def _changes(app: FastAPI, operator: Operator) -> None:
         )
 
     @app.post("/v0/operations/providers/{provider}/recover")
-    async def recover(
-        provider: str, namespace: namespaces = None, authorization: authorizations = None
-    ) -> JSONResponse:
-        key = _find(operator, provider, namespace)
-        await _admit(operator, doorkeeper, authorization, key)
+    async def recover(provider: str, request: Request, namespace: namespaces = None) -> JSONResponse:
+        key = await _find(operator, doorkeeper, request, provider, namespace)
         if not operator.leader.may_write():
             return await _pass_on(operator, key, {RECOVER_ANNOTATION: "now"})
         ended = operator.host.recover(key.id)
@@ -161,29 +161,63 @@ def _providers(operator: Operator, namespace: str | None) -> list[report.Provide
     return found
 
 
-def _find(operator: Operator, provider: str, namespace: str | None) -> ObjectKey:
-    matches = [
-        owner
-        for owner, name in sorted(operator.store.keys(PROVIDER))
-        if name == provider and namespace in (None, owner)
-    ]
-    if not matches:
-        where = f" in namespace {namespace}" if namespace else ""
-        raise HTTPException(404, f"there is no provider {provider[:100]!r}{where}")
-    if len(matches) > 1:
-        choices = ", ".join(f"?namespace={owner}" for owner in matches[:10])
-        raise HTTPException(409, f"{provider} is in {len(matches)} namespaces; say which: {choices}")
-    return ObjectKey(Kind.LLM_PROVIDER, matches[0], provider)
+async def _find(
+    operator: Operator, doorkeeper: Doorkeeper, request: Request, provider: str, namespace: str | None
+) -> ObjectKey:
+    """Return the provider that the caller means and may change.
+
+    Raises:
+        HTTPException: 401 or 403 before anything is said of what there is; then 404, or 409 if it is not one.
+
+    """
+    if namespace:
+        await _admit(operator, doorkeeper, request, Question("update", namespace, provider))
+        if (namespace, provider) in operator.store.keys(PROVIDER):
+            return ObjectKey(Kind.LLM_PROVIDER, namespace, provider)
+        raise HTTPException(404, f"there is no provider {provider[:100]!r} in namespace {namespace}")
+    owners = sorted(owner for owner, name in operator.store.keys(PROVIDER) if name == provider)[:MAX_OWNERS]
+    theirs = [owner for owner in owners if await _may(operator, doorkeeper, request, owner, provider)]
+    if len(theirs) == len(owners) == 1:
+        return ObjectKey(Kind.LLM_PROVIDER, theirs[0], provider)
+    if theirs:
+        choices = ", ".join(f"?namespace={owner}" for owner in theirs)
+        raise HTTPException(409, f"{provider} is in more than one namespace; say which: {choices}")
+    await _admit(operator, doorkeeper, request, Question("update", "", provider))
+    raise HTTPException(404, f"there is no provider {provider[:100]!r}")
 
 
-async def _admit(
-    operator: Operator, doorkeeper: Doorkeeper, authorization: str | None, key: ObjectKey
+async def _may(
+    operator: Operator, doorkeeper: Doorkeeper, request: Request, namespace: str, name: str
+) -> bool:
+    """Whether the caller may change this provider; whoever nobody knows is refused outright."""
+    try:
+        await _admit(operator, doorkeeper, request, Question("update", namespace, name))
+    except HTTPException as refusal:
+        if refusal.status_code == 403:  # noqa: PLR2004 -- HTTP's own number
+            return False
+        raise
+    return True
+
+
+async def _admit_reader(
+    operator: Operator, doorkeeper: Doorkeeper, request: Request, namespace: str | None
 ) -> None:
-    denied = await doorkeeper.admit(authorization, namespace=key.namespace, name=key.name)
-    if denied is not None:
-        operator.metrics.authentication_failures.labels(denied.reason).inc()
-        headers = {"WWW-Authenticate": "Bearer"} if denied.status == 401 else None  # noqa: PLR2004 -- HTTP's own
-        raise HTTPException(denied.status, denied.message, headers)
+    """Let pass who may list providers where they ask: in one namespace, or in all that are served."""
+    for where in [namespace] if namespace else operator.settings.namespaces or ("",):
+        await _admit(operator, doorkeeper, request, Question("list", where))
+
+
+async def _admit(operator: Operator, doorkeeper: Doorkeeper, request: Request, question: Question) -> None:
+    peer = f"{request.client.host}:{request.client.port}" if request.client is not None else ""
+    denied = await doorkeeper.admit(request.headers.get("authorization"), question, peer=peer)
+    if denied is None:
+        return
+    operator.metrics.authentication_failures.labels(denied.reason).inc()
+    headers = {"WWW-Authenticate": "Bearer"} if denied.status == 401 else None  # noqa: PLR2004 -- HTTP's own
+    hint = ""
+    if denied.reason == "forbidden" and question.verb == "list" and not question.namespace:
+        hint = "; ask for one of your namespaces: ?namespace=NAME"
+    raise HTTPException(denied.status, denied.message + hint, headers)
 
 
 async def _pass_on(operator: Operator, key: ObjectKey, annotations: dict[str, str]) -> JSONResponse:

@@ -74,7 +74,7 @@ class Following:
         namespace = change.name if change.resource == NAMESPACE else change.namespace
         if change.resource == POD:
             self._pod(SidecarId(change.namespace, change.name), change.new)
-        if self._pki is not None and change.new is not None and change.resource != NAMESPACE:
+        if self._pki is not None and change.new is not None:
             self._pki.want(namespace)
         what = concern(change, shares=self._shares(change))
         if what.compile:

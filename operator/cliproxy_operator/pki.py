@@ -113,9 +113,14 @@ class Pki:
 
     def want(self, namespace: str) -> None:
         """Keep a certificate for this namespace's sidecars from now on."""
-        if self._active and namespace not in self._namespaces:
+        if self._active and namespace not in self._namespaces and namespace in self._wanted():
             self._namespaces.add(namespace)
             self.queue.add(namespace)
+
+    def want_all(self) -> None:
+        """Keep one for every namespace that is served."""
+        for namespace in self._wanted():
+            self.want(namespace)
 
     def touched(self, namespace: str, name: str) -> None:
         """Somebody, perhaps we, changed a Secret of this name."""

@@ -11,6 +11,7 @@ import ssl
 import urllib.parse
 from typing import Any, Final
 
+from cliproxy_api.vocabulary import INJECT_LABEL
 from cliproxy_operator.activation import Activation
 from cliproxy_operator.alerting import Alerting
 from cliproxy_operator.apply import Writer
@@ -23,7 +24,7 @@ from cliproxy_operator.host import FleetHost
 from cliproxy_operator.identity import Identity, IdentityError, MountedIdentity
 from cliproxy_operator.inputs import AddressRules, Kind, ObjectKey
 from cliproxy_operator.keeping import SnapshotKeeper
-from cliproxy_operator.kinds import PROFILE, PROVIDER
+from cliproxy_operator.kinds import NAMESPACE, PROFILE, PROVIDER
 from cliproxy_operator.kube import Kube
 from cliproxy_operator.kubeconfig import Access
 from cliproxy_operator.leader import Leader, Standing
@@ -333,7 +334,13 @@ class Operator:
         self.following.secret_changed(namespaces)
 
     def _served(self) -> frozenset[str]:
-        return self.gatherer.namespaces()
+        """Return the namespaces that hold anything of ours, or are to get sidecars by injection."""
+        marked = {
+            raw["metadata"]["name"]
+            for raw in self.store.all(NAMESPACE)
+            if (raw["metadata"].get("labels") or {}).get(INJECT_LABEL) == "true"
+        }
+        return self.gatherer.namespaces() | marked
 
     def _heard(self, event: Event) -> None:
         self.following.heard(event)

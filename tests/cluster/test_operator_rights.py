@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +19,7 @@ from support.operatorproc import OperatorProcess, Shop, grant, running
 pytestmark = pytest.mark.timeout(120)
 
 Pair = tuple[OperatorProcess, Shop]
+AUDIT = "cliproxy_operator.audit"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 
 
@@ -78,13 +81,12 @@ async def test_a_missing_right_is_named(
         assert (await operator.get("/health/live"))[0] == 200
 
 
-async def token_for(api: KubeApi, shop: Shop, *, may_update: bool) -> str:
-    """Return a ServiceAccount's token, with the right to update providers of the shop or without."""
-    name = "writer" if may_update else "reader"
+async def token_for(api: KubeApi, shop: Shop, name: str, *verbs: str) -> str:
+    """Return the token of a ServiceAccount that may do this to providers of the shop."""
     home = f"/api/v1/namespaces/{shop.namespace}/serviceaccounts"
     await api.create(home, {"metadata": {"name": name}})
-    if may_update:
-        rules = [{"apiGroups": ["cliproxy.io"], "resources": ["llmproviders"], "verbs": ["update"]}]
+    if verbs:
+        rules = [{"apiGroups": ["cliproxy.io"], "resources": ["llmproviders"], "verbs": list(verbs)}]
         roles = f"{RBAC}/namespaces/{shop.namespace}"
         await api.create(f"{roles}/roles", {"metadata": {"name": name}, "rules": rules})
         subject = {"kind": "ServiceAccount", "name": name, "namespace": shop.namespace}
@@ -95,7 +97,52 @@ async def token_for(api: KubeApi, shop: Shop, *, may_update: bool) -> str:
     return str(answer["status"]["token"])
 
 
-async def test_cooling_by_hand_needs_the_right_to_update(pair: Pair, api: KubeApi) -> None:
+async def test_reading_needs_the_right_to_list(pair: Pair, api: KubeApi, control_plane: ControlPlane) -> None:
+    operator, shop = pair
+    await shop.provider("claude")
+    await eventually(lambda: shop.condition("claude", "Accepted"))
+    reader = await token_for(api, shop, "reader", "list")
+    stranger = await token_for(api, shop, "stranger")
+    here = f"?namespace={shop.namespace}"
+    for view in ("providers/status", "cooldown/status", "load_balancing/status", "circuit_breakers"):
+        path = f"/v0/operations/{view}"
+        assert (await operator.get(path))[0] == 401
+        assert (await operator.get(path + here, token="forged"))[0] == 401
+        status, body = await operator.get(path + here, token=stranger)
+        assert status == 403
+        assert "may not list llmproviders" in body["error"]["message"]
+        assert "claude" not in str(body)
+        status, body = await operator.get(path, token=reader)
+        assert status == 403, "a right in one namespace is none in all"
+        assert "?namespace=" in body["error"]["message"]
+        assert (await operator.get(path + here, token=reader))[0] == 200
+        assert (await operator.get(path, token=control_plane.token))[0] == 200
+
+
+async def test_who_may_not_change_learns_nothing(pair: Pair, api: KubeApi) -> None:
+    operator, shop = pair
+    await shop.provider("claude")
+    await eventually(lambda: shop.condition("claude", "Accepted"))
+    stranger = await token_for(api, shop, "stranger")
+    for token, wanted in ((None, 401), (stranger, 403)):
+        for name in ("claude", "nobody"):
+            answers = [
+                await operator.post(f"/v0/operations/providers/{name}/recover{query}", token=token)
+                for query in ("", f"?namespace={shop.namespace}", "?namespace=elsewhere")
+            ]
+            assert [status for status, _ in answers] == [wanted] * 3
+            assert shop.namespace not in str(answers[0][1]).replace(f"serviceaccount:{shop.namespace}:", "")
+
+
+def audited(operator: OperatorProcess, *, user: str) -> list[dict[str, Any]]:
+    """Return the audit log's lines about one user."""
+    lines = [json.loads(line) for line in operator.log().splitlines() if line.startswith("{")]
+    return [line for line in lines if line.get("logger") == AUDIT and line["user"] == user]
+
+
+async def test_cooling_by_hand_needs_the_right_to_update(
+    pair: Pair, api: KubeApi, control_plane: ControlPlane
+) -> None:
     operator, shop = pair
     path = "/v0/operations/providers/claude/cooldown"
     wish = {"duration": "10m", "reason": "maintenance"}
@@ -103,8 +150,8 @@ async def test_cooling_by_hand_needs_the_right_to_update(pair: Pair, api: KubeAp
         await shop.secret()
         await shop.provider("claude")
         await fake.until(lambda: fake.snapshot and fake.snapshot.snapshot.providers)
-        reader = await token_for(api, shop, may_update=False)
-        writer = await token_for(api, shop, may_update=True)
+        reader = await token_for(api, shop, "reader", "list", "get")
+        writer = await token_for(api, shop, "writer", "update")
         forged = ".".join(base64.urlsafe_b64encode(b"{}").decode() for _ in range(3))
 
         assert (await operator.post(path, wish))[0] == 401
@@ -119,19 +166,26 @@ async def test_cooling_by_hand_needs_the_right_to_update(pair: Pair, api: KubeAp
         assert body["ends_at"]
         await fake.until(lambda: fake.state and fake.state.state.cooldowns)
         await shop.until_phase("claude", "CoolingDown")
-        status, view = await operator.get("/v0/operations/cooldown/status")
+        status, view = await operator.get("/v0/operations/cooldown/status", token=control_plane.token)
         assert view["providers_in_cooldown"] == ["claude"]
         period = view["cooldown_periods"]["claude"]
         assert period["reason"] == "manual"
         assert 590 <= period["remaining_seconds"] <= 601
-        assert (await operator.get("/v0/operations/circuit_breakers"))[1]["circuit_breakers"]["claude"][
-            "state"
-        ] == "open"
+        assert (await operator.get("/v0/operations/circuit_breakers", token=control_plane.token))[1][
+            "circuit_breakers"
+        ]["claude"]["state"] == "open"
 
         status, body = await operator.post("/v0/operations/providers/claude/recover", token=writer)
         assert (status, body["recovered"]) == (200, True)
         await fake.until(lambda: fake.state and not fake.state.state.cooldowns)
         assert writer not in operator.log()
+        calls = audited(operator, user=f"system:serviceaccount:{shop.namespace}:writer")
+        assert [(call["verb"], call["provider"], call["decision"]) for call in calls] == [
+            ("update", "claude", "allowed")
+        ] * 2
+        assert all(call["peer"].startswith("127.0.0.1:") for call in calls)
+        (refused,) = audited(operator, user=f"system:serviceaccount:{shop.namespace}:reader")[:1]
+        assert (refused["namespace"], refused["decision"]) == (shop.namespace, "forbidden")
 
 
 @pytest.mark.parametrize(
@@ -176,7 +230,9 @@ async def test_a_name_in_two_namespaces_must_be_told_apart(
             f"/v0/operations/providers/twin/recover?namespace={other}", token=control_plane.token
         )
         assert (status, body["namespace"]) == (200, other)
-        names = (await operator.get("/v0/operations/providers/status"))[1]["providers"]
+        names = (await operator.get("/v0/operations/providers/status", token=control_plane.token))[1][
+            "providers"
+        ]
         assert f"{other}/twin" in names
     finally:
         await remove_namespace(control_plane, other)

@@ -90,10 +90,11 @@ class OperatorProcess:
         """Wait until it is ready and leads."""
         await self.process.wait_ready(self._leads, within_s=within_s)
 
-    async def get(self, path: str) -> tuple[int, Any]:
+    async def get(self, path: str, *, token: str | None = None) -> tuple[int, Any]:
         """GET JSON."""
         assert self._session is not None
-        async with self._session.get(path) as response:
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        async with self._session.get(path, headers=headers) as response:
             return response.status, await response.json()
 
     async def post(

@@ -279,7 +279,7 @@ alias kubectl={world.tools / "kubectl"}
 
 curl -s {world.proxy_url("app-1")}/v1/chat/completions -d '{question}'
 curl -s {world.proxy_url("app-2")}/v0/operations/cooldown/status
-curl -s {world.operator_url}/v0/operations/providers/status
+curl -s -H 'Authorization: Bearer {world.plane.token}' {world.operator_url}/v0/operations/providers/status
 
 # claude's next five answers are 529 overloaded:
 curl -s -X POST '{world.control_url("claude")}/_script/preset/anthropic.overloaded?times=5'

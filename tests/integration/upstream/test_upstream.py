@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from msgspec import structs
 
 from cliproxy_api.snapshot import ConnectionPool, Timeouts
 from cliproxy_dev.providers.provider import ScriptedProvider
@@ -26,8 +27,14 @@ from cliproxy_sidecar.proxy.plan import Dial
 from cliproxy_sidecar.proxy.upstream import Upstream, UpstreamFailed, UpstreamRequest
 from cliproxy_sidecar.proxy.upstream_aiohttp import AiohttpUpstream
 
-SHORT = Timeouts(connect_s=1.0, first_byte_s=0.2, idle_s=0.2, total_s=2.0)
-HURRIED = Timeouts(connect_s=1.0, first_byte_s=5.0, idle_s=5.0, total_s=0.2)
+PATIENT = Timeouts(connect_s=30.0, first_byte_s=30.0, idle_s=30.0, total_s=50.0)
+"""So that a busy machine does not run out of time where time is not the matter."""
+HURRIED = {
+    "first_byte_timeout": structs.replace(PATIENT, first_byte_s=0.2),
+    "idle_timeout": structs.replace(PATIENT, idle_s=0.2),
+    "total_timeout": structs.replace(PATIENT, total_s=0.2),
+}
+"""By the error that they lead to."""
 BODY = b'{"model":"gpt-4o","messages":[{"role":"user","content":"Hello"}]}'
 
 FAILURES: dict[str, tuple[Behaviour, str]] = {
@@ -60,7 +67,7 @@ def dial(request: pytest.FixtureRequest) -> Dial:
 
 
 async def call(
-    dial: Dial, base_url: str, timeouts: Timeouts = SHORT, upstream: Upstream | None = None
+    dial: Dial, base_url: str, timeouts: Timeouts = PATIENT, upstream: Upstream | None = None
 ) -> tuple[int, bytes]:
     """Send one chat request; return status and body."""
     client = upstream or dial(ConnectionPool())
@@ -84,7 +91,7 @@ async def test_failures_are_named(dial: Dial, name: str, scripted_openai: Script
     behaviour, kind = FAILURES[name]
     scripted_openai.always(behaviour)
     with pytest.raises(UpstreamFailed) as caught:
-        await call(dial, scripted_openai.base_url)
+        await call(dial, scripted_openai.base_url, HURRIED.get(kind, PATIENT))
     assert caught.value.error.kind == kind
     assert len(caught.value.error.message) <= 200
     assert "\n" not in caught.value.error.message
@@ -97,7 +104,7 @@ async def test_an_answer_that_drips_for_ever_runs_out_of_its_total_time(
 ) -> None:
     scripted_openai.always(Drip(piece_bytes=1, delay_s=0.01))
     with pytest.raises(UpstreamFailed) as caught:
-        await call(dial, scripted_openai.base_url, HURRIED)
+        await call(dial, scripted_openai.base_url, HURRIED["total_timeout"])
     assert caught.value.error.kind == "total_timeout"
 
 
@@ -148,7 +155,7 @@ async def test_a_body_that_is_not_read_closes_the_connection(
             ((b"authorization", b"Bearer sk-test"),),
             BODY,
         )
-        response = await upstream.send(request, SHORT)
+        response = await upstream.send(request, PATIENT)
         assert await response.read()
         response.close()
         async with asyncio.timeout(5):

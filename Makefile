@@ -6,7 +6,7 @@ VENV   := .venv/bin
 PYTEST := $(VENV)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check lint unit integration cluster faults golden bench bench-quick bench-soak bench-latency bench-steady lock crds format clean venv control-plane
+.PHONY: help run test check redis lint unit integration cluster faults golden bench bench-quick bench-soak bench-latency bench-steady lock crds format clean venv control-plane
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -14,7 +14,7 @@ help: ## show this list
 run: control-plane ## play the main job on a real kube-apiserver, then stay up (ONCE=1: play it and exit)
 	@$(VENV)/python -m cliproxy_dev.demo $(if $(ONCE),--once)
 
-test: lint control-plane ## lint, types, contracts, then every test, the real API server's included
+test: lint control-plane redis ## lint, types, contracts, then every test, the real API server's included
 	@$(PYTEST) -q --cov --cov-report=term:skip-covered --durations=10
 
 check: lint ## what to run before every commit: lint, types, contracts, unit, golden and fuzz tests
@@ -29,7 +29,7 @@ lint: venv
 unit: venv ## the tests that take milliseconds
 	@$(PYTEST) -q tests/unit tests/golden tests/inject_golden tests/translate_golden
 
-integration: venv ## the real sidecar over loopback against scripted providers
+integration: redis ## the real sidecar over loopback against scripted providers
 	@$(PYTEST) -q tests/integration
 
 cluster: control-plane ## the tests on a real etcd and kube-apiserver
@@ -71,6 +71,9 @@ venv:
 
 control-plane: venv
 	@$(VENV)/python -m cliproxy_dev.controlplane prepare
+
+redis: venv
+	@$(VENV)/python -m cliproxy_dev.redisserver
 
 clean: ## remove .venv and what runs left in .run (the download and build cache stays)
 	@rm -rf .venv .run .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage

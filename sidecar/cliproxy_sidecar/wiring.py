@@ -77,7 +77,7 @@ class Sidecar:
         )
         self.machines = Machines(sidecar=settings.pod_name, chance=chance, tell=self.reporter.tell)
         show_machines(self.metrics, self.machines, self.reporter)
-        self.shelf = Shelf(self.metrics)
+        self.shelf = Shelf(self.metrics, self.tasks)
         self.plans = Plans(dial or dial_of(settings.upstream), self.machines, self.tasks, self.shelf)
         folder = settings.state_dir
         self.last_good = None if folder is None else LastGood(folder, self.tasks)

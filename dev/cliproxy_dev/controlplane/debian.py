@@ -33,6 +33,7 @@ BUILD_PACKAGES = (
 SOURCE_PACKAGE = "kubernetes"
 KNOWN_SERIES = "1.20."  # later Debian sources come without the vendored libraries this recipe relies on
 NEEDED_BYTES = 4 << 30
+SOURCE_BUILD = "Debian source build"  # how messages call what is being done
 APT_DIR = Path("/etc/apt")
 OS_RELEASE = Path("/etc/os-release")
 # A `make run` above us must not hand its flags down, nor a developer's Go settings leak in.
@@ -56,8 +57,9 @@ def build(into: Path, scratch: Path, log_path: Path, env: Mapping[str, str], pro
     shutil.copy2(workshop.find_file("usr/bin/etcd"), into / "etcd")
 
 
-def check_machine(scratch: Path) -> str:
-    """Return Debian's code name here. Raises `CannotObtain` when this cannot work on this machine."""
+def check_machine(scratch: Path, *, needed_bytes: int | None = None, what: str = SOURCE_BUILD) -> str:
+    """Return Debian's code name here. Raises `CannotObtain` when `what` cannot work on this machine."""
+    needed_bytes = NEEDED_BYTES if needed_bytes is None else needed_bytes
     try:
         facts: dict[str, str] = dict(
             re.findall(r'^(\w+)="?([^"\n]*)"?$', OS_RELEASE.read_text("utf-8"), re.MULTILINE)
@@ -65,16 +67,12 @@ def check_machine(scratch: Path) -> str:
     except OSError:
         facts = {}
     if facts.get("ID") != "debian" or "VERSION_CODENAME" not in facts:
-        raise CannotObtain(
-            f"Debian source build: this is {facts.get('PRETTY_NAME', 'not Debian')}, not Debian 12"
-        )
+        raise CannotObtain(f"{what}: this is {facts.get('PRETTY_NAME', 'not Debian')}, not Debian 12")
     missing = [tool for tool in ("apt-get", "dpkg-deb") if shutil.which(tool) is None]
     if missing:
-        raise CannotObtain(f"Debian source build: there is no {' and no '.join(missing)}")
-    if (free := shutil.disk_usage(scratch).free) < NEEDED_BYTES:
-        raise CannotObtain(
-            f"Debian source build: {scratch} has {free >> 20} MB free, {NEEDED_BYTES >> 20} are needed"
-        )
+        raise CannotObtain(f"{what}: there is no {' and no '.join(missing)}")
+    if (free := shutil.disk_usage(scratch).free) < needed_bytes:
+        raise CannotObtain(f"{what}: {scratch} has {free >> 20} MB free, {needed_bytes >> 20} are needed")
     return facts["VERSION_CODENAME"]
 
 
@@ -97,7 +95,10 @@ def read_sources(apt_dir: Path) -> list[tuple[str, str]]:
 class Workshop:
     """A scratch directory with apt state, unpacked packages and the source tree of one build."""
 
-    def __init__(self, scratch: Path, log_path: Path, env: Mapping[str, str]) -> None:
+    def __init__(
+        self, scratch: Path, log_path: Path, env: Mapping[str, str], *, what: str = SOURCE_BUILD
+    ) -> None:
+        self._what = what
         self._scratch = scratch
         self._log_path = log_path
         self._root = scratch / "root"  # where packages are unpacked
@@ -110,24 +111,30 @@ class Workshop:
         for base in (self._root, Path("/")):
             if (base / path).exists():
                 return base / path
-        raise CannotObtain(f"Debian source build: no package brought /{path}")
+        raise CannotObtain(f"{self._what}: no package brought /{path}")
 
     # ------------------------------------------------------------------ fetch
 
     def fetch(self, codename: str) -> None:
         """Download what the build needs, verified by apt against Debian's signatures."""
+        self.fetch_programs(codename, BUILD_PACKAGES, ("etcd-server",))
+        self._run(self._apt("--download-only", "source", SOURCE_PACKAGE), cwd=self._scratch / "source")
+
+    def fetch_programs(self, codename: str, packages: Sequence[str], as_files: Sequence[str]) -> None:
+        """Download packages and what they need that the system lacks.
+
+        Those `as_files` are downloaded even if the system has them.
+        """
         sources = derive(read_sources(APT_DIR), codename)
         if not sources:
-            raise CannotObtain(f"Debian source build: {APT_DIR} lists no Debian {codename} mirror")
+            raise CannotObtain(f"{self._what}: {APT_DIR} lists no Debian {codename} mirror")
         (self._scratch / "debian.sources").write_text(sources, "utf-8")
         for folder in ("lists/partial", "cache/archives/partial", "archives", "source"):
             (self._scratch / folder).mkdir(parents=True)
         # One broken mirror entry must not stop us: the next steps fail if something was really missing.
         self._run(self._apt("update"), check=False)
-        self._run(self._apt("--download-only", "--no-install-recommends", "install", *BUILD_PACKAGES))
-        # Some may be installed already; these two are wanted as files in any case.
-        self._run(self._apt("download", "etcd-server"), cwd=self._scratch / "archives")
-        self._run(self._apt("--download-only", "source", SOURCE_PACKAGE), cwd=self._scratch / "source")
+        self._run(self._apt("--download-only", "--no-install-recommends", "install", *packages))
+        self._run(self._apt("download", *as_files), cwd=self._scratch / "archives")
 
     def _apt(self, *words: str) -> list[str]:
         options = {
@@ -146,8 +153,7 @@ class Workshop:
 
     def unpack(self) -> Path:
         """Lay out the packages and the patched source tree; returns the tree as Go wants to see it."""
-        for archive in self._scratch.glob("**/*.deb"):
-            self._run(["dpkg-deb", "-x", str(archive), str(self._root)])
+        self.unpack_programs()
         tree = self._scratch / "tree"
         self._unpack_source(tree)
         for name in (tree / "debian" / "patches" / "series").read_text("utf-8").splitlines():
@@ -159,6 +165,12 @@ class Workshop:
         seen_by_go.parent.mkdir(parents=True)
         seen_by_go.symlink_to(tree)
         return seen_by_go
+
+    def unpack_programs(self) -> Path:
+        """Lay out the packages beside the system; returns the directory that holds their usr."""
+        for archive in self._scratch.glob("**/*.deb"):
+            self._run(["dpkg-deb", "-x", str(archive), str(self._root)])
+        return self._root
 
     def _unpack_source(self, tree: Path) -> None:
         [description] = (self._scratch / "source").glob("*.dsc")
@@ -255,7 +267,7 @@ class Workshop:
                 child.wait()
         if code != 0 and check:
             raise CannotObtain(
-                f"Debian source build: {Path(command[0]).name} failed with {code}; "
+                f"{self._what}: {Path(command[0]).name} failed with {code}; "
                 f"the end of {self._log_path}:\n{tail(self._log_path, 15)}"
             )
 

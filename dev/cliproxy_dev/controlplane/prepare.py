@@ -42,7 +42,7 @@ def prepare(env: Mapping[str, str], progress: Progress) -> Binaries:
         (cache / "controlplane").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise Unavailable(f"The cache {cache} cannot be written: {error}\n{WAYS_ROUND}") from error
-    with _only_one(cache / "controlplane" / "lock", progress):
+    with only_one(cache / "controlplane" / "lock", "kube-apiserver", progress):
         if (pair := find(env)) is not None:  # another run obtained it while we waited
             return pair
         return _obtain(cache, env, progress)
@@ -108,11 +108,12 @@ def _remove_tree(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _only_one(lock_path: Path, progress: Progress) -> Iterator[None]:
+def only_one(lock_path: Path, what: str, progress: Progress) -> Iterator[None]:
+    """Let one run at a time obtain `what`; others wait here."""
     with lock_path.open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            with progress.step("another run is obtaining kube-apiserver, waiting for it"):
+            with progress.step(f"another run is obtaining {what}, waiting for it"):
                 fcntl.flock(lock, fcntl.LOCK_EX)
         yield

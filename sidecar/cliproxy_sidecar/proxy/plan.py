@@ -157,13 +157,13 @@ class Plans:
             plan.lines[provider.id] = line
         self._newest = dict(plan.lines)
         self._latest = plan
+        self._shelf.configure(plan.snapshot, push.secrets)
         plan.reuse = self._reuse(plan)
         self._machines.chooser = plan.chooser
         return plan
 
     def _reuse(self, plan: Plan) -> Reuse | None:
         profile = plan.snapshot.profile
-        self._shelf.configure(profile)
         if profile.cache is None and not profile.coalescing and profile.batching is None:
             return None
         return Reuse(profile, plan.table, self._shelf, self._tasks)

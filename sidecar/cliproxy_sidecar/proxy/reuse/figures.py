@@ -4,6 +4,7 @@ from typing import Any
 
 from cliproxy_api.snapshot import Profile
 from cliproxy_sidecar.core.cache.store import BYTES, EXPIRED, SIZE
+from cliproxy_sidecar.proxy.reuse.redislink import RedisLink
 from cliproxy_sidecar.proxy.reuse.shelf import Shelf
 
 
@@ -37,6 +38,20 @@ def _cache(profile: Profile | None, shelf: Shelf) -> dict[str, Any]:
         "misses": {"local": 0, **misses},
         "hit_ratio": round(sum(hits.values()) / asked, 4) if asked else None,
         "evictions": dict(evictions),
+        "redis": _redis(shelf.far),
+    }
+
+
+def _redis(far: RedisLink | None) -> dict[str, Any] | None:
+    if far is None:
+        return None
+    return {
+        "address": repr(far.address),
+        "connected": far.connected,
+        "late": far.late,
+        "skipped": far.skipped,
+        "errors": far.errors,
+        "last_error": far.last_error,
     }
 
 

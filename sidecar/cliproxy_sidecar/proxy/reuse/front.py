@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from cliproxy_api.snapshot import Profile
 from cliproxy_api.vocabulary import OutcomeClass
-from cliproxy_sidecar.core.cache.directives import Directives, directives_of
+from cliproxy_sidecar.core.cache.directives import directives_of
 from cliproxy_sidecar.core.cache.entry import Entry, kept_headers
 from cliproxy_sidecar.core.cache.key import fields_of, request_key
 from cliproxy_sidecar.core.dialect import EMBEDDINGS, dialect_wanted
@@ -68,7 +68,10 @@ class Reuse:
             return await self._alone(call, None, BYPASS)
         if not wishes.read:
             return await self._alone(call, key, BYPASS)
-        entry = self._look_up(key, wishes)
+        entry = self._shelf.look_up(key, wishes.max_age_s)
+        if entry is None and self._shelf.far is not None:
+            await in_task()
+            entry = await self._shelf.look_further(key, wishes.max_age_s)
         if entry is not None:
             return self._replay(call, entry)
         if not self._coalesces:
@@ -112,12 +115,6 @@ class Reuse:
         return served
 
     # -------------------------------------------------------------------- kept answers
-    def _look_up(self, key: bytes, wishes: Directives) -> Entry | None:
-        entry = self._shelf.look_up(key)
-        if entry is not None and wishes.max_age_s is not None:
-            return entry if entry.age_s(unix_now_s()) <= wishes.max_age_s else None
-        return entry
-
     def _replay(self, call: Call, entry: Entry) -> None:
         """Give a kept answer; a stream comes in one piece."""
         call.ledger.reused(HIT, entry.provider)

@@ -64,6 +64,7 @@ async def test_cache_stats_say_what_is_kept_and_found(scripted_openai: ScriptedP
         "misses": {"local": 2},
         "hit_ratio": 0.3333,
         "evictions": {"size": 1, "bytes": 0, "expired": 0},
+        "redis": None,
     }
     assert stats["coalescing"] == {"enabled": True, "in_flight": 0, "callers_in_flight": 0, "shared": 0}
 

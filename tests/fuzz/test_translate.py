@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from cliproxy_sidecar.core.dialect import Dialect
 from cliproxy_sidecar.core.sse import SSEParser
 from cliproxy_sidecar.core.translate.fields import TranslationError
 from cliproxy_sidecar.core.translate.reasoning import without_foreign_thoughts
@@ -76,7 +77,7 @@ def test_only_declared_errors(case: Path) -> None:
             without_foreign_thoughts(raw.replace(b'"x"', b'"cliproxy-unsigned"'))
             without_foreign_reasoning(raw.replace(b"gAAAAABo", b"cliproxy-thoughts-"))
             with contextlib.suppress(TranslationError):
-                assert estimated_count(raw)
+                assert estimated_count(Dialect.ANTHROPIC, raw)
             continue
         made = translation(caller, given.get("request", {}))
         with contextlib.suppress(TranslationError):

@@ -9,7 +9,7 @@ from cliproxy_api.scope import Scope
 from cliproxy_api.snapshot import Provider
 from cliproxy_api.state import FleetState
 from cliproxy_sidecar.core.cooldown import Cooldowns
-from cliproxy_sidecar.core.dialect import Dialect
+from cliproxy_sidecar.core.dialect import Need
 from cliproxy_sidecar.core.health import Health
 from cliproxy_sidecar.core.outcome import SUCCESS
 from cliproxy_sidecar.core.routing import RoutingTable, SmoothRoundRobin
@@ -90,7 +90,7 @@ def test_a_choice_is_the_best_there_is_and_nothing_that_could_be_is_passed_over(
         if one.id not in tried and one.provider.name not in cooling and one.provider.name not in unhealthy
     ]
     chooser = Chooser(RoutingTable(providers), cooldowns, health)
-    wanted = Wanted("m", Dialect.OPENAI, tried)
+    wanted = Wanted("m", Need.CONVERSATION, tried)
     assert chooser.has_alternative(wanted, 1.0) == bool(usable)
     choice = chooser.choose(wanted, 1.0)
     if not isinstance(choice, Chosen):

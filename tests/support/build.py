@@ -9,6 +9,7 @@ import msgspec
 from cliproxy_api import codec
 from cliproxy_api.scope import Scope
 from cliproxy_api.snapshot import (
+    Azure,
     CooldownRules,
     Credential,
     HealthCheck,
@@ -31,6 +32,7 @@ TYPES = {
     "anthropic": ProviderType.ANTHROPIC,
     "azure": ProviderType.AZURE_OPENAI,
     "gemini": ProviderType.GEMINI,
+    "gemini_native": ProviderType.GEMINI,
     "groq": ProviderType.OPENAI_COMPATIBLE,
 }
 CALM = CooldownRules(jitter=0.0, last_resort=LastResort.REJECT)
@@ -76,6 +78,22 @@ def built(
         cooldown=CALM,
     )
     return Built(msgspec.structs.replace(provider, **changes), secrets)
+
+
+def bare_provider(
+    type_: ProviderType, base_url: str = "", azure: Azure | None = None, probe: str | None = None
+) -> Provider:
+    """Return a provider without models, for what depends on its address alone."""
+    return Provider(
+        id="ns/p",
+        name="p",
+        type=type_,
+        base_url=base_url,
+        credentials=(Credential(name="a", secret="ns/s/k", secret_digest="d"),),
+        models=(),
+        azure=azure,
+        health_check=HealthCheck(path=probe),
+    )
 
 
 def rules(**changes: object) -> CooldownRules:

@@ -16,7 +16,7 @@ from cliproxy_api.snapshot import Profile, Provider
 from cliproxy_api.vocabulary import OutcomeClass, ScopeKind
 from cliproxy_sidecar.core.allowances import Allowances
 from cliproxy_sidecar.core.cooldown import Cooldowns
-from cliproxy_sidecar.core.dialect import Dialect
+from cliproxy_sidecar.core.dialect import Need
 from cliproxy_sidecar.core.health import Health
 from cliproxy_sidecar.core.outcome import SUCCESS, Outcome
 from cliproxy_sidecar.core.permit import Permit
@@ -120,7 +120,7 @@ class Sim:
         heapq.heappush(self._heap, (when, next(self._order), act))
 
     def _choose(self, request: Request, tried: frozenset[TargetId], spent_ms: float, now: float) -> None:
-        found = self.chooser.choose(Wanted("m", Dialect.OPENAI, tried, request.facts), now)
+        found = self.chooser.choose(Wanted("m", Need.CONVERSATION, tried, request.facts), now)
         if not isinstance(found, Chosen):
             self.tally.unserved += 1
             return

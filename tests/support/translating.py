@@ -1,41 +1,94 @@
 """Translations as tests begin them, and streams taken apart.
 
 A `caller` is the operation that is asked for, with the provider's format where there are several: `chat`,
-`messages`, `responses` (at Anthropic), `responses-chat`.
+`messages`, `responses` (at Anthropic), `responses-chat`; at Gemini's own API `chat-gemini` and the like; for
+callers of that API `gemini` (at an OpenAI-like server) and `gemini-messages`.
 """
 
 import json
 from typing import Any
 
 from cliproxy_api.vocabulary import ProviderType
-from cliproxy_sidecar.core.dialect import CHAT, MESSAGES, RESPONSES, Operation
+from cliproxy_sidecar.core.dialect import (
+    BATCH_EMBED,
+    CHAT,
+    COUNT_TOKENS,
+    EMBED,
+    EMBEDDINGS,
+    GEMINI_COUNT,
+    GENERATE,
+    MESSAGES,
+    RESPONSES,
+    STREAM_GENERATE,
+    Dialect,
+    Form,
+    Operation,
+)
 from cliproxy_sidecar.core.sse import Event, SSEParser
 from cliproxy_sidecar.core.translate.draft import Destination
 from cliproxy_sidecar.core.translate.fields import TranslationError
-from cliproxy_sidecar.core.translate.translation import Translation, pair_for
+from cliproxy_sidecar.core.translate.pairs import pair_for
+from cliproxy_sidecar.core.translate.translation import Translation
 
 CREATED_S = 1_700_000_000
+FORMS = {
+    ProviderType.OPENAI: Form.OPENAI,
+    ProviderType.ANTHROPIC: Form.ANTHROPIC,
+}
 CALLERS: dict[str, tuple[Operation, ProviderType, str]] = {
     "chat": (CHAT, ProviderType.ANTHROPIC, "claude-sonnet-4-5"),
     "messages": (MESSAGES, ProviderType.OPENAI, "gpt-4o"),
     "responses": (RESPONSES, ProviderType.ANTHROPIC, "claude-sonnet-4-5"),
     "responses-chat": (RESPONSES, ProviderType.OPENAI_COMPATIBLE, "qwen3-32b"),
+    "chat-gemini": (CHAT, ProviderType.GEMINI, "gemini-2.5-flash"),
+    "messages-gemini": (MESSAGES, ProviderType.GEMINI, "gemini-2.5-flash"),
+    "responses-gemini": (RESPONSES, ProviderType.GEMINI, "gemini-2.5-flash"),
+    "gemini": (GENERATE, ProviderType.OPENAI_COMPATIBLE, "qwen3-32b"),
+    "gemini-messages": (GENERATE, ProviderType.ANTHROPIC, "claude-sonnet-4-5"),
+    "embeddings": (EMBEDDINGS, ProviderType.GEMINI, "gemini-embedding-001"),
+    "embed": (EMBED, ProviderType.OPENAI, "text-embedding-3-small"),
+    "batch-embed": (BATCH_EMBED, ProviderType.OPENAI, "text-embedding-3-small"),
+    "count": (COUNT_TOKENS, ProviderType.GEMINI, "gemini-2.5-flash"),
+    "gemini-count": (GEMINI_COUNT, ProviderType.ANTHROPIC, "claude-sonnet-4-5"),
 }
+NATIVE = ("chat-gemini", "messages-gemini", "responses-gemini", "embeddings", "count")
+"""Callers whose provider is asked by Gemini's own API."""
 MINIMAL: dict[str, dict[str, Any]] = {
     "chat": {"messages": [{"role": "user", "content": "Hi"}]},
     "messages": {"max_tokens": 100, "messages": [{"role": "user", "content": "Hi"}]},
     "responses": {"input": "Hi"},
     "responses-chat": {"input": "Hi"},
+    "chat-gemini": {"messages": [{"role": "user", "content": "Hi"}]},
+    "messages-gemini": {"max_tokens": 100, "messages": [{"role": "user", "content": "Hi"}]},
+    "responses-gemini": {"input": "Hi"},
+    "gemini": {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]},
+    "gemini-messages": {"contents": [{"role": "user", "parts": [{"text": "Hi"}]}]},
+    "embeddings": {"input": "Hi"},
+    "embed": {"content": {"parts": [{"text": "Hi"}]}},
+    "batch-embed": {"requests": [{"content": {"parts": [{"text": "Hi"}]}}]},
+    "count": {"messages": [{"role": "user", "content": "Hi"}]},
+    "gemini-count": {"contents": [{"parts": [{"text": "Hi"}]}]},
 }
 
 
-def translation(caller: str, request: dict[str, Any], *, type: str = "", model: str = "") -> Translation:  # noqa: A002
-    """Begin a translation; what the request lacks is made up."""
+def translation(
+    caller: str,
+    request: dict[str, Any],
+    *,
+    type: str = "",  # noqa: A002
+    model: str = "",
+    stream: bool = False,
+) -> Translation:
+    """Begin a translation; what the request lacks is made up. `stream`: Gemini's callers ask by the path."""
     operation, provider_type, usual = CALLERS[caller]
-    destination = Destination(ProviderType(type) if type else provider_type, model or usual)
-    pair = pair_for(operation, destination.provider_type)
+    native = caller in NATIVE
+    operation = STREAM_GENERATE if stream and operation is GENERATE else operation
+    destination = Destination(ProviderType(type) if type else provider_type, model or usual, native=native)
+    form = Form.GEMINI if native else FORMS.get(destination.provider_type, Form.CHAT)
+    pair = pair_for(operation, form, stream=stream or bool(request.get("stream")))
     assert pair is not None
-    body = json.dumps({"model": "public", **MINIMAL[caller], **request}).encode()
+    named = {} if operation.dialect is Dialect.GEMINI else {"model": "public"}
+    body = json.dumps({**named, **MINIMAL[caller], **request}).encode()
     return Translation(pair, operation.dialect, body, destination, created_s=CREATED_S)
 
 
@@ -60,7 +113,7 @@ def encoded(events: list[Any]) -> bytes:
 
 def stream_of(caller: str, request: dict[str, Any], pieces: list[bytes]) -> bytes:
     """Translate a provider's stream that comes in these pieces."""
-    parser, translator = SSEParser(), translation(caller, request).stream()
+    parser, translator = SSEParser(), translation(caller, request, stream=True).stream()
     out = b"".join([translator.feed(parser.feed(piece)) for piece in pieces])
     return out + translator.finish()
 

@@ -28,7 +28,7 @@ def answer(case: dict[str, Any], caller: str) -> Any:
 
 
 def stream(case: dict[str, Any], caller: str) -> Any:
-    translator = translation(caller, case.get("request", {})).stream()
+    translator = translation(caller, case.get("request", {}), stream=True).stream()
     return frames(translator.feed(events_of(case["events"])) + translator.finish())
 
 

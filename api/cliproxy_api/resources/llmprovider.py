@@ -59,7 +59,8 @@ class LLMProviderSpec(msgspec.Struct, frozen=True, kw_only=True, rename=wire_nam
                 "Address of the provider's API, as its own SDK's base_url: with the version path for openai "
                 "and "
                 "openai_compatible (https://api.openai.com/v1), without it for anthropic "
-                "(https://api.anthropic.com); "
+                "(https://api.anthropic.com) and gemini, whose OpenAI-compatible endpoint is selected by an "
+                "address that ends in /openai; "
                 "required for azure_openai and openai_compatible, otherwise default: the provider's public "
                 "address.",
                 at_most=2048,

@@ -60,14 +60,17 @@ def model_list(names: tuple[str, ...], owner: str = "system") -> dict[str, Any]:
 
 
 def response(call: Call, knobs: Normal, stamp: Stamp, model: str) -> dict[str, Any]:
-    """Return a whole response of the Responses API, text only."""
+    """Return a whole response of the Responses API: the offered function called, or words."""
+    called = None if knobs.text is not None else _called(call, stamp)
+    if called is not None:
+        return _response(stamp, model, "completed", [called], _usage(call, called["arguments"], knobs))
     said = _said(call, knobs)
     item = _item(stamp, "completed", [_part(said)])
     return _response(stamp, model, "completed", [item], _usage(call, said, knobs))
 
 
 def response_events(call: Call, knobs: Normal, stamp: Stamp, model: str) -> Iterator[bytes]:
-    """Yield a streamed response: named events with a running number."""
+    """Yield a streamed response, words only: named events with a running number."""
     for number, (kind, data) in enumerate(_events(call, knobs, stamp, model)):
         body = _encode({"type": kind, "sequence_number": number} | data)
         yield b"event: " + kind.encode() + b"\ndata: " + body + b"\n\n"
@@ -95,6 +98,24 @@ def _said(call: Call, knobs: Normal) -> str:
     if knobs.text is not None:
         return knobs.text
     return text.cut(text.reply_to(_last_input(call.input)), call.max_output_tokens)[0]
+
+
+def _called(call: Call, stamp: Stamp) -> dict[str, Any] | None:
+    """Return the call of the first offered function, unless its result is already here."""
+    offered = [tool for tool in call.tools or () if tool.get("type") == "function"]
+    last = call.input[-1] if isinstance(call.input, list) and call.input else {}
+    answered = isinstance(last, dict) and last.get("type") == "function_call_output"
+    if not offered or call.tool_choice == "none" or (answered and call.tool_choice != "required"):
+        return None
+    arguments = text.example(offered[0].get("parameters") or {}, _last_input(call.input)) or {}
+    return {
+        "id": stamp.hex_id("fc_"),
+        "type": "function_call",
+        "status": "completed",
+        "call_id": stamp.id("call_", 24),
+        "name": str(offered[0].get("name")),
+        "arguments": _encode(arguments).decode(),
+    }
 
 
 def _last_input(given: Any) -> str:

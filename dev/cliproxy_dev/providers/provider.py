@@ -14,6 +14,7 @@ from cliproxy_dev.providers.anthropic_api import AnthropicApi
 from cliproxy_dev.providers.call import Call, Problem, read_call
 from cliproxy_dev.providers.control import Control
 from cliproxy_dev.providers.flavours import AZURE, GEMINI, GROQ, OPENAI
+from cliproxy_dev.providers.gemini_api import GeminiApi
 from cliproxy_dev.providers.openai_api import OpenAIApi
 from cliproxy_dev.providers.play import Stage, play, show
 from cliproxy_dev.providers.recorder import RecordedRequest, Recorder
@@ -21,8 +22,8 @@ from cliproxy_dev.providers.script import Behaviour, Facts, Match, Normal, Scrip
 from cliproxy_dev.providers.server import Connection, Request, Server, Work
 from cliproxy_dev.providers.stamp import Stamp, Stamps
 
-Kind: TypeAlias = Literal["openai", "anthropic", "azure", "gemini", "groq"]
-KINDS: tuple[Kind, ...] = ("openai", "anthropic", "azure", "gemini", "groq")
+Kind: TypeAlias = Literal["openai", "anthropic", "azure", "gemini", "gemini_native", "groq"]
+KINDS: tuple[Kind, ...] = ("openai", "anthropic", "azure", "gemini", "gemini_native", "groq")
 Keys: TypeAlias = Mapping[str, str] | Collection[str]
 """Accepted credentials: name to key, or just keys (a key is then its own name)."""
 
@@ -52,6 +53,8 @@ class Api(Protocol):
 def _api(kind: Kind, models: tuple[str, ...] | None) -> Api:
     if kind == "anthropic":
         return AnthropicApi(models)
+    if kind == "gemini_native":
+        return GeminiApi(models)
     flavour = {"openai": OPENAI, "azure": AZURE, "gemini": GEMINI, "groq": GROQ}[kind]
     return OpenAIApi(flavour, models)
 

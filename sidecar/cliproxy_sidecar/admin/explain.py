@@ -8,7 +8,7 @@ from typing import Any, Final
 from cliproxy_api.vocabulary import CooldownPhase
 from cliproxy_sidecar.admin.views import Now
 from cliproxy_sidecar.core.decisions import Choice, Decided, How, Skip
-from cliproxy_sidecar.core.dialect import Dialect
+from cliproxy_sidecar.core.dialect import Need
 from cliproxy_sidecar.core.permit import Blocked
 from cliproxy_sidecar.core.routing import SmoothRoundRobin
 from cliproxy_sidecar.core.selection import Chooser, SkipReason
@@ -76,8 +76,8 @@ def balancing(machines: Machines, chooser: Chooser, now: Now) -> dict[str, list[
     found: dict[str, list[dict[str, Any]]] = {}
     for model in chooser.table.models:
         rows: dict[TargetId, dict[str, Any]] = {}
-        for dialect in (*Dialect, None):  # the last is what conversations are chosen by
-            for rank, group in enumerate(chooser.table.groups(dialect, model.name) or (), start=1):
+        for need in reversed(Need):  # the last is what conversations are chosen by
+            for rank, group in enumerate(chooser.table.groups(need, model.name) or (), start=1):
                 for position, target in enumerate(group.targets):
                     row = rows.setdefault(target.id, _target(machines, chooser, target, now))
                     row |= {"rank": rank, "share_by_weight": _share(group, position)}

@@ -48,9 +48,23 @@ class _Body(msgspec.Struct):
 _BODY: Final = msgspec.json.Decoder(_Body)
 # As values only: the keys `"refusal":null` and `"content_filter_results"` stand in many good answers.
 _TRACE: Final = re.compile(
-    rb'"(?:content_filter|refusal|SAFETY|PROHIBITED_CONTENT)"(?!\s*:)|"blockReason"', re.ASCII
+    rb'"(?:content_filter|refusal|(?:IMAGE_)?(?:SAFETY|PROHIBITED_CONTENT|RECITATION)|BLOCKLIST|SPII)"'
+    rb'(?!\s*:)|"blockReason"',
+    re.ASCII,
 )
-_FILTER_ENDS: Final = frozenset({"content_filter", "refusal", "SAFETY", "PROHIBITED_CONTENT"})
+GEMINI_FILTER_ENDS: Final = frozenset(
+    {
+        "SAFETY",
+        "PROHIBITED_CONTENT",
+        "RECITATION",
+        "BLOCKLIST",
+        "SPII",
+        "IMAGE_SAFETY",
+        "IMAGE_PROHIBITED_CONTENT",
+        "IMAGE_RECITATION",
+    }
+)
+_FILTER_ENDS: Final = frozenset({"content_filter", "refusal"}) | GEMINI_FILTER_ENDS
 """OpenAI and Azure: finish_reason; Anthropic: stop_reason; Gemini: finishReason. Read 2026-11."""
 _HEAD_BYTES: Final = 256
 """Where an error object stands if the body is one."""

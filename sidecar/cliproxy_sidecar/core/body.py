@@ -49,6 +49,11 @@ class _Request(msgspec.Struct):
     stream: bool | None = None
 
 
+class _Nameless(msgspec.Struct):
+    """An object whose fields do not matter."""
+
+
+_NAMELESS: Final = msgspec.json.Decoder(_Nameless)
 _REQUEST: Final = msgspec.json.Decoder(_Request)
 _FIELDS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _STRING: Final = msgspec.json.Decoder(str)
@@ -71,6 +76,19 @@ def peek(body: bytes) -> Peek | BodyError:
     if len(model) > MAX_MODEL_CHARS:
         return BodyError(f"`model` is too long: {len(model)} characters; at most {MAX_MODEL_CHARS}", "model")
     return Peek(model, request.stream is True)
+
+
+def peek_named(body: bytes, model: str, *, stream: bool) -> Peek | BodyError:
+    """Look at a body whose model stands in the path: that it is a JSON object is all. Never raises."""
+    if len(model) > MAX_MODEL_CHARS:
+        return BodyError(f"`model` is too long: {len(model)} characters; at most {MAX_MODEL_CHARS}", "model")
+    try:
+        _NAMELESS.decode(body)
+    except msgspec.ValidationError:
+        return BodyError("the body must be a JSON object")
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        return _malformed(body, error)
+    return Peek(model, stream)
 
 
 def with_model(body: bytes, old: str, new: str) -> bytes:

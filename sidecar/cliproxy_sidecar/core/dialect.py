@@ -1,13 +1,13 @@
-"""Which requests exist, who serves them, and under which address at a provider.
+"""Which requests exist, who serves them as they are, and what a provider understands.
 
-Downstream paths become operations; a provider's type decides dialect and URL. Headers and keys are left to
-`headers`, bodies to `body`.
+Downstream paths become operations. Providers' addresses are `addresses`', headers and keys `headers`', bodies
+`body`'s; what is served in another format stands in `translate.translation`.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
-from urllib.parse import quote, urlsplit
 
 from cliproxy_api.snapshot import Provider
 from cliproxy_api.vocabulary import ProviderType
@@ -20,125 +20,200 @@ class Dialect(StrEnum):
     ANTHROPIC = "anthropic"
     RESPONSES = "responses"
     """OpenAI's Responses API: errors as in OpenAI's other answers, events of their own."""
+    GEMINI = "gemini"
+    """Gemini's own API; its OpenAI-compatible endpoint is OPENAI."""
 
 
-@dataclass(frozen=True, slots=True)
+class Form(StrEnum):
+    """What a provider understands as it is; types of providers share forms."""
+
+    OPENAI = "openai"
+    """OpenAI itself: with the Responses API."""
+    CHAT = "chat"
+    """OpenAI's older operations: Azure and OpenAI-like servers have the Responses API in part, if at all."""
+    ANTHROPIC = "anthropic"
+    GEMINI = "gemini"
+
+
+class Need(StrEnum):
+    """What a provider must be able to do for an operation, as it is or translated."""
+
+    CONVERSATION = "conversation"
+    COMPLETIONS = "completions"
+    EMBEDDINGS = "embeddings"
+    COUNT = "count"
+
+
+_ABLE: Final = {
+    Need.CONVERSATION: frozenset(Form),
+    Need.COMPLETIONS: frozenset({Form.OPENAI, Form.CHAT}),
+    Need.EMBEDDINGS: frozenset({Form.OPENAI, Form.CHAT, Form.GEMINI}),
+    Need.COUNT: frozenset({Form.ANTHROPIC, Form.GEMINI}),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Operation:
-    """One thing a caller can ask for."""
+    """One thing a caller can ask for; compared by identity."""
 
     dialect: Dialect
     name: str
-    """"chat", "completions", "embeddings", "responses", "messages", "count_tokens", "models", "model"."""
+    """Unique among all; in metrics and logs."""
     path: str
-    """Downstream; for "model" the prefix before the model's name."""
+    """Downstream; for "model" and Gemini's the prefix before the model's name."""
     method: str
     suffix: str
-    """What follows the version path at a provider."""
+    """What follows the version path at a provider; for Gemini's what follows the model's name."""
+    need: Need = Need.CONVERSATION
+
+    @property
+    def generates(self) -> bool:
+        """Whether its answer is a model's output, so that its size says something about tokens."""
+        return self.need is Need.CONVERSATION or self.need is Need.COMPLETIONS
+
+    @property
+    def is_billed(self) -> bool:
+        """Whether providers want money for it."""
+        return self.need is not Need.COUNT
 
 
 CHAT: Final = Operation(Dialect.OPENAI, "chat", "/v1/chat/completions", "POST", "/chat/completions")
-COMPLETIONS: Final = Operation(Dialect.OPENAI, "completions", "/v1/completions", "POST", "/completions")
-EMBEDDINGS: Final = Operation(Dialect.OPENAI, "embeddings", "/v1/embeddings", "POST", "/embeddings")
+COMPLETIONS: Final = Operation(
+    Dialect.OPENAI, "completions", "/v1/completions", "POST", "/completions", Need.COMPLETIONS
+)
+EMBEDDINGS: Final = Operation(
+    Dialect.OPENAI, "embeddings", "/v1/embeddings", "POST", "/embeddings", Need.EMBEDDINGS
+)
 RESPONSES: Final = Operation(Dialect.RESPONSES, "responses", "/v1/responses", "POST", "/responses")
 MESSAGES: Final = Operation(Dialect.ANTHROPIC, "messages", "/v1/messages", "POST", "/messages")
 COUNT_TOKENS: Final = Operation(
-    Dialect.ANTHROPIC, "count_tokens", "/v1/messages/count_tokens", "POST", "/messages/count_tokens"
+    Dialect.ANTHROPIC,
+    "count_tokens",
+    "/v1/messages/count_tokens",
+    "POST",
+    "/messages/count_tokens",
+    Need.COUNT,
 )
 MODELS: Final = Operation(Dialect.OPENAI, "models", "/v1/models", "GET", "/models")
 MODEL: Final = Operation(Dialect.OPENAI, "model", "/v1/models/", "GET", "/models/")
 
+GEMINI_MODELS: Final = Operation(Dialect.GEMINI, "gemini_models", "/v1beta/models", "GET", "/models")
+GEMINI_MODEL: Final = Operation(Dialect.GEMINI, "gemini_model", "/v1beta/models/", "GET", "")
+GENERATE: Final = Operation(Dialect.GEMINI, "generate_content", GEMINI_MODEL.path, "POST", ":generateContent")
+STREAM_GENERATE: Final = Operation(
+    Dialect.GEMINI, "stream_generate_content", GEMINI_MODEL.path, "POST", ":streamGenerateContent?alt=sse"
+)
+GENERATE_LIST: Final = Operation(
+    Dialect.GEMINI, "stream_generate_content_list", GEMINI_MODEL.path, "POST", ":streamGenerateContent"
+)
+"""Without `alt=sse` the chunks come as one JSON array; served whole."""
+GEMINI_COUNT: Final = Operation(
+    Dialect.GEMINI, "gemini_count_tokens", GEMINI_MODEL.path, "POST", ":countTokens", Need.COUNT
+)
+EMBED: Final = Operation(
+    Dialect.GEMINI, "embed_content", GEMINI_MODEL.path, "POST", ":embedContent", Need.EMBEDDINGS
+)
+BATCH_EMBED: Final = Operation(
+    Dialect.GEMINI, "batch_embed_contents", GEMINI_MODEL.path, "POST", ":batchEmbedContents", Need.EMBEDDINGS
+)
+
 _BY_PATH: Final = {
     operation.path: operation
-    for operation in (CHAT, COMPLETIONS, EMBEDDINGS, RESPONSES, MESSAGES, COUNT_TOKENS, MODELS)
+    for operation in (
+        CHAT,
+        COMPLETIONS,
+        EMBEDDINGS,
+        RESPONSES,
+        MESSAGES,
+        COUNT_TOKENS,
+        MODELS,
+        GEMINI_MODELS,
+    )
+} | {"/v1alpha/models": GEMINI_MODELS}
+_BY_VERB: Final = {
+    "generateContent": GENERATE,
+    "streamGenerateContent": STREAM_GENERATE,
+    "countTokens": GEMINI_COUNT,
+    "embedContent": EMBED,
+    "batchEmbedContents": BATCH_EMBED,
 }
-TRANSLATABLE: Final = (CHAT, RESPONSES, MESSAGES)
-"""What every provider can be asked for, in its own format if need be."""
-GEMINI_BASE_URL: Final = "https://generativelanguage.googleapis.com/v1beta/openai"
-"""Source: Gemini API documentation, OpenAI compatibility (read 2026-11)."""
-AZURE_API_VERSION: Final = "2024-10-21"
-"""The latest general version of the deployments surface (Azure OpenAI documentation, read 2026-11)."""
-_CREDENTIAL_PARAMETERS: Final = frozenset({b"key", b"api_key", b"api-key", b"access_token"})
-"""Keys of callers in a query; they go nowhere."""
+_MODELS: Final = "/models/"
+_ENTRIES: Final = {"/v1": MODEL, "/v1beta": GEMINI_MODEL, "/v1alpha": GEMINI_MODEL}
+"""Google's SDKs ask for any of these versions, for the first as OpenAI's do."""
+LISTS: Final = frozenset({MODELS, MODEL, GEMINI_MODELS, GEMINI_MODEL})
+"""Answered from the snapshot."""
+_SHOWN: Final = {
+    b"anthropic-version": Dialect.ANTHROPIC,
+    b"x-goog-api-key": Dialect.GEMINI,
+    b"x-goog-api-client": Dialect.GEMINI,
+}
+_ALT_SSE: Final = b"alt=sse"
+_FORMS: Final = {
+    ProviderType.OPENAI: Form.OPENAI,
+    ProviderType.AZURE_OPENAI: Form.CHAT,
+    ProviderType.OPENAI_COMPATIBLE: Form.CHAT,
+    ProviderType.ANTHROPIC: Form.ANTHROPIC,
+}
+_NATIVE: Final = {
+    Form.OPENAI: frozenset({CHAT, COMPLETIONS, EMBEDDINGS, RESPONSES}),
+    Form.CHAT: frozenset({CHAT, COMPLETIONS, EMBEDDINGS}),
+    Form.ANTHROPIC: frozenset({MESSAGES, COUNT_TOKENS}),
+    Form.GEMINI: frozenset({GENERATE, STREAM_GENERATE, GENERATE_LIST, GEMINI_COUNT, EMBED, BATCH_EMBED}),
+}
 
 
 def operation_of(path: str) -> Operation | None:
     """Return the operation at a downstream path, None if there is none; the method remains to be checked."""
     operation = _BY_PATH.get(path)
-    if operation is None and path.startswith(MODEL.path) and len(path) > len(MODEL.path):
-        return MODEL
+    if operation is None:
+        version, models, rest = path.partition(_MODELS)
+        entry = _ENTRIES.get(version) if models and rest else None
+        if entry is not None:
+            # A model's name may hold colons: only what the last one begins can be the verb.
+            model, _, verb = rest.rpartition(":")
+            return _BY_VERB.get(verb, entry) if model else entry
     return operation
 
 
-def serves(provider_type: ProviderType, dialect: Dialect) -> bool:
-    """Whether providers of this type understand the dialect as it is.
+def as_asked(operation: Operation, query: bytes) -> Operation:
+    """Return the operation that a query makes of another: Gemini's streams are events only if asked for."""
+    if operation is STREAM_GENERATE and _ALT_SSE not in query.split(b"&"):
+        return GENERATE_LIST
+    return operation
 
-    Azure and OpenAI-like servers have the Responses API in part or not at all; their chat serves it.
+
+def model_in(path: str, operation: Operation) -> str:
+    """Return the model's name that the path of one model, or of one of Gemini's operations, holds."""
+    name = path.partition(_MODELS)[2]
+    return name if operation in LISTS else name.rpartition(":")[0]
+
+
+def dialect_shown(path: str, headers: Iterable[tuple[bytes, bytes]]) -> Dialect:
+    """Return the format of a caller whose path does not say: by its beginning, else by its headers."""
+    if path.startswith(("/v1beta/", "/v1alpha/")):
+        return Dialect.GEMINI
+    if path.startswith(MESSAGES.path):
+        return Dialect.ANTHROPIC
+    shown = (_SHOWN[name] for name, _ in headers if name in _SHOWN)
+    return next(shown, Dialect.OPENAI)
+
+
+def form_of(provider: Provider) -> Form:
+    """Return what a provider understands as it is.
+
+    Gemini has two APIs under two addresses: one that ends in "/openai" is the OpenAI-compatible one.
     """
-    if dialect is Dialect.RESPONSES:
-        return provider_type is ProviderType.OPENAI
-    return (provider_type is ProviderType.ANTHROPIC) == (dialect is Dialect.ANTHROPIC)
+    form = _FORMS.get(provider.type)
+    if form is not None:
+        return form
+    return Form.CHAT if provider.base_url.rstrip("/").endswith("/openai") else Form.GEMINI
 
 
-def dialect_wanted(operation: Operation) -> Dialect | None:
-    """Return the format that a provider must understand; None: any, the request can be translated."""
-    return None if operation in TRANSLATABLE else operation.dialect
+def serves(form: Form, need: Need) -> bool:
+    """Whether a provider that understands this form can do what is needed, translated if need be."""
+    return form in _ABLE[need]
 
 
-def upstream_url(provider: Provider, operation: Operation, upstream_model: str) -> str:
-    """Return the address for an operation, without the caller's query (see `with_query`).
-
-    Depends on the snapshot only, so it is worth computing once per target. A base URL without a path gets
-    the version path of its type; Azure's takes the deployment's name in the path and the API version in the
-    query, unless it names Azure's newer surface (".../openai/v1"), which is like OpenAI's.
-    """
-    base = _base(provider)
-    if provider.type is ProviderType.AZURE_OPENAI and not base.endswith("/v1"):
-        deployment = (provider.azure.deployment if provider.azure else None) or upstream_model
-        return f"{base}/deployments/{quote(deployment, safe='')}{operation.suffix}{_api_version(provider)}"
-    return base + operation.suffix
-
-
-def probe_url(provider: Provider) -> str:
-    """Return the unbilled probe's address: `healthCheck.path` on the provider's host, else its model list."""
-    path = provider.health_check.path
-    if path is not None:
-        parts = urlsplit(provider.base_url or GEMINI_BASE_URL)
-        return f"{parts.scheme}://{parts.netloc}/{path.removeprefix('/')}"
-    base = _base(provider)
-    azure = provider.type is ProviderType.AZURE_OPENAI and not base.endswith("/v1")
-    return f"{base}{MODELS.suffix}{_api_version(provider) if azure else ''}"
-
-
-def with_query(url: str, query: bytes) -> str:
-    """Append the caller's query, without keys in it and without what the address already fixes."""
-    if not query:
-        return url
-    fixed = b"api-version" if "?" in url else b""
-    kept = [
-        part
-        for part in query.split(b"&")
-        if part and (name := part.partition(b"=")[0].lower()) != fixed and name not in _CREDENTIAL_PARAMETERS
-    ]
-    if not kept:
-        return url
-    # What a query may not hold is escaped; escapes stay as they are.
-    return f"{url}{'&' if '?' in url else '?'}{quote(b'&'.join(kept), safe='%&=+,:;/?@!$*()~-._[]')}"
-
-
-def _base(provider: Provider) -> str:
-    base = provider.base_url.rstrip("/")
-    match provider.type:
-        case ProviderType.ANTHROPIC:
-            return base if base.endswith("/v1") else f"{base}/v1"
-        case ProviderType.AZURE_OPENAI:
-            return base if base.endswith(("/openai", "/openai/v1")) else f"{base}/openai"
-        case ProviderType.GEMINI:
-            base = base or GEMINI_BASE_URL
-            return base if urlsplit(base).path else f"{base}/v1beta/openai"
-        case _:
-            return base if urlsplit(base).path else f"{base}/v1"
-
-
-def _api_version(provider: Provider) -> str:
-    version = provider.azure.api_version if provider.azure else AZURE_API_VERSION
-    return f"?api-version={quote(version, safe='')}"
+def is_native(operation: Operation, form: Form) -> bool:
+    """Whether an operation goes to a provider of this form as it is."""
+    return operation in _NATIVE[form]

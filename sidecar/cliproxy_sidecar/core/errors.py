@@ -1,7 +1,8 @@
 """Our own refusals, in the caller's format, with the words that its SDK turns into the right exception.
 
 Providers' errors pass as they came; these are for what never reached one, or came back as nothing usable.
-Sources: OpenAI API reference, error codes; Anthropic API documentation, errors (both read 2026-11).
+Sources: OpenAI API reference, error codes; Anthropic API documentation, errors; Google's error model
+(google.rpc status and error details) as the Gemini API uses it (all read 2026-11).
 """
 
 import math
@@ -18,6 +19,30 @@ MAX_NAMED: Final = 5
 """How many of the cooling targets a message names."""
 MAX_RETRY_AFTER_S: Final = 86_400
 """SDKs ignore long waits anyway; a day says enough."""
+
+
+GOOGLE_STATUS: Final = {
+    400: "INVALID_ARGUMENT",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    405: "UNIMPLEMENTED",
+    408: "DEADLINE_EXCEEDED",
+    409: "ABORTED",
+    413: "INVALID_ARGUMENT",
+    429: "RESOURCE_EXHAUSTED",
+    499: "CANCELLED",
+    500: "INTERNAL",
+    501: "UNIMPLEMENTED",
+    502: "UNAVAILABLE",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+    529: "UNAVAILABLE",
+}
+"""Google's words for HTTP statuses. Source: google.rpc.Code (read 2026-11)."""
+_RPC: Final = "type.googleapis.com/google.rpc"
+_DOMAIN: Final = "cliproxy.io"
+_NAMED_EVENTS: Final = frozenset({Dialect.ANTHROPIC, Dialect.RESPONSES})
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +100,18 @@ class Cooling:
 
 
 def error_body(
-    dialect: Dialect, kind: ErrorKind, message: str, *, param: str | None = None, request_id: str = ""
+    dialect: Dialect,
+    kind: ErrorKind,
+    message: str,
+    *,
+    param: str | None = None,
+    request_id: str = "",
+    retry_after_s: float | None = None,
 ) -> bytes:
     """Return the JSON body of a refusal."""
     words = kind.value
+    if dialect is Dialect.GEMINI:
+        return msgspec.json.encode(_gemini_error(kind, message, param, retry_after_s))
     if dialect is Dialect.ANTHROPIC:
         error = {"type": words.anthropic_type, "message": message}
         return msgspec.json.encode({"type": "error", "error": error, "request_id": request_id or None})
@@ -91,6 +124,23 @@ def _openai_error(kind: ErrorKind, message: str, param: str | None) -> dict[str,
     return {"error": fields}
 
 
+def _gemini_error(
+    kind: ErrorKind, message: str, param: str | None, retry_after_s: float | None
+) -> dict[str, dict[str, object]]:
+    """Google's details say in a fixed form why, which field, and how long to wait; its SDKs read them."""
+    details: list[dict[str, object]] = []
+    if kind.value.openai_code is not None:
+        reason = kind.value.openai_code.upper()
+        details.append({"@type": f"{_RPC}.ErrorInfo", "reason": reason, "domain": _DOMAIN})
+    if param is not None:
+        violation = {"field": param, "description": message}
+        details.append({"@type": f"{_RPC}.BadRequest", "fieldViolations": [violation]})
+    if retry_after_s is not None:
+        details.append({"@type": f"{_RPC}.RetryInfo", "retryDelay": f"{retry_after(retry_after_s)}s"})
+    status = GOOGLE_STATUS.get(kind.status, "INVALID_ARGUMENT")
+    return {"error": {"code": kind.status, "message": message, "status": status, "details": details}}
+
+
 def error_event(dialect: Dialect, kind: ErrorKind, message: str, *, request_id: str = "") -> bytes:
     """Return the refusal as an event, for a stream that has begun."""
     if dialect is Dialect.RESPONSES:
@@ -99,7 +149,7 @@ def error_event(dialect: Dialect, kind: ErrorKind, message: str, *, request_id: 
         body = msgspec.json.encode({**flat, **_openai_error(kind, message, None)})
     else:
         body = error_body(dialect, kind, message, request_id=request_id)
-    name = b"" if dialect is Dialect.OPENAI else b"event: error\n"
+    name = b"event: error\n" if dialect in _NAMED_EVENTS else b""
     return name + b"data: " + body + b"\n\n"
 
 

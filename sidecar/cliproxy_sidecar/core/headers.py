@@ -10,6 +10,7 @@ from typing import Final
 
 from cliproxy_api.snapshot import Provider
 from cliproxy_api.vocabulary import ProviderType
+from cliproxy_sidecar.core.dialect import Form, form_of
 
 Header = tuple[bytes, bytes]
 
@@ -147,8 +148,8 @@ class FixedHeaders:
     """For the caller's headers."""
 
 
-def auth_headers(provider_type: ProviderType, key: str) -> list[Header]:
-    """Return the header that shows the key to a provider of this type.
+def auth_headers(provider_type: ProviderType, key: str, form: Form | None = None) -> list[Header]:
+    """Return the header that shows the key to a provider of this type and form.
 
     Raises:
         UnusableCredentialError: the key has characters that no header can carry.
@@ -160,6 +161,8 @@ def auth_headers(provider_type: ProviderType, key: str) -> list[Header]:
     value = key.encode("ascii")
     if provider_type is ProviderType.AZURE_OPENAI:
         return [(b"api-key", value)]
+    if form is Form.GEMINI:
+        return [(b"x-goog-api-key", value)]
     if provider_type is ProviderType.ANTHROPIC and not key.startswith(_SUBSCRIPTION_KEY):
         return [(b"x-api-key", value)]
     return [(b"authorization", b"Bearer " + value)]
@@ -175,7 +178,7 @@ def fixed_headers(provider: Provider, key: str | None) -> FixedHeaders:
         UnusableCredentialError: the key has characters that no header can carry.
 
     """
-    auth = auth_headers(provider.type, key) if key is not None else []
+    auth = auth_headers(provider.type, key, form_of(provider)) if key is not None else []
     fixed = {
         name.lower().encode("latin-1", "replace"): value.encode("latin-1", "replace")
         for name, value in provider.headers.items()

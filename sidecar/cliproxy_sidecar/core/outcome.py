@@ -124,7 +124,9 @@ _PLAN: Final = Signal(OutcomeClass.QUOTA_LONG, "a window of the subscription is 
 _DAY: Final = Signal(OutcomeClass.QUOTA_LONG, "the day's quota is used up", "Gemini QuotaFailure")
 _FILTERED: Final = Signal(OutcomeClass.FILTER, "the provider's content filter refused", "end reasons in 200s")
 
-_OPTIONAL_OPERATIONS: Final = frozenset({"completions", "count_tokens"})
+_OPTIONAL_OPERATIONS: Final = frozenset(
+    {"completions", "count_tokens", "gemini_count_tokens", "embed_content", "batch_embed_contents"}
+)
 """What many compatible servers lack, and what some models do not offer beside chat or messages."""
 
 

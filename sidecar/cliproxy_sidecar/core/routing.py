@@ -10,7 +10,7 @@ from typing import Final
 
 from cliproxy_api.snapshot import Model, Provider
 from cliproxy_sidecar.core.decisions import MAX_CANDIDATES, How
-from cliproxy_sidecar.core.dialect import Dialect, serves
+from cliproxy_sidecar.core.dialect import Need, form_of, serves
 from cliproxy_sidecar.core.target import Target, TargetId
 
 
@@ -78,29 +78,26 @@ class RoutingTable:
     """All routes of one snapshot's providers, sorted by id."""
 
     def __init__(self, providers: tuple[Provider, ...], *, previous: "RoutingTable | None" = None) -> None:
-        self._routes: dict[Dialect | None, dict[str, tuple[SmoothRoundRobin, ...]]] = {}
+        self._routes: dict[Need, dict[str, tuple[SmoothRoundRobin, ...]]] = {}
         by_name: dict[str, list[tuple[Provider, Model]]] = {}
         for provider in providers:
             for model in provider.models:
                 by_name.setdefault(model.name, []).append((provider, model))
-        for dialect in (None, *Dialect):
-            self._routes[dialect] = routes = {}
+        for need in Need:
+            self._routes[need] = routes = {}
             for name, served in by_name.items():
-                fitting = [item for item in served if dialect is None or serves(item[0].type, dialect)]
+                fitting = [item for item in served if serves(form_of(item[0]), need)]
                 groups = _groups(fitting)
                 if groups:
                     routes[name] = groups
-                    _continue(groups, previous.groups(dialect, name) if previous is not None else None)
+                    _continue(groups, previous.groups(need, name) if previous is not None else None)
         self.models: Final = tuple(_public(name, served) for name, served in sorted(by_name.items()))
         """Sorted by name."""
         self._known: Final = frozenset(by_name)
 
-    def groups(self, dialect: Dialect | None, model: str) -> tuple[SmoothRoundRobin, ...] | None:
-        """Return the groups of targets for a model, the preferred first; None: nobody serves it like that.
-
-        Without a dialect those of all providers, whatever format they understand.
-        """
-        return self._routes[dialect].get(model)
+    def groups(self, need: Need, model: str) -> tuple[SmoothRoundRobin, ...] | None:
+        """Return the groups of targets for a model, the preferred first; None: nobody serves it like that."""
+        return self._routes[need].get(model)
 
     def target_ids(self) -> frozenset[TargetId]:
         """Return the names of all targets."""

@@ -11,7 +11,7 @@ from typing import Final
 
 from cliproxy_sidecar.core.cooldown import Cooldowns
 from cliproxy_sidecar.core.decisions import How
-from cliproxy_sidecar.core.dialect import Dialect
+from cliproxy_sidecar.core.dialect import Need
 from cliproxy_sidecar.core.health import Health
 from cliproxy_sidecar.core.limits.gates import Gate
 from cliproxy_sidecar.core.permit import Blocked, Permit
@@ -28,8 +28,8 @@ class Wanted:
     """What a request needs."""
 
     model: str
-    dialect: Dialect | None
-    """The format that the provider must understand; None: any will do."""
+    need: Need
+    """What the provider must be able to do."""
     exclude: frozenset[TargetId] = NOBODY
     """Targets that this request has tried."""
     facts: Facts = NO_FACTS
@@ -119,7 +119,7 @@ class Chooser:
 
     def choose(self, wanted: Wanted, now: float) -> Chosen | NoTarget:
         """Choose by priority, then preference, then turns; the permit of the chosen wants to be settled."""
-        groups = self.table.groups(wanted.dialect, wanted.model)
+        groups = self.table.groups(wanted.need, wanted.model)
         if groups is None:
             return _OTHER_FORMAT if self.table.knows(wanted.model) else _UNKNOWN_MODEL
         skipped: list[Skipped] = []
@@ -148,7 +148,7 @@ class Chooser:
 
     def has_alternative(self, wanted: Wanted, now: float) -> bool:
         """Return whether `choose` would find a target now, a ramp's draw aside; takes nothing."""
-        groups = self.table.groups(wanted.dialect, wanted.model) or ()
+        groups = self.table.groups(wanted.need, wanted.model) or ()
         return any(self._candidates(group, wanted, now, []) for group in groups)
 
     def limited(self, target: Target, tokens: int, now: float) -> Skipped | None:

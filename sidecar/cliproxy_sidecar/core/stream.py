@@ -61,12 +61,22 @@ class _Chunk(msgspec.Struct):
     type: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
+class _Candidates(msgspec.Struct):
+    """A chunk of Gemini's own API."""
+
+    candidates: list[msgspec.Raw] | None = None
+    feedback: msgspec.Raw | msgspec.UnsetType = msgspec.field(default=msgspec.UNSET, name="promptFeedback")
+    usage: msgspec.Raw | msgspec.UnsetType = msgspec.field(default=msgspec.UNSET, name="usageMetadata")
+    error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
 class _Typed(msgspec.Struct):
     type: str | None = None
 
 
 _CHUNK: Final = msgspec.json.Decoder(_Chunk)
 _CHUNKS: Final = msgspec.json.Decoder(list[_Chunk])
+_CANDIDATES: Final = msgspec.json.Decoder(_Candidates)
 _TYPED: Final = msgspec.json.Decoder(_Typed)
 
 
@@ -74,23 +84,17 @@ def content_kind(dialect: Dialect, event: Event) -> ContentKind:
     """Return what the event of a stream in this dialect is; never raises.
 
     Sources: OpenAI API reference, chat completion chunks and streaming events of responses; Anthropic API
-    documentation, streaming messages (all read 2026-11). Some OpenAI-like servers put an error object into a
-    data line instead of an event.
+    documentation, streaming messages; Gemini API reference, streamGenerateContent (all read 2026-11). Some
+    OpenAI-like servers put an error object into a data line instead of an event.
     """
     if not event.data:
         return ContentKind.ERROR if event.event == "error" else ContentKind.PREAMBLE
-    if dialect is not Dialect.OPENAI:
+    if dialect is Dialect.ANTHROPIC or dialect is Dialect.RESPONSES:
         kinds = _ANTHROPIC if dialect is Dialect.ANTHROPIC else _RESPONSES
         return kinds.get(_named(event) or "", ContentKind.CONTENT)
     if event.event == "error":
         return ContentKind.ERROR
-    if event.data == b"[DONE]":
-        return ContentKind.DONE
-    try:
-        chunk = _CHUNK.decode(event.data)
-    except JSON_FAULTS:
-        return _listed(event.data)
-    return _openai_kind(chunk)
+    return _gemini_kind(event.data) if dialect is Dialect.GEMINI else _openai_kind(event.data)
 
 
 def _named(event: Event) -> str | None:
@@ -111,7 +115,25 @@ def _listed(data: bytes) -> ContentKind:
     return ContentKind.ERROR if any(_is_error(chunk) for chunk in chunks) else ContentKind.CONTENT
 
 
-def _openai_kind(chunk: _Chunk) -> ContentKind:
+def _gemini_kind(data: bytes) -> ContentKind:
+    try:
+        chunk = _CANDIDATES.decode(data)
+    except JSON_FAULTS:
+        return _listed(data)
+    if not _is_empty(chunk.error):
+        return ContentKind.ERROR
+    if chunk.candidates or not _is_empty(chunk.feedback) or _is_empty(chunk.usage):
+        return ContentKind.CONTENT
+    return ContentKind.PREAMBLE
+
+
+def _openai_kind(data: bytes) -> ContentKind:
+    if data == b"[DONE]":
+        return ContentKind.DONE
+    try:
+        chunk = _CHUNK.decode(data)
+    except JSON_FAULTS:
+        return _listed(data)
     if _is_error(chunk):
         return ContentKind.ERROR
     if not isinstance(chunk.choices, list):

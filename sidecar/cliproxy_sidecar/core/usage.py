@@ -24,7 +24,7 @@ BYTES_PER_TOKEN: Final = 4
 MAX_PLACES: Final = 4
 """How many places that look like usage are tried, from the last; more would be an attempt to keep us busy."""
 
-_USAGE_KEY: Final = re.compile(rb'(?<!\\)"usage"\s*:\s*(?=\{)')
+_USAGE_KEY: Final = re.compile(rb'(?<!\\)"usage(?:Metadata)?"\s*:\s*(?=\{)')
 _TOKEN: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[{}]', re.DOTALL)
 
 
@@ -49,6 +49,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 
 class _Body(msgspec.Struct):
     usage: dict[str, Any] | None = None
+    metadata: dict[str, Any] | None = msgspec.field(default=None, name="usageMetadata")
+    """Gemini."""
 
 
 class _Started(msgspec.Struct):
@@ -92,20 +94,35 @@ class UsageMeter:
         """Take the next event of a stream."""
         data = event.data
         if not data or data == b"[DONE]":
-            return
+            return None
         self._events += 1
+        if self._dialect is Dialect.GEMINI:
+            return self._feed_gemini(data)
         if b'"usage"' not in data or b'"usage":null' in data:
-            return
+            return None
         try:
             found = _STARTED.decode(data)
         except JSON_FAULTS:
-            return
+            return None
         # Anthropic begins with one usage and goes on with cumulative ones: later figures replace earlier.
         last = found.usage or (found.response.usage if found.response else None)
         self._final = self._final or bool(last)
         for usage in (found.message.usage if found.message else None, last):
             if usage:
                 self._fields.update((name, value) for name, value in usage.items() if value is not None)
+        return None
+
+    def _feed_gemini(self, data: bytes) -> None:
+        """Every chunk repeats the figures so far; those of the one that ends the answer are the last."""
+        if b'"usageMetadata"' not in data:
+            return
+        try:
+            found = _BODY.decode(data).metadata
+        except JSON_FAULTS:
+            return
+        if found:
+            self._fields = found
+            self._final = self._final or b'"finishReason"' in data or b'"blockReason"' in data
 
     def result(self, *, request_bytes: int = 0) -> Usage:
         """Return what has been counted so far; an estimate if the provider has not said, or not to the end.
@@ -127,9 +144,10 @@ class UsageMeter:
         tail = bytes(self._tail)
         if len(tail) == self._body_bytes:
             try:
-                return _BODY.decode(tail).usage or {}
+                body = _BODY.decode(tail)
             except JSON_FAULTS:
-                pass
+                return _scan(tail)
+            return body.usage or body.metadata or {}
         return _scan(tail)
 
 
@@ -220,6 +238,23 @@ def _responses(fields: dict[str, Any]) -> Usage | None:
     return _openai({names.get(name, name): value for name, value in fields.items()})
 
 
+def _gemini(fields: dict[str, Any]) -> Usage | None:
+    """Gemini's prompt includes the cached part; thoughts and results of its own tools stand beside the rest.
+
+    Source: Gemini API reference, UsageMetadata (read 2026-11).
+    """
+    if not fields:
+        return None
+    prompt = _count(fields.get("promptTokenCount"))
+    cached = min(_count(fields.get("cachedContentTokenCount")), prompt)
+    return Usage(
+        input=prompt - cached + _count(fields.get("toolUsePromptTokenCount")),
+        cached_input=cached,
+        output=_count(fields.get("candidatesTokenCount")),
+        reasoning=_count(fields.get("thoughtsTokenCount")),
+    )
+
+
 def _inner(fields: dict[str, Any], name: str, key: str) -> object:
     inner = fields.get(name)
     return inner.get(key) if isinstance(inner, dict) else None
@@ -229,6 +264,7 @@ _READERS: Final = {
     Dialect.OPENAI: _openai,
     Dialect.ANTHROPIC: _anthropic,
     Dialect.RESPONSES: _responses,
+    Dialect.GEMINI: _gemini,
 }
 
 

@@ -12,8 +12,21 @@ from functools import partial
 from typing import Final
 
 from cliproxy_api.chance import Chance
-from cliproxy_sidecar.core.body import BodyError, Peek, peek
-from cliproxy_sidecar.core.dialect import COUNT_TOKENS, MODEL, MODELS, Dialect, Operation, operation_of
+from cliproxy_sidecar.core.body import BodyError, Peek, peek, peek_named
+from cliproxy_sidecar.core.dialect import (
+    GEMINI_MODEL,
+    LISTS,
+    MODEL,
+    MODELS,
+    STREAM_GENERATE,
+    Dialect,
+    Need,
+    Operation,
+    as_asked,
+    dialect_shown,
+    model_in,
+    operation_of,
+)
 from cliproxy_sidecar.core.errors import ErrorKind
 from cliproxy_sidecar.core.h1request import Request
 from cliproxy_sidecar.core.translate.fields import TranslationError
@@ -120,8 +133,8 @@ class ProxyApp:
             if isinstance(known, Refusal):
                 return self._refuse(downstream, ledger, dialect, known)
             ledger.caller = known
-        if operation is MODELS or operation is MODEL:
-            return self._list(plan, downstream, ledger, dialect)
+        if operation in LISTS:
+            return self._list(plan, operation, downstream, ledger)
         if self._metrics.active >= plan.limits.max_concurrent_requests:
             message = f"The sidecar serves {self._metrics.active} requests, which is its limit."
             busy = Refusal(ErrorKind.BUSY, message, retry_after_s=_BUSY_RETRY_S)
@@ -148,7 +161,12 @@ class ProxyApp:
         except BodyTooSlow:
             slow = Refusal(ErrorKind.CALLER_TIMEOUT, "The request's body did not come in time.")
             return self._refuse(downstream, ledger, dialect, slow)
-        seen = peek(body)
+        if dialect is Dialect.GEMINI:
+            operation = as_asked(operation, downstream.request.query)
+            name = model_in(downstream.request.path, operation)
+            seen = peek_named(body, name, stream=operation is STREAM_GENERATE)
+        else:
+            seen = peek(body)
         if isinstance(seen, BodyError):
             malformed = Refusal(ErrorKind.MALFORMED, seen.message, param=seen.param)
             return self._refuse(downstream, ledger, dialect, malformed)
@@ -156,9 +174,9 @@ class ProxyApp:
         if plan.table.knows(seen.model):
             ledger.model_label = seen.model
         table = plan.table
-        uncounted = operation is COUNT_TOKENS and table.groups(dialect, seen.model) is None
+        uncounted = operation.need is Need.COUNT and table.groups(Need.COUNT, seen.model) is None
         if uncounted and table.knows(seen.model):
-            return self._estimate(body, downstream, ledger)
+            return self._estimate(operation, body, downstream, ledger)
         if ledger.caller is not None and (refusal := self._admit(plan, operation, ledger, len(body))):
             return self._refuse(downstream, ledger, dialect, refusal)
         if plan.reuse is None or ledger.stand_in is not None:
@@ -206,13 +224,13 @@ class ProxyApp:
             now=now_s(),
         )
 
-    def _estimate(self, body: bytes, downstream: Downstream, ledger: Ledger) -> None:
+    def _estimate(self, operation: Operation, body: bytes, downstream: Downstream, ledger: Ledger) -> None:
         """Count tokens ourselves, roughly: nobody who serves the model can."""
         try:
-            told = estimated_count(body)
+            told = estimated_count(operation.dialect, body)
         except TranslationError as error:
             malformed = Refusal(ErrorKind.MALFORMED, str(error), param=error.field)
-            return self._refuse(downstream, ledger, Dialect.ANTHROPIC, malformed)
+            return self._refuse(downstream, ledger, operation.dialect, malformed)
         request_id = ledger.request_id.encode()
         ids = REQUEST_ID % request_id + ANTHROPIC_REQUEST_ID % request_id
         downstream.begin(200, JSON_TYPE + ESTIMATED + ids, len(told))
@@ -231,13 +249,13 @@ class ProxyApp:
             return Refusal(ErrorKind.HEADERS_TOO_LARGE, f"The request's headers exceed {bound} bytes.")
         return None
 
-    def _list(self, plan: Plan, downstream: Downstream, ledger: Ledger, dialect: Dialect) -> None:
+    def _list(self, plan: Plan, operation: Operation, downstream: Downstream, ledger: Ledger) -> None:
         path = downstream.request.path
-        if path == MODELS.path:
-            body: bytes | None = list_body(plan.table.models, dialect)
+        dialect = _dialect_of(downstream.request, operation)
+        if operation is MODEL or operation is GEMINI_MODEL:
+            body = model_body(plan.table.models, dialect, model_in(path, operation))
         else:
-            name = path.removeprefix(MODEL.path)
-            body = model_body(plan.table.models, dialect, name)
+            body = list_body(plan.table.models, dialect)
         if body is None:
             unknown = Refusal(ErrorKind.UNKNOWN_MODEL, "The model is not served here.", param="model")
             return self._refuse(downstream, ledger, dialect, unknown)
@@ -251,12 +269,9 @@ class ProxyApp:
 
 def _dialect_of(request: Request, operation: Operation | None) -> Dialect:
     """Return the caller's format: the path's, else what its headers show."""
-    if operation is not None and operation is not MODELS and operation is not MODEL:
-        return operation.dialect
-    anthropic = any(name == b"anthropic-version" for name, _ in request.headers)
-    if anthropic or request.path.startswith("/v1/messages"):
-        return Dialect.ANTHROPIC
-    return Dialect.OPENAI
+    if operation is None or operation is MODELS or operation is MODEL:
+        return dialect_shown(request.path, request.headers)
+    return operation.dialect
 
 
 def _request_id(request: Request) -> str:

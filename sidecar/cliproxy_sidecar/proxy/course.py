@@ -10,6 +10,7 @@ from typing import Final, assert_never
 from cliproxy_api.chance import Chance
 from cliproxy_api.vocabulary import LastResort, OutcomeClass
 from cliproxy_sidecar.core.decisions import Trail
+from cliproxy_sidecar.core.dialect import form_of
 from cliproxy_sidecar.core.outcome import Outcome
 from cliproxy_sidecar.core.permit import Blocked
 from cliproxy_sidecar.core.recording import record
@@ -111,12 +112,10 @@ class Course:
         self.attempts -= 1
         self._tries[target.provider_id] -= 1
         self._objection = self._objection or refusal
-        groups = self._plan.table.groups(self._wanted.dialect, self._wanted.model) or ()
+        groups = self._plan.table.groups(self._wanted.need, self._wanted.model) or ()
+        form = form_of(target.provider)
         self._unfit |= {
-            mate.id
-            for group in groups
-            for mate in group.targets
-            if mate.provider.type is target.provider.type
+            mate.id for group in groups for mate in group.targets if form_of(mate.provider) is form
         }
         self._wanted = replace(self._wanted, exclude=self._wanted.exclude | self._unfit)
         return Choose()
@@ -164,7 +163,7 @@ class Course:
     def _mates(self, target: Target, outcome: Outcome) -> set[TargetId]:
         """Return the targets that share the fault: another key of a broken model would fail alike."""
         scopes = set(scopes_of(outcome, target.provider, target.credential.name, target.model.upstream_name))
-        groups = self._plan.table.groups(self._wanted.dialect, self._wanted.model) or ()
+        groups = self._plan.table.groups(self._wanted.need, self._wanted.model) or ()
         return {target.id} | {
             mate.id for group in groups for mate in group.targets if not scopes.isdisjoint(mate.scopes)
         }

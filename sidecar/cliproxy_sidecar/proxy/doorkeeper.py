@@ -9,7 +9,7 @@ from typing import Final, assert_never
 from cliproxy_api.money import format_nano_usd
 from cliproxy_api.snapshot import Pricing
 from cliproxy_api.vocabulary import OnExceeded
-from cliproxy_sidecar.core.dialect import COUNT_TOKENS, Operation
+from cliproxy_sidecar.core.dialect import Need, Operation
 from cliproxy_sidecar.core.errors import ErrorKind
 from cliproxy_sidecar.core.limits.callers import Caller, Exceeded
 from cliproxy_sidecar.core.limits.downgrade import cheapest_model
@@ -62,12 +62,12 @@ def admit(
     Over a budget that only warns, or that asks for a cheaper model, the request goes on, and the ledger says
     how the answer's head is to tell that.
     """
-    tokens = 0 if operation is COUNT_TOKENS else expected_tokens(body_bytes)
+    tokens = expected_tokens(body_bytes) if operation.is_billed else 0
     refused = caller.refusal(tokens, now)
     if refused is not None:
         metrics.consumer_refusals.add((caller.name, refused.unit))
         return _above_limit(caller, refused, now)
-    exceeded = None if operation is COUNT_TOKENS else caller.exceeded(now)
+    exceeded = caller.exceeded(now) if operation.is_billed else None
     if exceeded is not None:
         metrics.over_budget.add((caller.name, exceeded.period.value, exceeded.action.value))
         refusal = _over_budget(plan, caller, exceeded, operation, model, tokens, ledger)
@@ -121,6 +121,6 @@ def _above_limit(caller: Caller, refused: Refused, now: float) -> Refusal:
 
 def _pricing(plan: Plan, model: str) -> Pricing | None:
     """Return the first price that anybody has for a model: what is reserved is put right in the end."""
-    groups = plan.table.groups(None, model) or ()
+    groups = plan.table.groups(Need.CONVERSATION, model) or ()
     prices = (target.model.pricing for group in groups for target in group.targets)
     return next((price for price in prices if price is not None), None)

@@ -11,8 +11,9 @@ from dataclasses import replace
 from typing import Final, assert_never
 
 from cliproxy_api.chance import Chance
-from cliproxy_sidecar.core.body import Peek, RepeatedKeysError, with_model
-from cliproxy_sidecar.core.dialect import COUNT_TOKENS, Operation, dialect_wanted, with_query
+from cliproxy_sidecar.core.addresses import with_query
+from cliproxy_sidecar.core.body import Peek, RepeatedKeysError
+from cliproxy_sidecar.core.dialect import Form, Operation, form_of
 from cliproxy_sidecar.core.errors import ErrorKind
 from cliproxy_sidecar.core.facts import facts_of
 from cliproxy_sidecar.core.headers import answer_block, block_of, request_block
@@ -23,7 +24,9 @@ from cliproxy_sidecar.core.selection import Wanted
 from cliproxy_sidecar.core.target import Target
 from cliproxy_sidecar.core.translate.draft import Destination
 from cliproxy_sidecar.core.translate.fields import TranslationError
-from cliproxy_sidecar.core.translate.translation import Pair, Translation, pair_for, untouched
+from cliproxy_sidecar.core.translate.pairs import pair_for
+from cliproxy_sidecar.core.translate.translation import Pair, Translation
+from cliproxy_sidecar.core.translate.untouched import renamed, untouched
 from cliproxy_sidecar.core.usage import BYTES_PER_TOKEN, Usage
 from cliproxy_sidecar.proxy.attempt import Answer, Attempt
 from cliproxy_sidecar.proxy.course import Course
@@ -74,11 +77,12 @@ class Exchange:
         self._ledger = ledger
         self._body = body
         self._model = peek.model
+        self._stream = peek.stream
         self._tokens = 0
         """Presumably taken; worked out where limits ask for it."""
-        if plan.gates is not None and operation is not COUNT_TOKENS:
+        if plan.gates is not None and operation.is_billed:
             self._tokens = expected_tokens(len(body))
-        wanted = Wanted(ledger.stand_in or peek.model, dialect_wanted(operation), tokens=self._tokens)
+        wanted = Wanted(ledger.stand_in or peek.model, operation.need, tokens=self._tokens)
         if not plan.preferences.plain:
             facts = facts_of(body, downstream.request.headers, plan.preferences.needs, stream=peek.stream)
             wanted = replace(wanted, facts=facts)
@@ -139,7 +143,8 @@ class Exchange:
         permit = step.permit or self._machines.force(target, now)
         if gates is not None and (gate := gates.get(target.provider_id)) is not None:
             permit.passage = gate.take(target, self._tokens, now)
-        pair = pair_for(self._operation, target.provider.type)
+        form = form_of(target.provider)
+        pair = pair_for(self._operation, form, stream=self._stream)
         operation = self._operation if pair is None else pair.upstream
         attempt = Attempt(target, operation, budget_s=self._course.begin(target, now))
         self._current = (attempt, permit, now)
@@ -148,7 +153,7 @@ class Exchange:
         self._ledger.attempts = self._course.attempts
         self._ledger.provider = target.provider.name
         try:
-            request = self._request(target, pair)
+            request = self._request(target, form, pair)
         except RepeatedKeysError as error:
             return Refuse(Refusal(ErrorKind.MALFORMED, str(error)))
         except TranslationError as error:
@@ -172,15 +177,16 @@ class Exchange:
         self._settle(result.outcome, self._unanswered() if result.outcome.code in UNANSWERED else _NOTHING)
         return self._course.after(target, result, now_s())
 
-    def _request(self, target: Target, pair: Pair | None) -> UpstreamRequest:
+    def _request(self, target: Target, form: Form, pair: Pair | None) -> UpstreamRequest:
         asked, model = self._downstream.request, target.model.upstream_name
         if pair is None:
             self._translation = None
             route = self._plan.route(target, self._operation)
             url, headers = with_query(route.url, asked.query), asked.headers
-            body = with_model(untouched(self._operation, self._body), self._model, model)
+            body = untouched(self._operation, self._body, target.provider.type)
+            body = renamed(self._operation, body, self._model, model)
         else:
-            destination = Destination(target.provider.type, model)
+            destination = Destination(target.provider.type, model, native=form is Form.GEMINI)
             self._translation = Translation(
                 pair, self._operation.dialect, self._body, destination, created_s=int(unix_now_s())
             )
@@ -196,7 +202,7 @@ class Exchange:
         try:
             await relay.run(step.answer, self._own_block(step.attempt.target))
         finally:
-            billed = self._operation is not COUNT_TOKENS
+            billed = self._operation.is_billed
             usage = relay.meter.result(request_bytes=len(self._body)) if billed else _NOTHING
             outcome = relay.outcome or CANCELLED
             self._settle(outcome if outcome.code is None else self._plan.cleaned(outcome), usage)
@@ -247,7 +253,7 @@ class Exchange:
 
     def _unanswered(self) -> Usage:
         """Estimate what a provider may charge that was asked and not waited for: the input."""
-        if self._operation is COUNT_TOKENS:
+        if not self._operation.is_billed:
             return _NOTHING
         return Usage(input=len(self._body) // BYTES_PER_TOKEN, estimated=True)
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from cliproxy_api.snapshot import ConnectionPool, Credential, Provider, SnapshotPush
-from cliproxy_sidecar.core.dialect import Operation, upstream_url
+from cliproxy_sidecar.core.addresses import upstream_url
+from cliproxy_sidecar.core.dialect import Operation
 from cliproxy_sidecar.core.headers import (
     FixedHeaders,
     UnusableCredentialError,

@@ -6,7 +6,7 @@ When it is made and what its status means is the prober's.
 from collections.abc import Callable
 
 from cliproxy_api.snapshot import Provider, Timeouts
-from cliproxy_sidecar.core.dialect import probe_url
+from cliproxy_sidecar.core.addresses import probe_url
 from cliproxy_sidecar.proxy.plan import Plan
 from cliproxy_sidecar.proxy.upstream import UpstreamFailed, UpstreamRequest
 from cliproxy_sidecar.runtime.prober import ProbeFailed

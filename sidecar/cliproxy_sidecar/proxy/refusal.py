@@ -38,7 +38,14 @@ def send_refusal(
 ) -> None:
     """Send the refusal as the whole answer, `block` (of headers) included."""
     kind = refusal.kind
-    body = error_body(dialect, kind, refusal.message, param=refusal.param, request_id=request_id)
+    body = error_body(
+        dialect,
+        kind,
+        refusal.message,
+        param=refusal.param,
+        request_id=request_id,
+        retry_after_s=refusal.retry_after_s,
+    )
     block = JSON_TYPE + block + block_of(refusal.notes) + REQUEST_ID % request_id.encode()
     if dialect is Dialect.ANTHROPIC:
         block += ANTHROPIC_REQUEST_ID % request_id.encode()

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Final
 
-from cliproxy_sidecar.core.dialect import EMBEDDINGS, Operation
+from cliproxy_sidecar.core.dialect import Operation
 from cliproxy_sidecar.core.errors import ErrorKind, error_event
 from cliproxy_sidecar.core.headers import answer_block
 from cliproxy_sidecar.core.outcome import Outcome, TransportError, classify_transport
@@ -23,7 +23,8 @@ from cliproxy_sidecar.proxy.upstream import RawHeaders, UpstreamFailed, Upstream
 
 _NO_END: Final = TransportError("reset", "the stream has no end")
 _END: Final = re.compile(
-    rb'\[DONE\]|message_stop|(?:finish|stop)_reason"\s*:\s*"|response\.(?:completed|incomplete|failed)'
+    rb'\[DONE\]|message_stop|(?:(?:finish|stop)_r|(?:finish|block)R)eason"\s*:\s*"'
+    rb"|response\.(?:completed|incomplete|failed)"
 )
 """One of these stands in every stream that is complete; not all servers send the first."""
 
@@ -63,7 +64,7 @@ class Relay:
         self._on_content = on_content
         self._ended = False
         """The provider has said that the stream is complete."""
-        self.meter = UsageMeter(operation.dialect, generates=operation is not EMBEDDINGS)
+        self.meter = UsageMeter(operation.dialect, generates=operation.generates)
         self.outcome: Outcome | None = None
         """Set as soon as it is known."""
 

@@ -29,7 +29,7 @@ MAX_WHOLE_BYTES: Final = 32 * 1024 * 1024
 LEFT_OUT: Final = b"\r\nx-cliproxy-left-out: "
 MAX_LEFT_OUT_CHARS: Final = 1024
 """Of a header's value; a request can have any number of fields."""
-_OF_OTHERS: Final = (b"anthropic-", b"openai-")
+_OF_OTHERS: Final = (b"anthropic-", b"openai-", b"x-goog-")
 """Headers that mean something to one provider only: versions, betas, organisations."""
 
 
@@ -115,7 +115,7 @@ class TranslatingRelay(Relay):
     ) -> None:
         super().__init__(attempt, downstream, operation, request_id=request_id, on_content=on_content)
         self._dialect = translation.upstream.dialect
-        self.meter = UsageMeter(self._dialect)
+        self.meter = UsageMeter(self._dialect, generates=operation.generates)
         self._stream_translator = translation.stream()
 
     async def _too_large(self, large: SSETooLarge, _: UpstreamResponse) -> None:

@@ -7,7 +7,7 @@ understand the caller's format as it is and have a price.
 from typing import Final
 
 from cliproxy_api.snapshot import Pricing
-from cliproxy_sidecar.core.dialect import TRANSLATABLE, Operation
+from cliproxy_sidecar.core.dialect import Need, Operation, form_of, is_native
 from cliproxy_sidecar.core.routing import RoutingTable
 from cliproxy_sidecar.core.target import Target
 
@@ -21,12 +21,14 @@ def cheapest_model(table: RoutingTable, operation: Operation, wanted: str, token
     Models without a price for output (embeddings) and those whose context window is known to be too small are
     left out; of equals the first by name.
     """
-    if operation not in TRANSLATABLE:
+    if operation.need is not Need.CONVERSATION:
         return None
     best: tuple[int, str] | None = None
     for model in table.models:
-        for group in table.groups(operation.dialect, model.name) or ():
+        for group in table.groups(Need.CONVERSATION, model.name) or ():
             for target in group.targets:
+                if not is_native(operation, form_of(target.provider)):
+                    continue
                 price = _price(target, tokens)
                 if price is not None and (best is None or (price, model.name) < best):
                     best = (price, model.name)

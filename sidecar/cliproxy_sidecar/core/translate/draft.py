@@ -19,6 +19,8 @@ class Destination:
     provider_type: ProviderType
     model: str
     """Its name at the provider."""
+    native: bool = False
+    """Gemini's own API, not the OpenAI-compatible one."""
 
 
 @dataclass(slots=True)

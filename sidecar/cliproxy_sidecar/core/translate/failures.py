@@ -11,13 +11,21 @@ import msgspec
 
 from cliproxy_sidecar.core.dialect import Dialect
 from cliproxy_sidecar.core.errorbody import read_error
+from cliproxy_sidecar.core.errors import GOOGLE_STATUS
 from cliproxy_sidecar.core.translate.fields import Object
-from cliproxy_sidecar.core.translate.words import anthropic_error_type, openai_error_type, status_of_words
+from cliproxy_sidecar.core.translate.words import (
+    SERVER_FAULT,
+    anthropic_error_type,
+    openai_error_type,
+    status_of_words,
+)
 
 TOO_LONG: Final = "prompt is too long"
 """Anthropic's words for it, by which its callers know that they have to shorten the conversation."""
 CONTEXT_LENGTH: Final = "context_length_exceeded"
 """OpenAI's code for the same."""
+TOO_MANY: Final = "exceeds the maximum number of tokens"
+"""Gemini's words for it."""
 _NO_MESSAGE: Final = "The provider refused the request and gave no reason."
 
 Form = Callable[[int, str, bool], Object]
@@ -38,7 +46,7 @@ def error_event(dialect: Dialect, event: Object) -> Object:
 
 
 def _form(dialect: Dialect) -> Form:
-    return _anthropic if dialect is Dialect.ANTHROPIC else _openai
+    return _FORMS.get(dialect, _openai)
 
 
 def _flat(error: Object) -> Object:
@@ -57,3 +65,14 @@ def _openai(status: int, message: str, too_long: bool) -> Object:  # noqa: FBT00
     kind, code = openai_error_type(status)
     code = CONTEXT_LENGTH if too_long else code
     return {"error": {"message": message, "type": kind, "param": None, "code": code}}
+
+
+def _gemini(status: int, message: str, too_long: bool) -> Object:  # noqa: FBT001 -- a Form
+    if too_long and TOO_MANY not in message:
+        message = f"The input {TOO_MANY} allowed: {message}"
+    word = "INVALID_ARGUMENT" if status < SERVER_FAULT else "INTERNAL"
+    error = {"code": status, "message": message, "status": GOOGLE_STATUS.get(status, word)}
+    return {"error": error}
+
+
+_FORMS: Final[dict[Dialect, Form]] = {Dialect.ANTHROPIC: _anthropic, Dialect.GEMINI: _gemini}

@@ -27,13 +27,14 @@ def image_to_messages(part: Object, field: str) -> Object:
 def _source(url: str, field: str) -> Object:
     if url.lower().startswith(("https://", "http://")):
         return {"type": "url", "url": url}
-    media_type, data = _data_url(url, field)
+    media_type, data = data_url(url, field)
     if media_type not in IMAGE_TYPES:
         raise TranslationError(field, f"images of type {media_type[:40]!r} are not understood there")
     return {"type": "base64", "media_type": media_type, "data": data}
 
 
-def _data_url(url: str, field: str) -> tuple[str, str]:
+def data_url(url: str, field: str) -> tuple[str, str]:
+    """Return type and base64 content of a data URL."""
     match = _DATA_URL.fullmatch(url)
     if match is None:
         raise TranslationError(field, "must be a data URL with base64 content, or an http(s) address")
@@ -46,9 +47,7 @@ def file_to_messages(part: Object, field: str) -> Object:
     file = mapping(part.get("file"), f"{field}.file")
     if file.get("file_data") is None:
         raise TranslationError(f"{field}.file.file_id", "files stored at OpenAI cannot be read elsewhere")
-    media_type, data = _data_url(
-        text(file["file_data"], f"{field}.file.file_data"), f"{field}.file.file_data"
-    )
+    media_type, data = data_url(text(file["file_data"], f"{field}.file.file_data"), f"{field}.file.file_data")
     if media_type != PDF:
         raise TranslationError(f"{field}.file.file_data", f"files of type {media_type[:40]!r} have no equal")
     block: Object = {"type": "document", "source": {"type": "base64", "media_type": PDF, "data": data}}

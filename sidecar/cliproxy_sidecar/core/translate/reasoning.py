@@ -18,7 +18,9 @@ from cliproxy_sidecar.core.translate.fields import Object, inner
 
 FOREIGN: Final = "cliproxy-unsigned"
 """Stands for the signature of a thought that its provider did not sign."""
-_FOREIGN_BYTES: Final = FOREIGN.encode()
+_OURS: Final = "cliproxy-"
+"""Begins all signatures that Anthropic did not write: Gemini's too travel under a mark."""
+_OURS_BYTES: Final = b'"' + _OURS.encode()
 _THOUGHTS: Final = ("thinking", "redacted_thinking")
 
 _BUDGETS_TOKENS: Final = {"low": 2048, "medium": 8192, "high": 16384, "xhigh": 32768, "max": 32768}
@@ -62,9 +64,14 @@ def budget_of(effort: str) -> int:
     return _BUDGETS_TOKENS.get(_EFFORTS.get(effort, ""), 0)
 
 
+def reasons(destination: Destination) -> bool:
+    """Whether an OpenAI-like model takes `reasoning_effort`."""
+    return _REASONS.search(destination.model.lower()) is not None
+
+
 def effort_for(thinking: object, config: object, destination: Destination) -> str | None:
     """Return the `reasoning_effort` that equals Anthropic's fields; None: nothing is asked, or can be."""
-    if not _REASONS.search(destination.model.lower()):
+    if not reasons(destination):
         return None
     effort = inner(config, "effort")
     if isinstance(effort, str):
@@ -85,8 +92,13 @@ def effort_for(thinking: object, config: object, destination: Destination) -> st
 
 
 def is_ours_to_drop(block: object) -> bool:
-    """Whether a content block is a thought without its provider's signature."""
-    return inner(block, "type") == "thinking" and inner(block, "signature") in (None, "", FOREIGN)
+    """Whether a content block is a thought without Anthropic's signature."""
+    signature = inner(block, "signature")
+    return inner(block, "type") == "thinking" and (not signature or _is_foreign(signature))
+
+
+def _is_foreign(signature: object) -> bool:
+    return isinstance(signature, str) and signature.startswith(_OURS)
 
 
 def is_thought(block: object) -> bool:
@@ -99,7 +111,7 @@ def without_foreign_thoughts(body: bytes) -> bytes:
 
     They come when a conversation began at a provider of another format and now goes to Anthropic itself.
     """
-    if _FOREIGN_BYTES not in body:
+    if _OURS_BYTES not in body:
         return body
     try:
         request = msgspec.json.decode(body)
@@ -112,7 +124,7 @@ def without_foreign_thoughts(body: bytes) -> bytes:
     for message in messages:
         content = inner(message, "content")
         if isinstance(content, list):
-            content[:] = [block for block in content if inner(block, "signature") != FOREIGN]
+            content[:] = [block for block in content if not _is_foreign(inner(block, "signature"))]
         if content != []:
             kept.append(message)
     return msgspec.json.encode({**request, "messages": kept})

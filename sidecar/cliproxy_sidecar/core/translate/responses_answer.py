@@ -7,6 +7,7 @@ text is a message, a use of a tool is a call. Source: OpenAI API reference, resp
 from typing import Final
 
 from cliproxy_sidecar.core.translate.fields import Object, objects, text
+from cliproxy_sidecar.core.translate.gemini_words import signature_of_thought
 from cliproxy_sidecar.core.translate.reasoning import is_ours_to_drop, is_thought
 from cliproxy_sidecar.core.translate.responses_input import sealed
 from cliproxy_sidecar.core.translate.responses_tools import custom_input, custom_names
@@ -107,7 +108,7 @@ def item_of(block: Object, field: str, *, key: str, customs: frozenset[str]) -> 
 def _reasoning(block: Object, key: str) -> Object:
     thought = block.get("thinking")
     summary = [{"type": "summary_text", "text": thought}] if isinstance(thought, str) and thought else []
-    thoughts = [] if is_ours_to_drop(block) else [block]
+    thoughts = [] if is_ours_to_drop(block) and not signature_of_thought(block) else [block]
     item: Object = {"id": reasoning_id(key), "type": "reasoning", "summary": summary}
     return {**item, "encrypted_content": sealed(thoughts)}
 

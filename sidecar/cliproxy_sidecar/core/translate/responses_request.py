@@ -48,7 +48,7 @@ def responses_to_chat(request: Object, destination: Destination) -> Draft:
     instructions = request.get("instructions")
     if instructions is not None:
         messages.insert(0, {"role": "system", "content": text(instructions, "instructions")})
-    if destination.provider_type is not ProviderType.ANTHROPIC:
+    if destination.provider_type is not ProviderType.ANTHROPIC and not destination.native:
         messages = [_without_thoughts(message) for message in messages]
     draft.body |= {"model": destination.model, "messages": messages}
     if not draft.body.get("tools"):
@@ -69,12 +69,12 @@ def responses_to_messages(request: Object, destination: Destination) -> Draft:
     try:
         draft = request_to_messages(chat.body, destination)
     except TranslationError as error:
-        raise TranslationError(_as_called_here(error.field), error.message) from error
-    left_out = {_as_called_here(name): None for name in draft.left_out}
+        raise TranslationError(as_called_in_responses(error.field), error.message) from error
+    left_out = {as_called_in_responses(name): None for name in draft.left_out}
     return replace(draft, left_out=chat.left_out | left_out)
 
 
-def _as_called_here(field: str) -> str:
+def as_called_in_responses(field: str) -> str:
     """Return the caller's name for a field of the chat request in between."""
     for theirs, ours in _NAMES:
         if field.startswith(theirs):

@@ -1,15 +1,18 @@
 """The conversation of an Anthropic messages request, as OpenAI chat messages.
 
-Thoughts are left behind: they are signed for Anthropic. Results of tools become messages of their own, before
-what the user says in the same turn; images in results, which a tool's message cannot hold, follow in the
-user's. Sources: Anthropic API documentation, messages; OpenAI API reference, chat messages (read 2026-11).
+Thoughts are left behind: they are signed for Anthropic (Gemini's find their way back to Gemini). Results of
+tools become messages of their own, before what the user says in the same turn; images in results, which a
+tool's message cannot hold, follow in the user's. Sources: Anthropic API documentation, messages; OpenAI API
+reference, chat messages (read 2026-11).
 """
 
 from collections.abc import Sequence
 from typing import Final
 
+from cliproxy_api.vocabulary import ProviderType
 from cliproxy_sidecar.core.translate.draft import Draft
 from cliproxy_sidecar.core.translate.fields import Object, TranslationError, flag, kind_of, objects, text
+from cliproxy_sidecar.core.translate.gemini_words import signature_of_thought, signed_call
 from cliproxy_sidecar.core.translate.media import document_to_chat, image_to_chat
 from cliproxy_sidecar.core.translate.reasoning import is_thought
 from cliproxy_sidecar.core.translate.tools import arguments_of
@@ -120,15 +123,21 @@ def _assistant(draft: Draft, content: object, field: str) -> list[Object]:
         return [{"role": "assistant", "content": content}]
     said: list[str] = []
     calls: list[Object] = []
+    takes_signatures = draft.destination.provider_type is ProviderType.GEMINI
+    signature = ""
     for name, block in objects(content, field):
         if is_thought(block):
+            signature = signature_of_thought(block) or signature
             continue
         _note(draft, block, "messages[].content")
         match kind_of(block, name):
             case "text":
                 said.append(text(block.get("text"), f"{name}.text"))
             case "tool_use":
-                calls.append(_call(block, name))
+                # Gemini's own thoughts go back to it, in front of the call that they led to.
+                signed = signed_call(signature if takes_signatures else "")
+                calls.append(_call(block, name) | signed)
+                signature = ""
             case other:
                 raise TranslationError(f"{name}.type", f"{other[:40]!r} has no equal")
     if not said and not calls:

@@ -74,7 +74,7 @@ def _max_tokens(draft: Draft, value: Any) -> None:
 
 def _top_k(draft: Draft, value: Any) -> None:
     """Many OpenAI-like servers take it as an extension; OpenAI and Gemini's OpenAI endpoint refuse it."""
-    if draft.destination.provider_type is not ProviderType.OPENAI_COMPATIBLE:
+    if draft.destination.provider_type is not ProviderType.OPENAI_COMPATIBLE and not draft.destination.native:
         raise TranslationError("top_k", "has no equal")
     draft.body["top_k"] = whole(value, "top_k")
 

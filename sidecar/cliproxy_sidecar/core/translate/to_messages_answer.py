@@ -15,6 +15,7 @@ from cliproxy_sidecar.core.translate.fields import (
     sequence,
     text,
 )
+from cliproxy_sidecar.core.translate.gemini_words import SIGNED, signature_of_call
 from cliproxy_sidecar.core.translate.reasoning import FOREIGN
 from cliproxy_sidecar.core.translate.tools import id_to_messages, input_of
 from cliproxy_sidecar.core.translate.usages import usage_to_messages
@@ -41,7 +42,7 @@ def answer_to_messages(answer: Object) -> Object:
     thought = reasoning_of(message)
     if thought:
         blocks.append({"type": "thinking", "thinking": thought, "signature": FOREIGN})
-    said = _said(message.get("content"), f"{field}.content")
+    said = said_in(message.get("content"), f"{field}.content")
     refusal = message.get("refusal")
     refused = isinstance(refusal, str) and bool(refusal)
     said += str(refusal) if refused else ""
@@ -49,7 +50,9 @@ def answer_to_messages(answer: Object) -> Object:
         blocks.append({"type": "text", "text": said})
     calls = message.get("tool_calls")
     calls = [] if calls is None else objects(calls, f"{field}.tool_calls")
-    blocks += [_use(call, name) for name, call in calls]
+    for name, call in calls:
+        _sign(blocks, signature_of_call(call))
+        blocks.append(_use(call, name))
     return {
         "id": text(answer.get("id"), "id"),
         "type": "message",
@@ -62,13 +65,22 @@ def answer_to_messages(answer: Object) -> Object:
     }
 
 
+def _sign(blocks: list[Object], signature: str) -> None:
+    """Keep Gemini's signature of a call in the thought before it, from where it finds its way back."""
+    if not signature:
+        return
+    if not blocks or blocks[-1].get("signature") != FOREIGN:
+        blocks.append({"type": "thinking", "thinking": ""})
+    blocks[-1]["signature"] = SIGNED + signature
+
+
 def reasoning_of(message: Object) -> str:
     """Return the reasoning that a message or a delta shows."""
     shown = next((message[name] for name in REASONING if message.get(name)), "")
     return shown if isinstance(shown, str) else ""
 
 
-def _said(content: object, field: str) -> str:
+def said_in(content: object, field: str) -> str:
     """Take the text of a string, or of parts (Mistral answers with parts when it reasons)."""
     if content is None:
         return ""

@@ -7,6 +7,7 @@ Sources: OpenAI API reference, chat completion chunks; Anthropic API documentati
 """
 
 from cliproxy_sidecar.core.translate.fields import Object, TranslationError, mapping, objects, text
+from cliproxy_sidecar.core.translate.gemini_words import SIGNED, signature_of_call
 from cliproxy_sidecar.core.translate.reasoning import FOREIGN
 from cliproxy_sidecar.core.translate.to_messages_answer import reasoning_of
 from cliproxy_sidecar.core.translate.tools import id_to_messages
@@ -107,7 +108,10 @@ class MessagesStream:
             self._calls.pop(place, None)
             self._calls[place] = text(sent, f"{field}.id")
             block = {"type": "tool_use", "id": id_to_messages(sent, f"{field}.id"), "name": name, "input": {}}
-            events += [*self._close(), *self._open("tool_use", block)]
+            signature = signature_of_call(call)
+            if signature:
+                events += self._open("thinking", {"type": "thinking", "thinking": "", "signature": ""})
+            events += [*self._close(signature), *self._open("tool_use", block)]
             self._called = True
         elif self._block != "tool_use" or place != next(reversed(self._calls)):
             if not function.get("arguments"):
@@ -135,11 +139,12 @@ class MessagesStream:
     def _piece(self, delta: Object) -> Object:
         return {"type": "content_block_delta", "index": self._next - 1, "delta": delta}
 
-    def _close(self) -> list[Object]:
+    def _close(self, signature: str = "") -> list[Object]:
         if not self._block:
             return []
         events: list[Object] = []
         if self._block == "thinking":
-            events.append(self._piece({"type": "signature_delta", "signature": FOREIGN}))
+            written = SIGNED + signature if signature else FOREIGN
+            events.append(self._piece({"type": "signature_delta", "signature": written}))
         self._block = ""
         return [*events, {"type": "content_block_stop", "index": self._next - 1}]

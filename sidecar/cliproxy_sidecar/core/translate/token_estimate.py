@@ -1,4 +1,4 @@
-"""How many tokens an Anthropic request would have, when nobody can count it: an estimate by size.
+"""How many tokens a request to be counted would have, when nobody can count it: an estimate by size.
 
 OpenAI-like providers have no endpoint that counts. Callers ask in order to know when to shorten a
 conversation, for which a rough figure is far better than an error; that it is rough is said in a header by
@@ -9,7 +9,9 @@ from typing import Final
 
 import msgspec
 
+from cliproxy_sidecar.core.dialect import Dialect
 from cliproxy_sidecar.core.errorbody import JSON_FAULTS
+from cliproxy_sidecar.core.translate.counts import counted_in
 from cliproxy_sidecar.core.translate.fields import Object, TranslationError, inner, mapping, objects
 
 _BYTES_PER_TOKEN: Final = 4
@@ -22,7 +24,7 @@ _MEDIA: Final = ("image", "document")
 
 
 def estimate_tokens(request: object) -> int:
-    """Return about how many input tokens the request has.
+    """Return about how many input tokens Anthropic's request has.
 
     Raises:
         TranslationError: it is no request.
@@ -34,8 +36,35 @@ def estimate_tokens(request: object) -> int:
     return found + _content(whole.get("system")) + _size(whole.get("tools"))
 
 
-def estimated_count(body: bytes) -> bytes:
-    """Return the answer to a count_tokens request.
+def estimate_gemini_tokens(request: object) -> int:
+    """Return about how many input tokens Gemini's request has.
+
+    Raises:
+        TranslationError: it is no request.
+
+    """
+    whole = counted_in(mapping(request, "body"))
+    contents = objects(whole.get("contents"), "contents")
+    found = sum(_TOKENS_PER_MESSAGE + _parts(content.get("parts")) for _, content in contents)
+    return found + _parts(inner(whole.get("systemInstruction"), "parts")) + _size(whole.get("tools"))
+
+
+def _parts(parts: object) -> int:
+    if not isinstance(parts, list):
+        return _size(parts)
+    media = ("inlineData", "fileData")
+    return sum(
+        _TOKENS_PER_IMAGE if any(inner(part, name) for name in media) else _part(part) for part in parts
+    )
+
+
+def _part(part: object) -> int:
+    said = inner(part, "text")
+    return _size(said if isinstance(said, str) else part)
+
+
+def estimated_count(dialect: Dialect, body: bytes) -> bytes:
+    """Return the answer to a request to count tokens, in Anthropic's or Gemini's form.
 
     Raises:
         TranslationError: it is no request.
@@ -45,6 +74,8 @@ def estimated_count(body: bytes) -> bytes:
         request = msgspec.json.decode(body)
     except JSON_FAULTS as error:
         raise TranslationError("body", "is not valid JSON") from error
+    if dialect is Dialect.GEMINI:
+        return msgspec.json.encode({"totalTokens": estimate_gemini_tokens(request)})
     return msgspec.json.encode({"input_tokens": estimate_tokens(request)})
 
 

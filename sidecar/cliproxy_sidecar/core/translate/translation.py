@@ -1,6 +1,7 @@
-"""The door: which operations go to which providers in another format, and one request's way there and back.
+"""The door: one request's way to a provider of another format, and its answers' way back.
 
 Bytes in, bytes out. What a request's answer looks like may depend on the request, so both are one object.
+Which operations go where stands in `pairs`.
 """
 
 from collections.abc import Callable
@@ -9,24 +10,12 @@ from typing import Final, Protocol
 
 import msgspec
 
-from cliproxy_api.vocabulary import ProviderType
-from cliproxy_sidecar.core.dialect import CHAT, MESSAGES, RESPONSES, TRANSLATABLE, Dialect, Operation, serves
+from cliproxy_sidecar.core.dialect import Dialect, Operation
 from cliproxy_sidecar.core.errorbody import JSON_FAULTS
 from cliproxy_sidecar.core.sse import Event
 from cliproxy_sidecar.core.translate.draft import Destination, Draft
 from cliproxy_sidecar.core.translate.failures import error_answer, error_event
-from cliproxy_sidecar.core.translate.fields import Object, TranslationError, inner, mapping
-from cliproxy_sidecar.core.translate.reasoning import without_foreign_thoughts
-from cliproxy_sidecar.core.translate.responses_answer import message_to_response
-from cliproxy_sidecar.core.translate.responses_input import without_foreign_reasoning
-from cliproxy_sidecar.core.translate.responses_request import responses_to_chat, responses_to_messages
-from cliproxy_sidecar.core.translate.responses_stream import ResponsesStream
-from cliproxy_sidecar.core.translate.to_chat_answer import answer_to_chat
-from cliproxy_sidecar.core.translate.to_chat_request import request_to_chat
-from cliproxy_sidecar.core.translate.to_chat_stream import ChatStream
-from cliproxy_sidecar.core.translate.to_messages_answer import answer_to_messages
-from cliproxy_sidecar.core.translate.to_messages_request import request_to_messages
-from cliproxy_sidecar.core.translate.to_messages_stream import MessagesStream
+from cliproxy_sidecar.core.translate.fields import Object, TranslationError, mapping
 
 _DONE: Final = b"[DONE]"
 _ENDS: Final = "message_stop"
@@ -45,17 +34,22 @@ class Steps(Protocol):
         ...
 
 
+Requesting = Callable[[Object, Destination], Draft]
+Answering = Callable[[Object, Object, int], object]
+"""The provider's whole answer, the caller's request, the time (Unix seconds) -> the caller's answer."""
+Stepping = Callable[[Object, int], Steps]
+"""The caller's request and the time -> what translates the stream."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pair:
     """One direction: how the parts of an exchange are translated."""
 
     upstream: Operation
     """What is asked for at the provider."""
-    request: Callable[[Object, Destination], Draft]
-    answer: Callable[[Object, Object, int], Object]
-    """The provider's whole answer, the caller's request, the time (Unix seconds) -> the caller's answer."""
-    steps: Callable[[Object, int], Steps]
-    """The caller's request and the time -> what translates the stream."""
+    request: Requesting
+    answer: Answering
+    steps: Stepping
 
 
 class Translation:
@@ -160,10 +154,12 @@ class StreamTranslator:
         """Providers send these while they think, so that nobody gives up waiting."""
         if self._caller is Dialect.ANTHROPIC:
             return b'event: ping\ndata: {"type":"ping"}\n\n'
+        if self._caller is Dialect.GEMINI:
+            return b""  # Google's SDK for JavaScript reads nothing but data.
         return b": keep-alive\n\n"
 
     def _frames(self, events: list[Object]) -> bytes:
-        if self._caller is Dialect.OPENAI:
+        if self._caller is Dialect.OPENAI or self._caller is Dialect.GEMINI:
             return b"".join([b"data: " + _encode(event) + b"\n\n" for event in events])
         return b"".join(
             [
@@ -189,82 +185,3 @@ def _read(body: bytes, field: str = "body") -> Object:
 def _too_deep(field: str) -> TranslationError:
     """What is read just within the decoder's bound may be beyond the encoder's."""
     return TranslationError(field, "is nested too deeply")
-
-
-def _wants_usage(request: Object) -> bool:
-    return inner(request, "stream_options", "include_usage") is True
-
-
-_CHAT_TO_MESSAGES: Final = Pair(
-    MESSAGES,
-    request_to_messages,
-    lambda answer, _, created_s: answer_to_chat(answer, created_s=created_s),
-    lambda request, created_s: ChatStream(created_s=created_s, include_usage=_wants_usage(request)),
-)
-_MESSAGES_TO_CHAT: Final = Pair(
-    CHAT,
-    request_to_chat,
-    lambda answer, _, __: answer_to_messages(answer),
-    lambda _, __: MessagesStream(),
-)
-
-
-class _Chain:
-    """Two directions, one after the other."""
-
-    __slots__ = ("_first", "_second")
-
-    def __init__(self, first: Steps, second: Steps) -> None:
-        self._first = first
-        self._second = second
-
-    def feed(self, event: Object) -> list[Object]:
-        return self._on(self._first.feed(event))
-
-    def finish(self) -> list[Object]:
-        return self._on(self._first.finish()) + self._second.finish()
-
-    def _on(self, events: list[Object]) -> list[Object]:
-        return [found for event in events for found in self._second.feed(event)]
-
-
-_RESPONSES_TO_MESSAGES: Final = Pair(
-    MESSAGES,
-    responses_to_messages,
-    lambda answer, request, created_s: message_to_response(answer, request, created_s=created_s),
-    lambda request, created_s: ResponsesStream(request, created_s=created_s),
-)
-_RESPONSES_TO_CHAT: Final = Pair(
-    CHAT,
-    responses_to_chat,
-    lambda answer, request, created_s: message_to_response(
-        answer_to_messages(answer), request, created_s=created_s
-    ),
-    lambda request, created_s: _Chain(MessagesStream(), ResponsesStream(request, created_s=created_s)),
-)
-
-
-_PAIRS: Final = {
-    (Dialect.OPENAI, True): _CHAT_TO_MESSAGES,
-    (Dialect.ANTHROPIC, False): _MESSAGES_TO_CHAT,
-    (Dialect.RESPONSES, True): _RESPONSES_TO_MESSAGES,
-    (Dialect.RESPONSES, False): _RESPONSES_TO_CHAT,
-}
-"""By the caller's dialect and whether the provider is Anthropic."""
-
-
-def pair_for(operation: Operation, provider_type: ProviderType) -> Pair | None:
-    """Return how an operation is put to providers of this type; None: as it is, or not at all."""
-    if operation not in TRANSLATABLE or serves(provider_type, operation.dialect):
-        return None
-    return _PAIRS[operation.dialect, provider_type is ProviderType.ANTHROPIC]
-
-
-def untouched(operation: Operation, body: bytes) -> bytes:
-    """Return the body for a provider of the caller's own format, byte for byte.
-
-    Only thoughts that another provider had earlier in the conversation are taken out.
-    """
-    if operation is MESSAGES:
-        return without_foreign_thoughts(body)
-    return without_foreign_reasoning(body) if operation is RESPONSES else body

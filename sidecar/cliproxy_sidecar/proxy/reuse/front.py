@@ -14,7 +14,7 @@ from cliproxy_api.vocabulary import OutcomeClass
 from cliproxy_sidecar.core.cache.directives import directives_of
 from cliproxy_sidecar.core.cache.entry import Entry, kept_headers
 from cliproxy_sidecar.core.cache.key import fields_of, request_key
-from cliproxy_sidecar.core.dialect import EMBEDDINGS, dialect_wanted
+from cliproxy_sidecar.core.dialect import EMBEDDINGS
 from cliproxy_sidecar.core.headers import Header, block_of
 from cliproxy_sidecar.core.routing import RoutingTable
 from cliproxy_sidecar.core.target import Target
@@ -107,7 +107,7 @@ class Reuse:
         name = (call.operation.name, call.peek.model)
         served = self._served.get(name)
         if served is None:
-            groups = self._table.groups(dialect_wanted(call.operation), call.peek.model)
+            groups = self._table.groups(call.operation.need, call.peek.model)
             if groups is None:
                 return b""
             named = {_place(target) for group in groups for target in group.targets}

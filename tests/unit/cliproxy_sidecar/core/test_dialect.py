@@ -1,44 +1,38 @@
-"""Paths become operations, and operations addresses at each type of provider."""
+"""Paths become operations; types of providers understand forms."""
 
 import pytest
 
-from cliproxy_api.snapshot import Azure, Credential, HealthCheck, Provider
 from cliproxy_api.vocabulary import ProviderType
 from cliproxy_sidecar.core.dialect import (
+    BATCH_EMBED,
     CHAT,
     COMPLETIONS,
     COUNT_TOKENS,
+    EMBED,
     EMBEDDINGS,
+    GEMINI_COUNT,
+    GEMINI_MODEL,
+    GEMINI_MODELS,
+    GENERATE,
+    GENERATE_LIST,
     MESSAGES,
     MODEL,
     MODELS,
     RESPONSES,
+    STREAM_GENERATE,
     Dialect,
+    Form,
+    Need,
     Operation,
-    dialect_wanted,
+    as_asked,
+    dialect_shown,
+    form_of,
+    is_native,
+    model_in,
     operation_of,
-    probe_url,
     serves,
-    upstream_url,
-    with_query,
 )
-
-HOST = "https://h.example"
-
-
-def provider(
-    provider_type: ProviderType, base_url: str, azure: Azure | None = None, probe: str | None = None
-) -> Provider:
-    return Provider(
-        id="ns/p",
-        name="p",
-        type=provider_type,
-        base_url=base_url,
-        credentials=(Credential(name="a", secret="ns/s/k", secret_digest="d"),),
-        models=(),
-        azure=azure,
-        health_check=HealthCheck(path=probe),
-    )
+from support.build import bare_provider
 
 
 @pytest.mark.parametrize(
@@ -56,6 +50,15 @@ def provider(
         ("/v1/chat/completions/", None),
         ("/v1/responses", RESPONSES),
         ("/v1/responses/resp_1", None),
+        ("/v1beta/models", GEMINI_MODELS),
+        ("/v1beta/models/", None),
+        ("/v1beta/models/:generateContent", GEMINI_MODEL),
+        ("/v1beta/models/m", GEMINI_MODEL),
+        ("/v1beta/models/m:predict", GEMINI_MODEL),
+        ("/v1alpha/models", GEMINI_MODELS),
+        ("/v1alpha/models/m", GEMINI_MODEL),
+        ("/v1/models/llama3:8b", MODEL),
+        ("/v2/models/m:generateContent", None),
         ("/", None),
         ("", None),
     ],
@@ -64,119 +67,93 @@ def test_paths(path: str, operation: Operation | None) -> None:
     assert operation_of(path) is operation
 
 
-def test_a_type_serves_its_own_formats() -> None:
-    for provider_type in ProviderType:
-        own = [Dialect.ANTHROPIC] if provider_type is ProviderType.ANTHROPIC else [Dialect.OPENAI]
-        own += [Dialect.RESPONSES] if provider_type is ProviderType.OPENAI else []
-        assert [dialect for dialect in Dialect if serves(provider_type, dialect)] == own
+@pytest.mark.parametrize(
+    ("verb", "operation"),
+    [
+        ("generateContent", GENERATE),
+        ("streamGenerateContent", STREAM_GENERATE),
+        ("countTokens", GEMINI_COUNT),
+        ("embedContent", EMBED),
+        ("batchEmbedContents", BATCH_EMBED),
+    ],
+)
+@pytest.mark.parametrize("model", ["gemini-2.5-pro", "llama3:8b", "org/name"])
+@pytest.mark.parametrize("version", ["v1", "v1beta", "v1alpha"])
+def test_geminis_paths_hold_the_model(version: str, model: str, verb: str, operation: Operation) -> None:
+    path = f"/{version}/models/{model}:{verb}"
+    assert operation_of(path) is operation
+    assert model_in(path, operation) == model
+    assert model_in(f"/{version}/models/{model}", GEMINI_MODEL) == model
 
 
 @pytest.mark.parametrize(
-    ("operation", "wanted"),
+    ("path", "header", "dialect"),
     [
-        (CHAT, None),
-        (MESSAGES, None),
-        (RESPONSES, None),
-        (EMBEDDINGS, Dialect.OPENAI),
-        (COUNT_TOKENS, Dialect.ANTHROPIC),
+        ("/v1/models", b"authorization", Dialect.OPENAI),
+        ("/v1/models", b"anthropic-version", Dialect.ANTHROPIC),
+        ("/v1/models/m", b"x-goog-api-key", Dialect.GEMINI),
+        ("/v1/models/m", b"x-goog-api-client", Dialect.GEMINI),
+        ("/v1/messages/x", b"accept", Dialect.ANTHROPIC),
+        ("/v1beta/x", b"accept", Dialect.GEMINI),
     ],
 )
-def test_conversations_can_be_held_in_any_format(operation: Operation, wanted: Dialect | None) -> None:
-    assert dialect_wanted(operation) is wanted
+def test_a_caller_shows_its_format(path: str, header: bytes, dialect: Dialect) -> None:
+    assert dialect_shown(path, [(b"accept", b"*/*"), (header, b"x")]) is dialect
 
 
 @pytest.mark.parametrize(
-    ("provider_type", "base_url", "operation", "url"),
+    ("query", "operation"),
     [
-        (
-            ProviderType.OPENAI,
-            "https://api.openai.com/v1",
-            CHAT,
-            "https://api.openai.com/v1/chat/completions",
-        ),
-        (ProviderType.OPENAI, HOST, CHAT, f"{HOST}/v1/chat/completions"),
-        (ProviderType.OPENAI, f"{HOST}/", EMBEDDINGS, f"{HOST}/v1/embeddings"),
-        (ProviderType.OPENAI_COMPATIBLE, f"{HOST}/openai/v1/", COMPLETIONS, f"{HOST}/openai/v1/completions"),
-        (
-            ProviderType.OPENAI_COMPATIBLE,
-            "http://127.0.0.1:8000",
-            CHAT,
-            "http://127.0.0.1:8000/v1/chat/completions",
-        ),
-        (
-            ProviderType.GEMINI,
-            "",
-            CHAT,
-            "https://generativelanguage.googleapis.com/v1beta/openai/chat/completions",
-        ),
-        (ProviderType.GEMINI, HOST, CHAT, f"{HOST}/v1beta/openai/chat/completions"),
-        (ProviderType.GEMINI, f"{HOST}/x", CHAT, f"{HOST}/x/chat/completions"),
-        (ProviderType.ANTHROPIC, HOST, MESSAGES, f"{HOST}/v1/messages"),
-        (ProviderType.ANTHROPIC, f"{HOST}/v1", MESSAGES, f"{HOST}/v1/messages"),
-        (
-            ProviderType.ANTHROPIC,
-            f"{HOST}/anthropic/",
-            COUNT_TOKENS,
-            f"{HOST}/anthropic/v1/messages/count_tokens",
-        ),
+        (b"alt=sse", STREAM_GENERATE),
+        (b"key=x&alt=sse", STREAM_GENERATE),
+        (b"", GENERATE_LIST),
+        (b"alt=json", GENERATE_LIST),
     ],
 )
-def test_addresses(provider_type: ProviderType, base_url: str, operation: Operation, url: str) -> None:
-    assert upstream_url(provider(provider_type, base_url), operation, "m") == url
+def test_geminis_streams_are_events_only_if_asked_for(query: bytes, operation: Operation) -> None:
+    assert as_asked(STREAM_GENERATE, query) is operation
+    assert as_asked(CHAT, query) is CHAT
 
 
 @pytest.mark.parametrize(
-    ("base_url", "azure", "url"),
+    ("provider_type", "base_url", "form"),
     [
-        (
-            HOST,
-            Azure(api_version="v", deployment="dep"),
-            f"{HOST}/openai/deployments/dep/chat/completions?api-version=v",
-        ),
-        (HOST, Azure(api_version="v"), f"{HOST}/openai/deployments/m%2F1/chat/completions?api-version=v"),
-        (
-            f"{HOST}/openai/",
-            Azure(api_version="a b"),
-            f"{HOST}/openai/deployments/m%2F1/chat/completions?api-version=a%20b",
-        ),
-        (HOST, None, f"{HOST}/openai/deployments/m%2F1/chat/completions?api-version=2024-10-21"),
-        (f"{HOST}/openai/v1", Azure(api_version="v"), f"{HOST}/openai/v1/chat/completions"),
+        (ProviderType.OPENAI, "", Form.OPENAI),
+        (ProviderType.AZURE_OPENAI, "https://h/openai", Form.CHAT),
+        (ProviderType.OPENAI_COMPATIBLE, "https://h/openai", Form.CHAT),
+        (ProviderType.ANTHROPIC, "", Form.ANTHROPIC),
+        (ProviderType.GEMINI, "", Form.GEMINI),
+        (ProviderType.GEMINI, "https://h", Form.GEMINI),
+        (ProviderType.GEMINI, "https://h/v1beta/openai", Form.CHAT),
+        (ProviderType.GEMINI, "https://h/v1beta/openai/", Form.CHAT),
     ],
 )
-def test_azures_addresses(base_url: str, azure: Azure | None, url: str) -> None:
-    assert upstream_url(provider(ProviderType.AZURE_OPENAI, base_url, azure), CHAT, "m/1") == url
+def test_forms(provider_type: ProviderType, base_url: str, form: Form) -> None:
+    assert form_of(bare_provider(provider_type, base_url)) is form
 
 
-@pytest.mark.parametrize(
-    ("provider_type", "base_url", "path", "url"),
-    [
-        (ProviderType.OPENAI, f"{HOST}/v1", None, f"{HOST}/v1/models"),
-        (ProviderType.ANTHROPIC, HOST, None, f"{HOST}/v1/models"),
-        (ProviderType.GEMINI, f"{HOST}/g", None, f"{HOST}/g/models"),
-        (ProviderType.AZURE_OPENAI, HOST, None, f"{HOST}/openai/models?api-version=2024-10-21"),
-        (ProviderType.AZURE_OPENAI, f"{HOST}/openai/v1", None, f"{HOST}/openai/v1/models"),
-        (ProviderType.OPENAI, f"{HOST}/v1", "/health", f"{HOST}/health"),
-        (ProviderType.OPENAI, f"{HOST}:8443/v1", "health?x=1", f"{HOST}:8443/health?x=1"),
-        (ProviderType.GEMINI, "", "/x", "https://generativelanguage.googleapis.com/x"),
-    ],
-)
-def test_probes(provider_type: ProviderType, base_url: str, path: str | None, url: str) -> None:
-    assert probe_url(provider(provider_type, base_url, probe=path)) == url
+def test_what_is_native_where() -> None:
+    own = {form: [op.name for op in OPERATIONS if is_native(op, form)] for form in Form}
+    older = ["chat", "completions", "embeddings"]
+    assert own == {
+        Form.OPENAI: [*older, "responses"],
+        Form.CHAT: older,
+        Form.ANTHROPIC: ["messages", "count_tokens"],
+        Form.GEMINI: [operation.name for operation in OPERATIONS[6:]],
+    }
 
 
-@pytest.mark.parametrize(
-    ("url", "query", "expected"),
-    [
-        ("u", b"", "u"),
-        ("u", b"beta=true", "u?beta=true"),
-        ("u", b"a=1&b=%20c&&d", "u?a=1&b=%20c&d"),
-        ("u", b"key=secret", "u"),
-        ("u", b"KEY=secret&a=1&access_token=x", "u?a=1"),
-        ("u", b"api-version=1", "u?api-version=1"),
-        ("u?api-version=v", b"api-version=1&a=2", "u?api-version=v&a=2"),
-        ("u?api-version=v", b"api-version=1", "u?api-version=v"),
-        ("u", b"a=\xff\r\n x", "u?a=%FF%0D%0A%20x"),
-    ],
-)
-def test_the_callers_query_passes_without_keys(url: str, query: bytes, expected: str) -> None:
-    assert with_query(url, query) == expected
+OPERATIONS = [CHAT, COMPLETIONS, EMBEDDINGS, RESPONSES, MESSAGES, COUNT_TOKENS]
+OPERATIONS += [GENERATE, STREAM_GENERATE, GENERATE_LIST, GEMINI_COUNT, EMBED, BATCH_EMBED]
+
+
+def test_conversations_can_be_held_in_any_form() -> None:
+    for operation in (CHAT, MESSAGES, RESPONSES, GENERATE, STREAM_GENERATE):
+        assert operation.need is Need.CONVERSATION
+    assert all(serves(form, Need.CONVERSATION) for form in Form)
+    assert [form for form in Form if not serves(form, Need.EMBEDDINGS)] == [Form.ANTHROPIC]
+    assert [form for form in Form if serves(form, Need.COUNT)] == [Form.ANTHROPIC, Form.GEMINI]
+
+
+def test_names_are_unique() -> None:
+    assert len({operation.name for operation in OPERATIONS}) == len(OPERATIONS)

@@ -9,7 +9,7 @@ from cliproxy_sidecar.core.affinity import key_of
 from cliproxy_sidecar.core.allowances import Allowances
 from cliproxy_sidecar.core.cooldown import Cooldowns
 from cliproxy_sidecar.core.decisions import How
-from cliproxy_sidecar.core.dialect import Dialect
+from cliproxy_sidecar.core.dialect import Need
 from cliproxy_sidecar.core.health import Health
 from cliproxy_sidecar.core.outcome import SUCCESS
 from cliproxy_sidecar.core.preference import Preferences
@@ -42,7 +42,7 @@ class World:
         self.allowances.read(of, headers, 0.0, lambda: datetime(2026, 11, 21, tzinfo=UTC))
 
     def choose(self, facts: Facts | None = None) -> tuple[TargetId, How]:
-        found = self.chooser.choose(Wanted("m", Dialect.OPENAI, facts=facts or Facts()), 1.0)
+        found = self.chooser.choose(Wanted("m", Need.CONVERSATION, facts=facts or Facts()), 1.0)
         assert isinstance(found, Chosen)
         assert found.how is not None
         self.cooldowns.settle(found.permit, SUCCESS, (), 1.0)

@@ -5,12 +5,12 @@ import pytest
 
 from cliproxy_api.snapshot import Model, Provider
 from cliproxy_api.vocabulary import ProviderType
-from cliproxy_sidecar.core.dialect import Dialect
+from cliproxy_sidecar.core.dialect import Need
 from cliproxy_sidecar.core.routing import PublicModel, RoutingTable, SmoothRoundRobin
 from cliproxy_sidecar.core.target import TargetId
 from support.cooling import provider, target
 
-OPENAI, ANTHROPIC = Dialect.OPENAI, Dialect.ANTHROPIC
+COMPLETIONS, COUNT = Need.COMPLETIONS, Need.COUNT
 
 
 def table(*providers: Provider, previous: RoutingTable | None = None) -> RoutingTable:
@@ -25,12 +25,12 @@ def turns(robin: SmoothRoundRobin, count: int, candidates: list[int] | None = No
     return [robin.pick(robin.everyone if candidates is None else candidates) for _ in range(count)]
 
 
-def ids(of: RoutingTable, model: str = "m", dialect: Dialect = OPENAI) -> list[list[TargetId]]:
-    return [[one.id for one in members.targets] for members in of.groups(dialect, model) or ()]
+def ids(of: RoutingTable, model: str = "m", need: Need = COMPLETIONS) -> list[list[TargetId]]:
+    return [[one.id for one in members.targets] for members in of.groups(need, model) or ()]
 
 
 def shares(of: RoutingTable, rounds: int, model: str = "m") -> dict[TargetId, int]:
-    (members,) = of.groups(OPENAI, model) or ()
+    (members,) = of.groups(COMPLETIONS, model) or ()
     return dict(Counter(members.targets[position].id for position in turns(members, rounds)))
 
 
@@ -88,37 +88,37 @@ def test_those_of_weight_0_share_evenly() -> None:
     assert shares(routes, 10) == {("ns/a", "k1", "up"): 5, ("ns/a", "k2", "up"): 5}
 
 
-def test_a_format_has_its_own_routes() -> None:
+def test_a_need_has_its_own_routes() -> None:
     routes = table(provider("gpt"), provider("claude", type=ProviderType.ANTHROPIC))
     assert ids(routes) == [[("ns/gpt", "k", "up")]]
-    assert ids(routes, dialect=ANTHROPIC) == [[("ns/claude", "k", "up")]]
+    assert ids(routes, need=COUNT) == [[("ns/claude", "k", "up")]]
 
 
 def test_nobody_serves() -> None:
     routes = table(provider("gpt"))
-    assert routes.groups(ANTHROPIC, "m") is None
-    assert routes.groups(OPENAI, "unknown") is None
+    assert routes.groups(COUNT, "m") is None
+    assert routes.groups(COMPLETIONS, "unknown") is None
     assert (routes.knows("m"), routes.knows("unknown")) == (True, False)
-    assert table().groups(OPENAI, "m") is None
+    assert table().groups(COMPLETIONS, "m") is None
 
 
 def test_a_provider_without_credentials_serves_nobody() -> None:
-    assert table(provider("a", credentials=())).groups(OPENAI, "m") is None
+    assert table(provider("a", credentials=())).groups(COMPLETIONS, "m") is None
 
 
 def test_a_new_snapshot_goes_on_with_the_turns() -> None:
     providers = (provider("a"), provider("b"))
     first = table(*providers)
     assert ids(first) == [[("ns/a", "k", "up"), ("ns/b", "k", "up")]]
-    (members,) = first.groups(OPENAI, "m") or ()
+    (members,) = first.groups(COMPLETIONS, "m") or ()
     assert turns(members, 1) == [0]
-    (again,) = table(*providers, provider("c"), previous=first).groups(OPENAI, "m") or ()
+    (again,) = table(*providers, provider("c"), previous=first).groups(COMPLETIONS, "m") or ()
     assert turns(again, 3) == [1, 2, 0]
 
 
 def test_any_format_is_served_by_all_in_one_order_of_turns() -> None:
     routes = table(provider("a"), provider("b", type=ProviderType.ANTHROPIC), provider("c", priority=9))
-    groups = routes.groups(None, "m") or ()
+    groups = routes.groups(Need.CONVERSATION, "m") or ()
     assert [[target.provider.name for target in group.targets] for group in groups] == [["a", "b"], ["c"]]
 
 

@@ -5,7 +5,7 @@ from cliproxy_api.snapshot import Provider
 from cliproxy_api.state import FleetState
 from cliproxy_api.vocabulary import CooldownPhase, OutcomeClass, ProviderType
 from cliproxy_sidecar.core.cooldown import Cooldowns
-from cliproxy_sidecar.core.dialect import Dialect
+from cliproxy_sidecar.core.dialect import Need
 from cliproxy_sidecar.core.health import Health
 from cliproxy_sidecar.core.outcome import SUCCESS
 from cliproxy_sidecar.core.routing import RoutingTable
@@ -40,7 +40,7 @@ class World:
         self.health.adopt(FleetState(unhealthy=tuple(f"ns/{name}" for name in names)))
 
     def choose(self, *exclude: TargetId, now: float = NOW, model: str = "m") -> Chosen | NoTarget:
-        return self.chooser.choose(Wanted(model, Dialect.OPENAI, frozenset(exclude)), now)
+        return self.chooser.choose(Wanted(model, Need.COMPLETIONS, frozenset(exclude)), now)
 
     def chosen(self, *exclude: TargetId, now: float = NOW) -> TargetId:
         choice = self.choose(*exclude, now=now)
@@ -222,11 +222,11 @@ def test_what_a_person_took_out_is_worse_than_what_may_work_better_than_what_can
 # ---------------------------------------------------------------------- alternatives
 def test_whether_there_is_an_alternative_takes_nothing() -> None:
     world = World(provider("a"), provider("b"))
-    wanted = Wanted("m", Dialect.OPENAI, frozenset({A}))
+    wanted = Wanted("m", Need.COMPLETIONS, frozenset({A}))
     assert world.chooser.has_alternative(wanted, NOW)
     world.cool("b")
     assert not world.chooser.has_alternative(wanted, NOW)
     assert world.chooser.has_alternative(wanted, NOW + 10.0)
     assert world.chooser.has_alternative(wanted, NOW + 10.0), "the trial is still to be had"
-    assert not world.chooser.has_alternative(Wanted("x", Dialect.OPENAI), NOW)
+    assert not world.chooser.has_alternative(Wanted("x", Need.COMPLETIONS), NOW)
     assert world.cooldowns.outstanding == 0

@@ -1,9 +1,11 @@
 """The estimate grows with what is said and does not count images by their bytes."""
 
+import json
 from typing import Any
 
 import pytest
 
+from cliproxy_sidecar.core.dialect import Dialect
 from cliproxy_sidecar.core.translate.fields import TranslationError
 from cliproxy_sidecar.core.translate.token_estimate import estimate_tokens, estimated_count
 
@@ -42,9 +44,12 @@ def test_what_is_no_request_is_named(request_: object) -> None:
 
 
 def test_the_answer_to_a_count() -> None:
-    assert estimated_count(b'{"messages":[{"role":"user","content":"Hi"}]}') == b'{"input_tokens":5}'
+    assert (
+        estimated_count(Dialect.ANTHROPIC, b'{"messages":[{"role":"user","content":"Hi"}]}')
+        == b'{"input_tokens":5}'
+    )
     with pytest.raises(TranslationError, match="JSON"):
-        estimated_count(b"{")
+        estimated_count(Dialect.GEMINI, b"{")
 
 
 def test_what_cannot_be_measured_is_named() -> None:
@@ -53,3 +58,19 @@ def test_what_cannot_be_measured_is_named() -> None:
         deep = [deep]
     with pytest.raises(TranslationError, match="measured"):
         estimate_tokens(user("x", tools=deep))
+
+
+def test_gemini_requests_are_measured_alike() -> None:
+    def told(request: object) -> int:
+        body = estimated_count(Dialect.GEMINI, json.dumps(request).encode())
+        return int(json.loads(body)["totalTokens"])
+
+    words = "word " * 400
+    contents = [{"role": "user", "parts": [{"text": words}]}]
+    alone = told({"contents": contents})
+    assert alone == estimate_tokens(user(words))
+    assert told({"generateContentRequest": {"model": "models/m", "contents": contents}}) == alone
+    instruction = {"parts": [{"text": words}]}
+    assert told({"contents": contents, "systemInstruction": instruction}) > 2 * alone - 10
+    image = {"inlineData": {"mimeType": "image/png", "data": "x" * 1_000_000}}
+    assert told({"contents": [{"parts": [image]}]}) < 2000

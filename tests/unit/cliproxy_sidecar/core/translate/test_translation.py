@@ -7,18 +7,32 @@ import pytest
 
 from cliproxy_api.vocabulary import ProviderType
 from cliproxy_sidecar.core.dialect import (
+    BATCH_EMBED,
     CHAT,
+    COMPLETIONS,
     COUNT_TOKENS,
+    EMBED,
     EMBEDDINGS,
+    GEMINI_COUNT,
+    GENERATE,
+    GENERATE_LIST,
     MESSAGES,
     RESPONSES,
+    STREAM_GENERATE,
     Dialect,
+    Form,
     Operation,
+    is_native,
+    serves,
 )
 from cliproxy_sidecar.core.translate.draft import Destination, Draft
 from cliproxy_sidecar.core.translate.fields import TranslationError
-from cliproxy_sidecar.core.translate.translation import Pair, Translation, pair_for, untouched
+from cliproxy_sidecar.core.translate.pairs import pair_for
+from cliproxy_sidecar.core.translate.translation import Pair, Translation
+from cliproxy_sidecar.core.translate.untouched import renamed, untouched
 from support.translating import encoded, events_of, frames, request_outcome, translation
+
+OPENAI = ProviderType.OPENAI
 
 
 def user(*parts: Any) -> dict[str, Any]:
@@ -32,51 +46,78 @@ def refusal(caller: str, request: dict[str, Any]) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("operation", "provider_type", "upstream"),
+    ("operation", "upstreams"),
     [
-        (CHAT, ProviderType.ANTHROPIC, MESSAGES),
-        (CHAT, ProviderType.OPENAI, None),
-        (MESSAGES, ProviderType.ANTHROPIC, None),
-        (MESSAGES, ProviderType.GEMINI, CHAT),
-        (MESSAGES, ProviderType.AZURE_OPENAI, CHAT),
-        (EMBEDDINGS, ProviderType.ANTHROPIC, None),
-        (COUNT_TOKENS, ProviderType.OPENAI, None),
+        # In the order of forms: openai, chat, anthropic, gemini, gemini's streams.
+        (CHAT, [None, None, MESSAGES, GENERATE, STREAM_GENERATE]),
+        (MESSAGES, [CHAT, CHAT, None, GENERATE, STREAM_GENERATE]),
+        (RESPONSES, [None, CHAT, MESSAGES, GENERATE, STREAM_GENERATE]),
+        (GENERATE, [CHAT, CHAT, MESSAGES, None, None]),
+        (STREAM_GENERATE, [CHAT, CHAT, MESSAGES, None, None]),
+        (GENERATE_LIST, [CHAT, CHAT, MESSAGES, None, None]),
+        (EMBEDDINGS, [None, None, None, BATCH_EMBED, BATCH_EMBED]),
+        (EMBED, [EMBEDDINGS, EMBEDDINGS, None, None, None]),
+        (BATCH_EMBED, [EMBEDDINGS, EMBEDDINGS, None, None, None]),
+        (COUNT_TOKENS, [None, None, None, GEMINI_COUNT, GEMINI_COUNT]),
+        (GEMINI_COUNT, [None, None, COUNT_TOKENS, None, None]),
+        (COMPLETIONS, [None, None, None, None, None]),
     ],
 )
-def test_who_is_translated(
-    operation: Operation, provider_type: ProviderType, upstream: Operation | None
-) -> None:
-    pair = pair_for(operation, provider_type)
-    assert (pair.upstream if pair is not None else None) == upstream
+def test_who_is_translated(operation: Operation, upstreams: list[Operation | None]) -> None:
+    pairs = [pair_for(operation, form, stream=False) for form in Form]
+    pairs.append(pair_for(operation, Form.GEMINI, stream=True))
+    assert [pair.upstream if pair is not None else None for pair in pairs] == upstreams
 
 
-@pytest.mark.parametrize(
-    ("provider_type", "upstream"),
-    [
-        (ProviderType.OPENAI, None),
-        (ProviderType.AZURE_OPENAI, CHAT),
-        (ProviderType.OPENAI_COMPATIBLE, CHAT),
-        (ProviderType.ANTHROPIC, MESSAGES),
-    ],
-)
-def test_responses_go_to_openai_as_they_are(provider_type: ProviderType, upstream: Operation | None) -> None:
-    pair = pair_for(RESPONSES, provider_type)
-    assert (pair.upstream if pair is not None else None) == upstream
+def test_gemini_signatures_go_to_gemini_only() -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    extra = {"google": {"thought_signature": "c2ln"}}
+    calls = [{**call, "extra_content": extra}, {**call, "extra_content": {**extra, "other": 1}}]
+    body = json.dumps({"model": "m", "messages": [{"role": "assistant", "tool_calls": calls}]}).encode()
+    assert untouched(CHAT, body, ProviderType.GEMINI) is body
+    kept = json.loads(untouched(CHAT, body, OPENAI))["messages"][0]["tool_calls"]
+    assert kept == [call, {**call, "extra_content": {"other": 1}}]
+    for odd in (b'"thought_signature"', b'["thought_signature"]', b'{"messages":["thought_signature",{}]}'):
+        assert json.loads(untouched(CHAT, odd, OPENAI)) == json.loads(odd)
+
+
+def test_gemini_bodies_name_the_model_once_more() -> None:
+    batch = b'{"requests":[{"model":"models/public","content":{"parts":[{"text":"model"}]},"n":1.50}]}'
+    renamed_batch = renamed(BATCH_EMBED, batch, "public", "upstream")
+    assert renamed_batch == batch.replace(b"public", b"upstream")
+    counted = b'{"generateContentRequest":{"model":"models/public","contents":[]}}'
+    assert renamed(GEMINI_COUNT, counted, "public", "models/up") == counted.replace(b"public", b"up")
+    args = b'{"contents":[{"parts":[{"functionCall":{"name":"f","args":{"model":"public"}}}]}]}'
+    assert renamed(GENERATE, args, "public", "upstream") == args
+    for same in (b'{"contents":[]}', b'{"model":', b'{"model":1,"requests":{}}'):
+        assert renamed(GENERATE, same, "public", "upstream") is same
+    assert renamed(BATCH_EMBED, batch, "public", "public") is batch
+
+
+def test_what_is_needed_is_native_or_translated() -> None:
+    for operation in OPERATIONS:
+        for form in Form:
+            can = is_native(operation, form) or pair_for(operation, form, stream=False) is not None
+            assert can == serves(form, operation.need), (operation.name, form)
+
+
+OPERATIONS = [CHAT, COMPLETIONS, EMBEDDINGS, RESPONSES, MESSAGES, COUNT_TOKENS]
+OPERATIONS += [GENERATE, STREAM_GENERATE, GENERATE_LIST, GEMINI_COUNT, EMBED, BATCH_EMBED]
 
 
 def test_a_provider_of_the_callers_format_gets_the_callers_bytes() -> None:
     foreign = b'{"cliproxy-unsigned": "cliproxy-thoughts-" }'
-    assert untouched(CHAT, foreign) is foreign
+    assert untouched(CHAT, foreign, OPENAI) is foreign
     body = b'{"messages":[ ],"input":[ ]}'
     for operation in (CHAT, MESSAGES, RESPONSES):
-        assert untouched(operation, body) is body
+        assert untouched(operation, body, OPENAI) is body
 
 
 def test_reasoning_of_others_does_not_reach_openai() -> None:
     answered = json.loads(translation("responses-chat", {}).answer(json.dumps(REASONED).encode()))
     own = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "gAAA"}
     items = [{"role": "user", "content": "Hi"}, *answered["output"], own]
-    kept = json.loads(untouched(RESPONSES, json.dumps({"model": "m", "input": items}).encode()))
+    kept = json.loads(untouched(RESPONSES, json.dumps({"model": "m", "input": items}).encode(), OPENAI))
     assert [item.get("type") for item in kept["input"]] == [None, "message", "reasoning"]
     assert kept["input"][-1] == own
 
@@ -85,7 +126,7 @@ def test_reasoning_of_others_does_not_reach_openai() -> None:
     "body", [b'"cliproxy-thoughts-', b'["cliproxy-thoughts-"]', b'{"input":"cliproxy-thoughts-"}']
 )
 def test_what_only_looks_like_reasoning_of_others_passes(body: bytes) -> None:
-    assert untouched(RESPONSES, body) is body
+    assert untouched(RESPONSES, body, OPENAI) is body
 
 
 REASONED = {

@@ -14,12 +14,26 @@ NAMESPACED: Final = ("namespaced", "certificates", "snapshots")
 _API: Final = "rbac.authorization.k8s.io"
 
 
-def manifests(*, lease_namespace: str, group: str = OPERATORS_GROUP) -> list[dict[str, Any]]:
-    """Return roles and bindings that let `group` run the operator for the whole cluster."""
+def manifests(
+    *, lease_namespace: str, group: str = OPERATORS_GROUP, configuration: str = "cliproxy-operator"
+) -> list[dict[str, Any]]:
+    """Return roles and bindings that let `group` run the operator for the whole cluster.
+
+    `configuration` is the name of the webhook configurations.
+    """
     return [
-        _role("ClusterRole", "cliproxy-operator", _rules(*NAMESPACED, "cluster")),
+        _role(
+            "ClusterRole",
+            "cliproxy-operator",
+            _rules(*NAMESPACED, "cluster") + _named(_rules("webhooks"), configuration),
+        ),
         _binding("ClusterRole", "cliproxy-operator", group),
-        _role("Role", "cliproxy-operator-leases", _rules("leases", "authority"), lease_namespace),
+        _role(
+            "Role",
+            "cliproxy-operator-leases",
+            _rules("leases", "authority", "webhook-certificates"),
+            lease_namespace,
+        ),
         _binding("Role", "cliproxy-operator-leases", group, lease_namespace),
     ]
 
@@ -29,6 +43,10 @@ def _rules(*names: str) -> list[dict[str, Any]]:
     for name in names:
         rules += yaml.safe_load((RULES / f"{name}.yaml").read_text("utf-8"))
     return rules
+
+
+def _named(rules: list[dict[str, Any]], configuration: str) -> list[dict[str, Any]]:
+    return [rule | {"resourceNames": [configuration]} for rule in rules]
 
 
 def _role(kind: str, name: str, rules: list[dict[str, Any]], namespace: str | None = None) -> dict[str, Any]:

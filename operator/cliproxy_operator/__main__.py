@@ -19,6 +19,8 @@ from cliproxy_operator.api import make_app
 from cliproxy_operator.clock import Clock
 from cliproxy_operator.kubeconfig import Access, ConfigError, find_access
 from cliproxy_operator.settings import Settings, SettingsError, read_settings, usage
+from cliproxy_operator.settings_webhooks import WebhookSettings, read_webhook_settings, webhook_usage
+from cliproxy_operator.webhooks import Webhooks
 from cliproxy_operator.wiring import Operator
 
 log = logging.getLogger("cliproxy_operator")
@@ -37,7 +39,7 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def run(settings: Settings, access: Access) -> None:
+async def run(settings: Settings, webhooks: WebhookSettings | None, access: Access) -> None:
     """Run until SIGTERM or SIGINT; further ones change nothing."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -58,6 +60,8 @@ async def run(settings: Settings, access: Access) -> None:
     server = _Server(config)
     serving = operator.tasks.spawn(server.serve(), "http server")
     operator.start()
+    if webhooks is not None:
+        Webhooks(operator, webhooks).start()
     log.info("started", extra={"version": __version__, "api_server": access.server, "port": settings.port})
     waiting = operator.tasks.spawn(stopping.wait(), "signals")
     await asyncio.wait({waiting, serving}, return_when=asyncio.FIRST_COMPLETED)
@@ -75,17 +79,18 @@ async def run(settings: Settings, access: Access) -> None:
 def main() -> None:
     """Read the environment and run."""
     if "--help" in sys.argv[1:] or "-h" in sys.argv[1:]:
-        print(usage())  # noqa: T201 -- that is what --help is for
+        print(f"{usage()}\n{webhook_usage()}")  # noqa: T201 -- that is what --help is for
         return
     try:
         settings, access = read_settings(os.environ), find_access(os.environ)
+        webhooks = read_webhook_settings(os.environ)
     except (SettingsError, ConfigError) as error:
         print(f"cliproxy-operator cannot start:\n{error}", file=sys.stderr)  # noqa: T201 -- before logging
         raise SystemExit(BAD_SETTINGS) from None
     logs.set_up(settings.log_level)
     gc.freeze()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(run(settings, access))
+        runner.run(run(settings, webhooks, access))
     logging.shutdown()
     sys.stdout.flush()
 

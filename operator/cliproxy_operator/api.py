@@ -112,6 +112,10 @@ def _views(app: FastAPI, operator: Operator, doorkeeper: Doorkeeper) -> None:
         details = (operator.spending.details(period) for period in (day, day[:7]))
         return JSONResponse(costs_body(*details, day=day, namespace=namespace))
 
+    @app.get("/v0/operations/injection/status")
+    async def injection(namespace: namespaces = None) -> JSONResponse:
+        return JSONResponse(report.injection_status(operator.survey.groups, namespace))
+
     @app.get("/v0/operations/circuit_breakers")
     async def circuit_breakers(request: Request, namespace: namespaces = None) -> JSONResponse:
         await _admit_reader(operator, doorkeeper, request, namespace)

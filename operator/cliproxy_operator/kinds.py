@@ -42,6 +42,23 @@ NAMESPACE: Final = Resource("Namespace", "", "v1", "namespaces", namespaced=Fals
 EVENT: Final = Resource("Event", "", "v1", "events")
 LEASE: Final = Resource("Lease", "coordination.k8s.io", "v1", "leases")
 
+WEBHOOK_CONFIGURATIONS: Final = (
+    Resource(
+        "MutatingWebhookConfiguration",
+        "admissionregistration.k8s.io",
+        "v1",
+        "mutatingwebhookconfigurations",
+        namespaced=False,
+    ),
+    Resource(
+        "ValidatingWebhookConfiguration",
+        "admissionregistration.k8s.io",
+        "v1",
+        "validatingwebhookconfigurations",
+        namespaced=False,
+    ),
+)
+
 CUSTOM: Final = (PROVIDER, POLICY, ALERT_RULE, PROFILE)
 """Kinds that carry a status of ours."""
 WATCHED: Final = (*CUSTOM, SECRET, POD, NAMESPACE)

@@ -3,7 +3,7 @@
 Every failure becomes an `ApiError`; who tries again, and when, is left to the callers. Writes are counted.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import aiohttp
@@ -24,6 +24,7 @@ PAGE_OBJECTS: Final = 500
 APPLY_PATCH: Final = "application/apply-patch+yaml"
 MERGE_PATCH: Final = "application/merge-patch+json"
 JSON: Final = "application/json"
+JSON_PATCH: Final = "application/json-patch+json"
 METADATA_LIST: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _LOW_RETRY_STATUS: Final = 500
 
@@ -62,9 +63,16 @@ class Kube:
         await self._session.close()
 
     async def list(
-        self, resource: Resource, namespace: str | None, *, metadata_only: bool = False
+        self,
+        resource: Resource,
+        namespace: str | None,
+        *,
+        fields: str = "",
+        metadata_only: bool = False,
     ) -> list[dict[str, Any]]:
         """Return all objects of a kind (in a namespace), page by page; large ones by their metadata alone.
+
+        `fields` is a field selector.
 
         Raises:
             ApiError: also 410 when the list was so slow that its continuation has gone.
@@ -74,6 +82,8 @@ class Kube:
         params = {"limit": str(PAGE_OBJECTS)}
         if resource.selector:
             params["labelSelector"] = resource.selector
+        if fields:
+            params["fieldSelector"] = fields
         while True:
             page = await self._call(
                 "GET",
@@ -87,6 +97,19 @@ class Kube:
             if not token:
                 return items
             params = {**params, "continue": token}
+
+    async def server_version(self) -> tuple[int, int]:
+        """Return the API server's major and minor version.
+
+        Raises:
+            ApiError: also when the answer cannot be read.
+
+        """
+        answer = await self._call("GET", "/version")
+        words = [str(answer.get(part) or "").rstrip("+") for part in ("major", "minor")]
+        if not all(word.isdecimal() for word in words):
+            raise ApiError(0, "NoVersion", f"the API server's version is {words}")
+        return int(words[0]), int(words[1])
 
     async def may_list(self, resource: Resource, namespace: str | None) -> None:
         """Look at a collection and read at most one object.
@@ -173,6 +196,19 @@ class Kube:
         self._wrote(resource, "patch")
         return answer
 
+    async def patch_json(
+        self, resource: Resource, namespace: str | None, name: str, patch: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Apply a JSON patch; a failed test in it is a 422."""
+        await self._call(
+            "PATCH",
+            resource.path(namespace, name),
+            params={"fieldManager": FIELD_MANAGER},
+            body=patch,
+            content_type=JSON_PATCH,
+        )
+        self._wrote(resource, "patch")
+
     async def create(
         self, resource: Resource, namespace: str | None, body: Mapping[str, Any]
     ) -> dict[str, Any]:
@@ -206,7 +242,7 @@ class Kube:
         path: str,
         *,
         params: Mapping[str, str] | None = None,
-        body: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None,
         content_type: str = "application/json",
         accept: str = JSON,
         timeout_s: float = CALL_TIMEOUT_S,

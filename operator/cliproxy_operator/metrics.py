@@ -125,6 +125,36 @@ class Metrics:
         self.epoch = Gauge(
             "cliproxy_operator_epoch", "The epoch this replica pushes under.", registry=registry
         )
+        self.admissions = Counter(
+            "cliproxy_operator_admissions_total",
+            "Questions of the API server by what became of them.",
+            ["webhook", "result"],
+            registry=registry,
+        )
+        self.admission_s = Histogram(
+            "cliproxy_operator_admission_seconds",
+            "One question of the API server answered.",
+            ["webhook"],
+            buckets=_FAST_S,
+            registry=registry,
+        )
+        self.injection = Gauge(
+            "cliproxy_operator_injection_pods",
+            "Pods that ask for a sidecar: current, stale (an older one) or missing.",
+            ["state"],
+            registry=registry,
+        )
+        self.surveys = Counter(
+            "cliproxy_operator_surveys_total",
+            "Looks for pods that lack their sidecar, by result.",
+            ["result"],
+            registry=registry,
+        )
+        self.webhook_certificate_ends = Gauge(
+            "cliproxy_operator_webhook_certificate_expiry_timestamp_seconds",
+            "When the webhooks' certificate ends; 0: there is none.",
+            registry=registry,
+        )
         self.authentication_failures = Counter(
             "cliproxy_authentication_failures_total",
             "Refused calls of the operations API.",

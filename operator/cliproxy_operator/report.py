@@ -4,12 +4,13 @@ Names are the objects' names; where two namespaces use the same one, "namespace/
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
 from cliproxy_api.resources.llmprovider_status import CooldownStatus, LLMProviderStatus
 from cliproxy_api.vocabulary import CooldownPhase, OutcomeClass, ProviderPhase
+from cliproxy_operator.view import InjectionView
 
 Provider = tuple[str, str, LLMProviderStatus]
 """(namespace, name, status)."""
@@ -42,6 +43,29 @@ _CIRCUIT: Final = {
 def providers_status(providers: Iterable[Provider]) -> dict[str, Any]:
     """Return the body of `providers/status`."""
     return {"providers": {label: _provider(*entry) for label, entry in _labelled(providers)}}
+
+
+def injection_status(
+    groups: Mapping[tuple[str, str], InjectionView], namespace: str | None
+) -> dict[str, Any]:
+    """Return the body of `injection/status`: pods that ask for a sidecar, by namespace and profile."""
+    return {
+        "groups": [
+            {
+                "namespace": home,
+                "profile": profile,
+                "current": view.current,
+                "stale": view.stale,
+                "missing": view.missing,
+                "worst": [
+                    {"pod": one.sidecar.pod, "reason": one.reason, "message": one.message}
+                    for one in view.worst
+                ],
+            }
+            for (home, profile), view in sorted(groups.items(), key=lambda entry: entry[0])
+            if namespace in (None, home)
+        ]
+    }
 
 
 def cooldown_status(providers: Iterable[Provider], now_utc: datetime) -> dict[str, Any]:

@@ -69,13 +69,25 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(sorted({part.strip() for part in text.split(",") if part.strip()}))
 
 
-def _port(text: str) -> int:
+def read_port(text: str) -> int:
+    """Return a port number.
+
+    Raises:
+        ValueError: it is none.
+
+    """
     if not text.isdecimal() or not 1 <= int(text) <= MAX_PORT:
         raise ValueError(f"{text[:40]!r} is not a port (1 to {MAX_PORT})")
     return int(text)
 
 
-def _positive_s(text: str) -> float:
+def read_positive_s(text: str) -> float:
+    """Return a duration above 0 in seconds.
+
+    Raises:
+        ValueError: it is none.
+
+    """
     seconds = parse_duration_s(text)
     if seconds <= 0:
         raise ValueError("must be longer than 0s")
@@ -93,7 +105,13 @@ def _folder(text: str) -> Path | None:
     return Path(text) if text else None
 
 
-def _flag(text: str) -> bool:
+def read_flag(text: str) -> bool:
+    """Return what 0 or 1 says.
+
+    Raises:
+        ValueError: it is none.
+
+    """
     if text not in {"0", "1"}:
         raise ValueError(f"{text[:40]!r} is neither 0 nor 1")
     return text == "1"
@@ -106,7 +124,13 @@ def _level(text: str) -> LogLevel:
         raise ValueError(f"{text[:40]!r} is none of {', '.join(LogLevel)}") from None
 
 
-def _name(text: str) -> str:
+def read_name(text: str) -> str:
+    """Return a text that is not empty.
+
+    Raises:
+        ValueError: it is none.
+
+    """
     if not text:
         raise ValueError("must not be empty")
     return text
@@ -116,11 +140,13 @@ VARIABLES: Final = (
     Variable(
         "CLIPROXY_NAMESPACES", "namespaces", _names, "", "served namespaces, comma separated; empty: all"
     ),
-    Variable("POD_NAME", "pod_name", _name, "", "who holds the lease; default: the host name"),
-    Variable("POD_NAMESPACE", "pod_namespace", _name, "cliproxy-system", "where the lease stands"),
-    Variable("CLIPROXY_HOST", "host", _name, "0.0.0.0", "address of metrics, health and operations API"),  # noqa: S104 -- a pod's server is for the pod network
-    Variable("CLIPROXY_PORT", "port", _port, "8080", "its port"),
-    Variable("CLIPROXY_CONTROL_PORT", "control_port", _port, str(CONTROL_PORT), "the sidecars' control port"),
+    Variable("POD_NAME", "pod_name", read_name, "", "who holds the lease; default: the host name"),
+    Variable("POD_NAMESPACE", "pod_namespace", read_name, "cliproxy-system", "where the lease stands"),
+    Variable("CLIPROXY_HOST", "host", read_name, "0.0.0.0", "address of metrics, health and operations API"),  # noqa: S104 -- a pod's server is for the pod network
+    Variable("CLIPROXY_PORT", "port", read_port, "8080", "its port"),
+    Variable(
+        "CLIPROXY_CONTROL_PORT", "control_port", read_port, str(CONTROL_PORT), "the sidecars' control port"
+    ),
     Variable(
         "CLIPROXY_TLS_DIR",
         "tls_dir",
@@ -131,7 +157,7 @@ VARIABLES: Final = (
     Variable(
         "CLIPROXY_SNAPSHOT_SECRETS",
         "snapshot_secrets",
-        _flag,
+        read_flag,
         "1",
         "0: keep no snapshots in Secrets; pods that start while the operator is away have no configuration",
     ),
@@ -143,38 +169,44 @@ VARIABLES: Final = (
         "of the certificates we issue; renewed after two thirds",
     ),
     Variable("CLIPROXY_CA_LIFETIME", "ca_lifetime_s", _days, "8760h", "of our authority; replaced likewise"),
-    Variable("CLIPROXY_LEASE_NAME", "lease_name", _name, "cliproxy-operator", "name of the leader's Lease"),
+    Variable(
+        "CLIPROXY_LEASE_NAME", "lease_name", read_name, "cliproxy-operator", "name of the leader's Lease"
+    ),
     Variable(
         "CLIPROXY_LEASE_DURATION",
         "lease_duration_s",
-        _positive_s,
+        read_positive_s,
         "6s",
         "a silent leader is replaced then",
     ),
     Variable(
         "CLIPROXY_LEASE_RENEW",
         "lease_renew_s",
-        _positive_s,
+        read_positive_s,
         "4s",
         "a leader unable to renew stops then",
     ),
-    Variable("CLIPROXY_LEASE_RETRY", "lease_retry_s", _positive_s, "1s", "pause between looks at the lease"),
+    Variable(
+        "CLIPROXY_LEASE_RETRY", "lease_retry_s", read_positive_s, "1s", "pause between looks at the lease"
+    ),
     Variable(
         "CLIPROXY_RESYNC_INTERVAL",
         "resync_interval_s",
-        _positive_s,
+        read_positive_s,
         "5m",
         "pause between full lists",
     ),
     Variable(
         "CLIPROXY_WATCH_IDLE",
         "watch_idle_s",
-        _positive_s,
+        read_positive_s,
         "70s",
         "a silent watch is opened again",
     ),
-    Variable("CLIPROXY_ALLOW_LINK_LOCAL", "allow_link_local", _flag, "0", "1: baseURL may be link-local"),
-    Variable("CLIPROXY_ALLOW_API_SERVER", "allow_api_server", _flag, "0", "1: baseURL may be the API server"),
+    Variable("CLIPROXY_ALLOW_LINK_LOCAL", "allow_link_local", read_flag, "0", "1: baseURL may be link-local"),
+    Variable(
+        "CLIPROXY_ALLOW_API_SERVER", "allow_api_server", read_flag, "0", "1: baseURL may be the API server"
+    ),
     Variable("CLIPROXY_LOG_LEVEL", "log_level", _level, "info", "debug, info, warning or error"),
 )
 

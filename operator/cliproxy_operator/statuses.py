@@ -35,6 +35,7 @@ from cliproxy_operator.status.others import merge_policy_status, merge_profile_s
 from cliproxy_operator.status.provider import merge_provider_status
 from cliproxy_operator.status.writing import worth_writing
 from cliproxy_operator.store import Store
+from cliproxy_operator.survey import Survey
 from cliproxy_operator.tasks import Tasks
 from cliproxy_operator.view import PolicyView, ProfileView, ProviderView
 from cliproxy_operator.workqueue import WorkQueue
@@ -72,6 +73,7 @@ class Statuses:
         manual: Manual,
         keeper: SnapshotKeeper | None,
         alerting: Alerting,
+        survey: Survey,
         clock: Clock,
         metrics: Metrics,
         tasks: Tasks,
@@ -87,6 +89,7 @@ class Statuses:
         self._manual = manual
         self._keeper = keeper
         self._alerting = alerting
+        self._survey = survey
         self._clock = clock
         self._metrics = metrics
         self._written_s: dict[ObjectKey, float] = {}
@@ -184,9 +187,11 @@ class Statuses:
             case Kind.PROXY_PROFILE:
                 if self._keeper is not None:
                     common["diagnostics"] += self._keeper.trouble(key.namespace, key.name)
+                group = (key.namespace, key.name)
                 view = ProfileView(
-                    sidecars=self._collector.view([(key.namespace, key.name)]),
+                    sidecars=self._collector.view([group]),
                     consumers=self._spending.consumers(key.namespace, key.name, previous),
+                    injection=self._survey.groups.get(group),
                 )
                 return merge_profile_status(previous, view=view, **common)
             case Kind.ALERT_RULE:

@@ -104,9 +104,25 @@ class PolicyView:
 
 
 @dataclass(frozen=True, slots=True)
+class InjectionView:
+    """Pods of one profile that ask for a sidecar by label."""
+
+    current: int = 0
+    """With the sidecar that a new pod would get."""
+    stale: int = 0
+    """With an older one."""
+    missing: int = 0
+    """Without."""
+    worst: tuple[Lagging, ...] = ()
+    """What lacks the current sidecar: missing ones first, oldest first; at most 10. `since_utc`: made."""
+
+
+@dataclass(frozen=True, slots=True)
 class ProfileView:
     """The sidecars that follow a profile."""
 
     sidecars: SidecarsView = SidecarsView()
     consumers: tuple[ConsumerSpent, ...] = ()
     """What the profile's consumers have spent, as it is to be shown."""
+    injection: InjectionView | None = None
+    """None: no pod asks for a sidecar, or nobody looks."""

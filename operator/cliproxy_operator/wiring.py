@@ -9,6 +9,7 @@ import logging
 import os
 import ssl
 import urllib.parse
+from collections.abc import Callable
 from typing import Any, Final
 
 from cliproxy_api.vocabulary import INJECT_LABEL
@@ -22,6 +23,7 @@ from cliproxy_operator.gather import Gatherer
 from cliproxy_operator.hearing import Hearing
 from cliproxy_operator.host import FleetHost
 from cliproxy_operator.identity import Identity, IdentityError, MountedIdentity
+from cliproxy_operator.injected import Group
 from cliproxy_operator.inputs import AddressRules, Kind, ObjectKey
 from cliproxy_operator.keeping import SnapshotKeeper
 from cliproxy_operator.kinds import NAMESPACE, PROFILE, PROVIDER
@@ -41,6 +43,7 @@ from cliproxy_operator.settings import Settings
 from cliproxy_operator.spending import Spending
 from cliproxy_operator.statuses import Statuses
 from cliproxy_operator.store import Change, Store
+from cliproxy_operator.survey import Survey
 from cliproxy_operator.tasks import Tasks
 from cliproxy_operator.transport import PlainTransport, TlsTransport, Transport
 from cliproxy_operator.vault import Vault
@@ -95,9 +98,8 @@ class Operator:
         self._identity: Identity | None = None
         self.pki = self._authority() if transport is None else None
         self.transport = transport or self._transport()
-        self.gatherer = Gatherer(
-            store=self.store, vault=self.vault, kube=self.kube, addresses=_addresses(settings, access)
-        )
+        self.addresses = _addresses(settings, access)
+        self.gatherer = Gatherer(store=self.store, vault=self.vault, kube=self.kube, addresses=self.addresses)
         self.publisher = Publisher(transport=self.transport, clock=clock, metrics=metrics, tasks=tasks)
         self.host = FleetHost(
             publisher=self.publisher,
@@ -143,6 +145,15 @@ class Operator:
             tasks=tasks,
             on_change=self._alerts_changed,
         )
+        self.survey = Survey(
+            kube=self.kube,
+            store=self.store,
+            settings=settings,
+            clock=clock,
+            metrics=metrics,
+            may_write=self.leader.may_write,
+            on_change=self._surveyed,
+        )
         self.statuses = Statuses(
             store=self.store,
             gatherer=self.gatherer,
@@ -155,6 +166,7 @@ class Operator:
             manual=Manual(store=self.store, host=self.host, writer=self.writer),
             keeper=self.keeper,
             alerting=self.alerting,
+            survey=self.survey,
             clock=clock,
             metrics=metrics,
             tasks=tasks,
@@ -194,6 +206,8 @@ class Operator:
             metrics=metrics,
             tasks=tasks,
         )
+        self.conditions: list[Callable[[], str]] = []
+        """What else readiness depends on: each says what is missing, "" when nothing is."""
         self._electing: asyncio.Task[Any] | None = None
 
     # ------------------------------------------------------------------ life
@@ -237,7 +251,7 @@ class Operator:
         found = sorted(self.resync.problems.values()) if not self.resync.synced.is_set() else []
         if self.leader.standing is Standing.UNKNOWN:
             found.append(self.leader.problem)
-        return found
+        return found + [words for condition in self.conditions if (words := condition())]
 
     def figures(self) -> bytes:
         """Return the metrics, those that are read off now brought up to date."""
@@ -358,6 +372,11 @@ class Operator:
         if self.keeper is not None:
             self.keeper.published(namespace)
         self.statuses.look_at_all(namespace)
+
+    def _surveyed(self, groups: frozenset[Group]) -> None:
+        for namespace, profile in groups:
+            if profile:
+                self.statuses.look_at(ObjectKey(Kind.PROXY_PROFILE, namespace, profile))
 
     def _appeared(self) -> None:
         """A resource is there that was not: kopf without scanning has to look again."""

@@ -12,6 +12,7 @@ import jsonpatch
 import pytest
 import yaml
 
+from cliproxy_operator.inject import container as parts
 from cliproxy_operator.inject.container import sidecar
 from cliproxy_operator.inject.injection import Injection, inject
 from cliproxy_operator.inject.options import read_options
@@ -19,7 +20,7 @@ from cliproxy_operator.inject.template import Template
 from cliproxy_operator.inject.verdict import Standing
 
 CASES = sorted(path.parent for path in Path(__file__).parent.glob("*/in.yaml"))
-WHOLE = {"plain", "native"}
+WHOLE = {"plain", "native", "profile-kept"}
 """Cases that show the whole sidecar."""
 REWRITE = os.environ.get("GOLDEN_REWRITE") == "1"
 each_case = pytest.mark.parametrize("case", CASES, ids=lambda path: path.name)
@@ -38,6 +39,7 @@ def patched(pod: Any, patch: Any) -> Any:
 def written(injection: Injection, template: Template, *, whole: bool) -> str:
     """As people review it: what is the same in every case is told once, and no digest changes them all."""
     usual = sidecar(template, read_options({}, template))
+    volumes = [one["name"] for one in parts.volumes(read_options({}, template))]
     patch = copy.deepcopy(list(injection.patch))
     for operation in patch:
         value = operation.get("value")
@@ -45,6 +47,8 @@ def written(injection: Injection, template: Template, *, whole: bool) -> str:
             operation["value"] = "(the usual sidecar)"
         elif not whole and isinstance(value, list):
             operation["value"] = ["(the usual sidecar)" if one == usual else one for one in value]
+            if [one.get("name") if isinstance(one, dict) else one for one in value] == volumes:
+                operation["value"] = "(the usual volumes)"
     verdict = injection.verdict
     outcome = {
         "standing": verdict.standing.value,

@@ -214,6 +214,40 @@ class ConsumerSpent(msgspec.Struct, frozen=True, kw_only=True, rename=wire_name,
     ) = None
 
 
+class UninjectedPod(msgspec.Struct, frozen=True, kw_only=True, rename=wire_name, omit_defaults=True):
+    """A pod that lacks the sidecar that a new pod would get."""
+
+    pod: Annotated[str, text("Name of the pod; set by the operator.", at_most=253)]
+    reason: Annotated[str, text("Why, in one CamelCase word; set by the operator.", at_most=128)] | None = (
+        None
+    )
+    message: (
+        Annotated[str, text("Why and what to do, as a sentence; set by the operator.", at_most=512)] | None
+    ) = None
+    since: Annotated[str, instant("When the pod was made; set by the operator.")] | None = None
+
+
+class Injection(msgspec.Struct, frozen=True, kw_only=True, rename=wire_name, omit_defaults=True):
+    """How many pods ask for a sidecar by label, and have it."""
+
+    current: Annotated[
+        int, whole("Pods with the sidecar that a new pod would get; set by the operator.", at_least=0)
+    ] = 0
+    stale: Annotated[
+        int, whole("Pods with a sidecar of an older version or setting; set by the operator.", at_least=0)
+    ] = 0
+    missing: Annotated[
+        int, whole("Pods that ask for a sidecar and have none; set by the operator.", at_least=0)
+    ] = 0
+    summary: (
+        Annotated[str, text("Current of all that ask, such as 2/2; set by the operator.", at_most=32)] | None
+    ) = None
+    worst: Annotated[
+        tuple[UninjectedPod, ...],
+        items("Pods without the current sidecar, at most 10; set by the operator.", at_most=10),
+    ] = ()
+
+
 class ProxyProfileStatus(msgspec.Struct, frozen=True, kw_only=True, rename=wire_name, omit_defaults=True):
     """Whether the sidecars follow."""
 
@@ -243,10 +277,18 @@ class ProxyProfileStatus(msgspec.Struct, frozen=True, kw_only=True, rename=wire_
             at_most=200,
         ),
     ] = ()
+    injection: (
+        Annotated[
+            Injection,
+            Meta(description="Pods of the profile that ask for a sidecar by label; set by the operator."),
+        ]
+        | None
+    ) = None
     conditions: Annotated[
         tuple[Condition, ...],
         keyed(
-            "Accepted, Synced and Ready, and Reconciling or Stalled while true; set by the operator.",
+            "Accepted, Synced and Ready, Injected while pods ask for sidecars, and Reconciling or Stalled "
+            "while true; set by the operator.",
             "type",
             at_most=16,
         ),

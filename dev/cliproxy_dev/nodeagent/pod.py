@@ -176,6 +176,8 @@ class PodWorker:
             volumes = await self._volumes(spec)
             env = {name: os.environ[name] for name in BASE_VARIABLES if name in os.environ}
             env |= {"HOME": str(self._folder), "HOSTNAME": self.name}
+            # Not the default, 127.0.0.1: that is the whole machine's here, not the pod's.
+            env["CLIPROXY_PROXY_HOST"] = self.address
             env |= resolve(self._pod, spec, pod_ip=self.address, secrets=secrets, volumes=volumes)
             return command_line(spec, entry, env), env
 

@@ -2,12 +2,25 @@
 
 from typing import Any, Final
 
+from cliproxy_api.channel import (
+    SIDECAR_TLS_SECRET,
+    SNAPSHOT_FILE,
+    SNAPSHOT_MOUNT,
+    STATE_MOUNT,
+    TLS_MOUNT,
+    snapshot_secret,
+)
 from cliproxy_operator.inject.options import Options
 from cliproxy_operator.inject.shape import Json
 from cliproxy_operator.inject.template import CONTAINER, Template
 
+STATE_BYTES: Final = "32Mi"
+"""Bound of the folder for the last good configuration; it is in memory, as it holds keys."""
 TOKEN_PATH: Final = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 -- a path
 """Something mounted here keeps the pod's service account token out of the container."""
+TLS_VOLUME: Final = f"{CONTAINER}-tls"
+SNAPSHOT_VOLUME: Final = f"{CONTAINER}-snapshot"
+STATE_VOLUME: Final = f"{CONTAINER}-state"
 NO_TOKEN_VOLUME: Final = f"{CONTAINER}-no-token"
 
 
@@ -24,7 +37,7 @@ def sidecar(template: Template, options: Options) -> Json:
         ],
         "env": _env(template, options),
         "resources": options.resources,
-        "volumeMounts": [{"name": NO_TOKEN_VOLUME, "mountPath": TOKEN_PATH, "readOnly": True}],
+        "volumeMounts": _mounts(),
         # Listening is enough for the application to start; serving, before the pod gets traffic.
         "startupProbe": _probe("/health/live", options, periodSeconds=1, failureThreshold=60),
         "livenessProbe": _probe("/health/live", options, periodSeconds=10, failureThreshold=6),
@@ -34,13 +47,38 @@ def sidecar(template: Template, options: Options) -> Json:
     return made | {"restartPolicy": "Always"} if template.native else made
 
 
-def volumes() -> list[Json]:
-    """Return the volumes that the container mounts."""
-    return [{"name": NO_TOKEN_VOLUME, "emptyDir": {}}]
+def volumes(options: Options) -> list[Json]:
+    """Return the volumes that the container mounts.
+
+    Secrets are optional: the first pod of a namespace starts before the operator has made them.
+    """
+    return [
+        {"name": TLS_VOLUME, "secret": {"secretName": SIDECAR_TLS_SECRET, "optional": True}},
+        {
+            "name": SNAPSHOT_VOLUME,
+            "secret": {"secretName": snapshot_secret(options.profile), "optional": True},
+        },
+        {"name": STATE_VOLUME, "emptyDir": {"medium": "Memory", "sizeLimit": STATE_BYTES}},
+        {"name": NO_TOKEN_VOLUME, "emptyDir": {}},
+    ]
+
+
+def _mounts() -> list[Json]:
+    return [
+        {"name": TLS_VOLUME, "mountPath": TLS_MOUNT, "readOnly": True},
+        {"name": SNAPSHOT_VOLUME, "mountPath": SNAPSHOT_MOUNT, "readOnly": True},
+        {"name": STATE_VOLUME, "mountPath": STATE_MOUNT},
+        {"name": NO_TOKEN_VOLUME, "mountPath": TOKEN_PATH, "readOnly": True},
+    ]
 
 
 def _env(template: Template, options: Options) -> list[Json]:
-    token = {"name": template.control_secret, "key": "token"}
+    token = {"name": template.token_secret, "key": "token"}
+    control = (
+        {"name": "CLIPROXY_CONTROL_TOKEN", "valueFrom": {"secretKeyRef": token}}
+        if template.token_secret
+        else {"name": "CLIPROXY_TLS_DIR", "value": TLS_MOUNT}
+    )
     return [
         _field("POD_NAME", "metadata.name"),
         _field("POD_NAMESPACE", "metadata.namespace"),
@@ -48,7 +86,9 @@ def _env(template: Template, options: Options) -> list[Json]:
         {"name": "CLIPROXY_PROXY_PORT", "value": str(options.proxy_port)},
         {"name": "CLIPROXY_CONTROL_PORT", "value": str(template.control_port)},
         {"name": "CLIPROXY_OBSERVE_PORT", "value": str(options.observe_port)},
-        {"name": "CLIPROXY_CONTROL_TOKEN", "valueFrom": {"secretKeyRef": token}},
+        control,
+        {"name": "CLIPROXY_SNAPSHOT_FILE", "value": f"{SNAPSHOT_MOUNT}/{SNAPSHOT_FILE}"},
+        {"name": "CLIPROXY_STATE_DIR", "value": STATE_MOUNT},
     ]
 
 

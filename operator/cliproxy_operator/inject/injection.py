@@ -72,7 +72,7 @@ def _add_sidecar(pod: Json, template: Template, options: Options) -> None:
     else:
         spec["containers"] = [*containers(pod), added]
     known = {str(volume.get("name")) for volume in spec.get("volumes") or []}
-    lacking = [volume for volume in parts.volumes() if volume["name"] not in known]
+    lacking = [volume for volume in parts.volumes(options) if volume["name"] not in known]
     if lacking:
         spec["volumes"] = [*(spec.get("volumes") or []), *lacking]
     metadata = pod.setdefault("metadata", {})

@@ -31,8 +31,8 @@ class Template:
     run_as_user: int | None = 65532
     """None: left to the cluster, as OpenShift wants it."""
     control_port: int = CONTROL_PORT
-    control_secret: str = "cliproxy-control"  # noqa: S105 -- a Secret's name, not its value
-    """Secret of the pod's namespace whose key `token` the operator shows to the sidecar."""
+    token_secret: str = ""
+    """For development: the Secret whose key `token` guards the control port; empty: mutual TLS does."""
 
     @property
     def digest(self) -> str:

@@ -43,12 +43,16 @@ class Conditions:
             now=self._now,
         )
 
-    def put_while_true(self, kind: ConditionType, fact: Fact | None) -> None:
-        """Set a condition that is listed only while it is true (kstatus); None: it is not."""
+    def put_while_known(self, kind: ConditionType, fact: Fact | None) -> None:
+        """Set a condition, or leave it out when there is nothing to say (None)."""
         if fact is None:
             self.result = without_condition(self.result, kind)
         else:
             self.put(kind, fact)
+
+    def put_while_true(self, kind: ConditionType, fact: Fact | None) -> None:
+        """Set a condition that is listed only while it is true (kstatus); None: it is not."""
+        self.put_while_known(kind, fact)
 
     def put_configuration(self, accepted: Fact, sidecars: SidecarsView | None) -> None:
         """Set Accepted, Synced, Ready, Reconciling and Stalled; without sidecars (None) no Synced."""

@@ -3,13 +3,20 @@
 from datetime import datetime
 from typing import Final
 
-from cliproxy_api.conditions import clip
+from cliproxy_api.conditions import ConditionType, Reason, clip
 from cliproxy_api.resources.cooldownpolicy import CooldownPolicyStatus
-from cliproxy_api.resources.proxyprofile import LaggingSidecar, ProfileSidecars, ProxyProfileStatus
+from cliproxy_api.resources.proxyprofile import (
+    Injection,
+    LaggingSidecar,
+    ProfileSidecars,
+    ProxyProfileStatus,
+    UninjectedPod,
+)
+from cliproxy_api.vocabulary import ConditionStatus
 from cliproxy_operator.instants import write_instant
-from cliproxy_operator.status.common import Conditions, accepted_fact, summary
+from cliproxy_operator.status.common import MAX_NAMED, Conditions, Fact, accepted_fact, summary
 from cliproxy_operator.validate import Diagnostic
-from cliproxy_operator.view import Lagging, PolicyView, ProfileView, SidecarsView
+from cliproxy_operator.view import InjectionView, Lagging, PolicyView, ProfileView, SidecarsView
 
 MAX_PROVIDERS: Final = 50
 MAX_WORST: Final = 10
@@ -51,10 +58,17 @@ def merge_profile_status(
     before = previous or ProxyProfileStatus()
     conditions = Conditions(before.conditions, generation=generation, now_utc=now_utc)
     conditions.put_configuration(accepted_fact(diagnostics, fine="valid"), view.sidecars)
+    injection = view.injection
+    if injection is None and before.injection is not None:
+        injection = InjectionView()  # stays, with zeros: 1.20 makes null of a removed object, and refuses it
+    conditions.put_while_known(
+        ConditionType.INJECTED, _injected(injection) if injection is not None else None
+    )
     return ProxyProfileStatus(
         observed_generation=generation,
         sidecars=_sidecars(view.sidecars),
         consumers=view.consumers,
+        injection=_injection(injection) if injection is not None else None,
         conditions=conditions.result,
     )
 
@@ -67,6 +81,36 @@ def _sidecars(view: SidecarsView) -> ProfileSidecars:
         summary=summary(view),
         worst=tuple(_lagging(one) for one in view.lagging[:MAX_WORST]),
     )
+
+
+def _injection(view: InjectionView) -> Injection:
+    return Injection(
+        current=view.current,
+        stale=view.stale,
+        missing=view.missing,
+        summary=f"{view.current}/{view.current + view.stale + view.missing}",
+        worst=tuple(
+            UninjectedPod(
+                pod=one.sidecar.pod,
+                reason=clip(one.reason, MAX_REASON_CHARS) or None,
+                message=clip(one.message, MAX_MESSAGE_CHARS) or None,
+                since=write_instant(one.since_utc),
+            )
+            for one in view.worst[:MAX_WORST]
+        ),
+    )
+
+
+def _injected(view: InjectionView) -> Fact:
+    if not view.missing and not view.stale:
+        every = "every pod that asks for a sidecar has the current one"
+        message = every if view.current else "no pod asks for a sidecar at present"
+        return Fact(ConditionStatus.TRUE, Reason.INJECTED, message)
+    total = view.current + view.stale + view.missing
+    message = f"of {total} pods that ask for a sidecar {view.missing} have none and {view.stale} an old one"
+    named = [f"{one.sidecar.pod}: {one.message}" for one in view.worst[:MAX_NAMED]]
+    reason = Reason.NOT_INJECTED if view.missing else Reason.OUTDATED_SIDECAR
+    return Fact(ConditionStatus.FALSE, reason, "; ".join([message, *named]))
 
 
 def _lagging(one: Lagging) -> LaggingSidecar:

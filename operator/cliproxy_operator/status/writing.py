@@ -22,11 +22,13 @@ FIGURES_INTERVAL_S: Final = 15.0
 
 S = TypeVar("S", LLMProviderStatus, CooldownPolicyStatus, ProxyProfileStatus, AlertRuleStatus)
 
-_PROGRESS: Final = frozenset({"sidecars", "provider_count", "providers"})
+_PROGRESS: Final = frozenset({"sidecars", "injection", "provider_count", "providers"})
 _FIGURES: Final = frozenset(
     {"health", "traffic", "quota", "cost", "consumers", "active_cooldowns", "trips_last_day"}
 )
-_COUNTING: Final = frozenset({ConditionType.SYNCED, ConditionType.READY, ConditionType.RECONCILING})
+_COUNTING: Final = frozenset(
+    {ConditionType.SYNCED, ConditionType.INJECTED, ConditionType.READY, ConditionType.RECONCILING}
+)
 """Conditions whose messages count sidecars."""
 
 

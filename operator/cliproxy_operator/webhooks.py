@@ -1,0 +1,66 @@
+"""The webhooks of one replica put together: template, answers, HTTPS, survey. Nothing is decided here.
+
+Started beside `wiring.Operator`, of whose parts it is made; off unless the environment asks for webhooks.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from cliproxy_operator.admission.app import make_admission_app
+from cliproxy_operator.admission.authority import Authority
+from cliproxy_operator.admission.desk import Desk
+from cliproxy_operator.admission.serving import Serving
+from cliproxy_operator.admission.templates import Templates
+from cliproxy_operator.settings_webhooks import Certificate, WebhookSettings
+from cliproxy_operator.wiring import Operator
+
+
+class Webhooks:
+    """All parts of the webhooks."""
+
+    def __init__(self, operator: Operator, settings: WebhookSettings) -> None:
+        self._operator = operator
+        self._settings = settings
+        self.templates = Templates(kube=operator.kube, settings=settings, operator=operator.settings)
+        self.serving = Serving(
+            kube=operator.kube,
+            settings=settings,
+            namespace=operator.settings.pod_namespace,
+            metrics=operator.metrics,
+            tasks=operator.tasks,
+        )
+        self._authority = Authority(
+            kube=operator.kube,
+            settings=settings,
+            namespace=operator.settings.pod_namespace,
+            clock=operator.clock,
+            may_write=operator.leader.may_write,
+        )
+        desk = Desk(
+            kube=operator.kube,
+            gatherer=operator.gatherer,
+            addresses=operator.addresses,
+            template=lambda: self.templates.current,
+            own_namespace=operator.settings.pod_namespace,
+        )
+        self._app = make_admission_app(desk, operator.metrics)
+
+    def start(self) -> None:
+        """Start all loops; they end with the operator's tasks."""
+        loops: dict[str, Callable[[], Awaitable[None]]] = {
+            "server version": self.templates.run,
+            "webhooks": self._serve,
+            "survey": self._survey,
+        }
+        if self._settings.certificate is Certificate.OWN:
+            loops["webhook authority"] = self._authority.run
+        for name, work in loops.items():
+            self._operator.tasks.forever(work, name)
+        self._operator.conditions.append(lambda: self.serving.problem)
+
+    async def _serve(self) -> None:
+        await self.serving.run(self._app)
+
+    async def _survey(self) -> None:
+        await self._operator.survey.run(
+            digest=lambda: self.templates.current.digest, interval_s=self._settings.survey_interval_s
+        )

@@ -202,9 +202,23 @@ def joined_completion(chunks: list[Any]) -> dict[str, Any]:
                 elif isinstance(value, list):
                     message[name] = message.get(name, []) + value
                 elif isinstance(value, str) and name != "role":
-                    message[name] = message.get(name, "") + value
+                    message[name] = (message.get(name) or "") + value
                 else:
                     message.setdefault(name, value)
     if calls:
         message["tool_calls"] = [{k: v for k, v in calls[i].items() if k != "index"} for i in sorted(calls)]
     return {"message": message, "finish_reason": finish, "usage": usage, "id": chunks[0]["id"]}
+
+
+def joined_gemini(chunks: list[Any]) -> dict[str, Any]:
+    """Put Gemini's chunks together: texts of a kind in one part, as `answer_to_gemini` writes them."""
+    parts: list[dict[str, Any]] = []
+    for one in chunks:
+        for part in one["candidates"][0]["content"]["parts"]:
+            kind = (part.get("thought"), "text" in part)
+            if parts and "text" in part and kind == (parts[-1].get("thought"), "text" in parts[-1]):
+                parts[-1]["text"] += part["text"]
+            else:
+                parts.append(dict(part))
+    last = chunks[-1]
+    return last | {"candidates": [last["candidates"][0] | {"content": {"parts": parts, "role": "model"}}]}

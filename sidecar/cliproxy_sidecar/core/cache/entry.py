@@ -15,6 +15,9 @@ MAX_ENTRY_BYTES: Final = 1024 * 1024
 """One answer. Chat answers are far below; large batches of embeddings are above and not kept."""
 OVERHEAD_BYTES: Final = 1024
 """What an entry takes besides its texts: objects, dictionary slots, the allocator's rounding."""
+MAX_PROVIDER_CHARS: Final = 512
+"""Of a provider's id: twice what Kubernetes allows in a name, and a slash."""
+MAX_UNIX_S: Final = 2**40
 WIRE_VERSION: Final = 1
 """Raised when an earlier build could misread a value; values of another version are misses."""
 
@@ -78,6 +81,16 @@ def from_wire(data: bytes) -> Entry | None:
         wire = _WIRE.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError):
         return None
-    if wire.version != WIRE_VERSION or any(b"\r" in v or b"\n" in v for _, v in wire.entry.headers):
-        return None
-    return wire.entry
+    return wire.entry if wire.version == WIRE_VERSION and _is_sound(wire.entry) else None
+
+
+def _is_sound(entry: Entry) -> bool:
+    """Whether we may have written the entry: whoever else can write there must not shape heads."""
+    lines_hold = not any(b"\r" in value or b"\n" in value for _, value in entry.headers)
+    return (
+        lines_hold
+        and kept_headers(entry.headers) == entry.headers
+        and len(entry.body) <= MAX_ENTRY_BYTES
+        and len(entry.provider) <= MAX_PROVIDER_CHARS
+        and 0 <= entry.made_at_unix_s <= MAX_UNIX_S
+    )

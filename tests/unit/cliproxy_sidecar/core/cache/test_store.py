@@ -1,5 +1,9 @@
 """Kept answers: which goes first, when each ends, and what is too large."""
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
 from cliproxy_api.reuse import Cache
 from cliproxy_sidecar.core.cache.entry import (
     MAX_ENTRY_BYTES,
@@ -89,8 +93,30 @@ def test_what_is_no_entry_is_a_miss() -> None:
     good = to_wire(entry())
     for bad in (b"", b"\xc1", good[:-1], good.replace(b"\x92\x01", b"\x92\x02", 1), b"{}"):
         assert from_wire(bad) is None
-    split = Entry(((b"content-type", b"a\r\nset-cookie: b"),), b"", "gpt", 0.0)
-    assert from_wire(to_wire(split)) is None
+
+
+TYPE = (b"content-type", b"application/json")
+UNSOUND = [
+    Entry(((b"content-type", b"a\r\nset-cookie: b"),), b"", "gpt", 0.0),
+    Entry((TYPE, (b"content-length", b"5")), b"", "gpt", 0.0),
+    Entry((TYPE, (b"transfer-encoding: x\r\n", b"")), b"", "gpt", 0.0),
+    Entry((TYPE,), b"x" * (MAX_ENTRY_BYTES + 1), "gpt", 0.0),
+    Entry((TYPE,), b"", "x" * 1000, 0.0),
+    Entry((TYPE,), b"", "gpt", float("nan")),
+    Entry((TYPE,), b"", "gpt", float("inf")),
+    Entry((TYPE,), b"", "gpt", -1.0),
+]
+
+
+@pytest.mark.parametrize("unsound", UNSOUND)
+def test_an_entry_that_we_never_wrote_is_a_miss(unsound: Entry) -> None:
+    assert from_wire(to_wire(unsound)) is None
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_an_entry_or_none(data: bytes) -> None:
+    found = from_wire(data)
+    assert found is None or from_wire(to_wire(found)) == found
 
 
 def test_only_what_is_about_the_answer_is_told_again() -> None:

@@ -100,6 +100,36 @@ async def test_a_rotated_key_reaches_the_sidecar(pair: Pair) -> None:
         await fake.until(lambda: fake.snapshot and "sk-planted-new" in fake.snapshot.secrets.values())
 
 
+async def test_a_profiles_redis_password_is_missed_picked_up_and_rotated(pair: Pair) -> None:
+    operator, shop = pair
+    redis = {"url": "redis://redis:6379/1", "passwordSecretRef": {"name": "redis", "key": "password"}}
+
+    async def accepted(word: str) -> bool:
+        condition = await shop.condition("gold", "Accepted", "ProxyProfile")
+        return condition.get("status") == "True" and word in condition["message"]
+
+    async with shop.sidecar(operator, profile="gold") as fake:
+        await shop.apply("ProxyProfile", "gold", {"cache": {"enabled": True, "redis": redis}})
+        await fake.until(lambda: fake.snapshot and fake.snapshot.snapshot.profile.cache)
+        assert fake.snapshot is not None
+        assert fake.snapshot.snapshot.profile.cache is not None
+        assert fake.snapshot.snapshot.profile.cache.redis is None
+        await eventually(lambda: accepted("passwordSecretRef: Secret 'redis' is not"), what="the warning")
+
+        await shop.secret("redis", password="planted-one")
+        await fake.until(lambda: fake.snapshot and "planted-one" in fake.snapshot.secrets.values())
+        await eventually(lambda: accepted("valid"), what="the end of the warning")
+
+        await shop.api.request(
+            "PATCH",
+            f"/api/v1/namespaces/{shop.namespace}/secrets/redis",
+            body={"stringData": {"password": "planted-two"}},
+            content_type="application/merge-patch+json",
+        )
+        await fake.until(lambda: fake.snapshot and "planted-two" in fake.snapshot.secrets.values())
+    assert "planted-" not in operator.log()
+
+
 async def test_a_wrong_object_harms_nobody_else(pair: Pair) -> None:
     operator, shop = pair
     async with shop.sidecar(operator) as fake:

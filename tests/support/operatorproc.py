@@ -220,11 +220,13 @@ class Shop:
         return f"{GROUP}/namespaces/{self.namespace}/{PLURALS[kind]}/{name}"
 
     @asynccontextmanager
-    async def sidecar(self, operator: OperatorProcess, name: str = "app-1") -> AsyncIterator[FakeSidecar]:
+    async def sidecar(
+        self, operator: OperatorProcess, name: str = "app-1", **annotations: str
+    ) -> AsyncIterator[FakeSidecar]:
         """A pod with a fake sidecar in it, running and ready."""
         fake = FakeSidecar(name, self.namespace, address=fresh_address())
         async with fake.serving(operator.control_port):
-            await self.pod(name, fake.address)
+            await self.pod(name, fake.address, **annotations)
             yield fake
 
     async def pod(self, name: str, address: str, **annotations: str) -> None:

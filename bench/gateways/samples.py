@@ -19,6 +19,16 @@ def by_file(text: str) -> list[tuple[str, float]]:
     return _shares(collections.Counter(), ((leaf.rpartition(" ")[2], count) for leaf, count in leaves))
 
 
+def inclusive(text: str) -> list[tuple[str, float]]:
+    """Return (function and file, share of the samples in which it or what it called ran)."""
+    counts: collections.Counter[str] = collections.Counter()
+    total = 0
+    for stack, count in _stacks(text):
+        total += count
+        counts.update(dict.fromkeys(stack, count))
+    return [(name, count / (total or 1)) for name, count in counts.most_common()]
+
+
 def _stacks(text: str) -> Iterator[tuple[list[str], int]]:
     for line in text.splitlines():
         if found := _LINE.match(line):

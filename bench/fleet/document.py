@@ -1,0 +1,13 @@
+"""Put the fleet's figures between their markers of docs/benchmarks.md. Pure."""
+
+BEGIN = "<!-- fleet: begin; made by `make bench-fleet`, do not edit -->"
+END = "<!-- fleet: end -->"
+
+
+def replace(document: str, section: str) -> str:
+    """Return the document with the section between its markers. Raises ValueError when they are missing."""
+    before, begin, rest = document.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"the document lacks {END if begin else BEGIN}")
+    return f"{before}{begin}\n\n{section.strip()}\n\n{end}{after}"

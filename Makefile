@@ -6,7 +6,7 @@ VENV   := .venv/bin
 PYTEST := $(VENV)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check redis lint unit integration cluster faults golden bench bench-quick bench-soak bench-latency bench-steady lock crds format clean venv control-plane
+.PHONY: help run test check redis lint unit integration cluster faults golden bench bench-quick bench-soak bench-latency bench-steady bench-fleet lock crds format clean venv control-plane
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -55,6 +55,9 @@ bench-latency: control-plane ## milliseconds from a 429, and from kubectl apply,
 
 bench-steady: control-plane ## API writes counted over 60 s of steady state, with and without traffic
 	@$(VENV)/python bench/steady_writes.py
+
+bench-fleet: control-plane ## a fleet of up to 1,000 light sidecars (20 minutes, a quiet machine); writes docs/benchmarks.md
+	@$(VENV)/python bench/run_fleet.py
 
 crds: venv ## refresh the chart's copy of the CRDs from crds/
 	@$(VENV)/python -m cliproxy_dev.crds chart

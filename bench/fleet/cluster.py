@@ -99,6 +99,8 @@ class Cluster:
         self.plane, self.api = plane, api
         self._http, self._folder = http, folder
         self.replicas: list[Replica] = []
+        self.origin = ""
+        """Where all providers are: something there answers every probe."""
 
     async def apply(self, document: dict[str, Any]) -> dict[str, Any]:
         """Apply one object as kubectl would."""
@@ -120,7 +122,7 @@ class Cluster:
                 await self.apply(document)
 
         everything = [*objects.secrets(providers), *objects.policies()]
-        everything += [objects.provider(number) for number in range(providers)]
+        everything += [objects.provider(number, self.origin) for number in range(providers)]
         await asyncio.gather(*(one(document) for document in everything))
 
     async def start(self, token: str) -> Replica:
@@ -175,7 +177,18 @@ async def running_cluster(folder: Path) -> AsyncIterator[Cluster]:
         aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as http,
     ):
         cluster = Cluster(plane, api, http, folder / "logs")
+        provider = await asyncio.start_server(_answer, "127.0.0.1")
+        cluster.origin = f"http://127.0.0.1:{provider.sockets[0].getsockname()[1]}"
         try:
             yield cluster
         finally:
             await cluster.stop()
+            provider.close()
+
+
+async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer every request with 200: the real sidecars probe, and nothing here shall be unhealthy."""
+    with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+        while (await reader.readuntil(b"\r\n\r\n")) and not reader.at_eof():
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+    writer.close()

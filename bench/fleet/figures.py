@@ -48,6 +48,9 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     real_apply: Spread
     """The real sidecars among them, polled."""
     real_trip: Spread
+    change_cpu_ms: float
+    """The operator's CPU time per changed object, all that follows from it included."""
+    trip_cpu_ms: float
     steady: Steady
 
 

@@ -1,4 +1,4 @@
-"""A light sidecar: the control side of a real one (door, snapshots, machines, reporter, prober), no data plane.
+"""A light sidecar: a real one's control side (door, snapshots, machines, reporter, prober), no data plane.
 
 Providers are not asked: every probe passes. What it does when is told to the `Board`.
 """

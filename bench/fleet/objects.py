@@ -39,12 +39,12 @@ def policies() -> list[Json]:
     ]
 
 
-def provider(number: int, *, weight: int = 1) -> Json:
+def provider(number: int, origin: str, *, weight: int = 1) -> Json:
     """Return one provider as a team would write it: two keys, four priced models, limits."""
     name = provider_name(number)
     spec: Json = {
         "type": "openai_compatible",
-        "baseURL": f"https://{name}.example.com/v1",
+        "baseURL": f"{origin}/{name}/v1",
         "credentials": [
             {"name": key, "secretRef": {"name": f"{name}-key", "key": key}} for key in ("primary", "spare")
         ],

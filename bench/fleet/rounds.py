@@ -59,11 +59,15 @@ class Rounds:
         await self._settle()
         self._say(f"{size} sidecars: {effort.changes} changes")
         pid = (await self._cluster.leader()).process.pid
+        assert pid is not None, "the operator has ended"
+        used = [Usage.of(pid).cpu_s]
         async with self._profiler.phase(f"changes-{size}", pid):
             changes = [await self._change() for _ in range(effort.changes)]
+        used.append(Usage.of(pid).cpu_s)
         self._say(f"{size} sidecars: {effort.trips} trips")
         async with self._profiler.phase(f"trips-{size}", pid):
             trips = [await self._trip() for _ in range(effort.trips)]
+        used.append(Usage.of(pid).cpu_s)
         self._say(f"{size} sidecars: settling, then {effort.steady_s:g} s of quiet and of traffic")
         await self._settle()
         steady = await self._steady()
@@ -77,6 +81,8 @@ class Rounds:
             trip_all=spread([max(light) for light, _ in trips if len(light) == lights - 1]),
             real_apply=spread([one for _, real in changes for one in real]),
             real_trip=spread([one for _, real in trips for one in real]),
+            change_cpu_ms=1000 * (used[1] - used[0]) / len(changes),
+            trip_cpu_ms=1000 * (used[2] - used[1]) / len(trips),
             steady=steady,
         )
 
@@ -84,7 +90,7 @@ class Rounds:
         """Change a provider; return after how many seconds each light and each real sidecar ran it."""
         self._weight = self._weight % 99 + 1
         began_s = now_s()
-        answer = await self._cluster.apply(objects.provider(0, weight=self._weight))
+        answer = await self._cluster.apply(objects.provider(0, self._cluster.origin, weight=self._weight))
         generation = int(answer["metadata"]["generation"])
         light, real = await asyncio.gather(
             self._crowd.when(f"runs {generation}", WITHIN_S), self._crowd.real_run(generation, WITHIN_S)

@@ -4,7 +4,7 @@ Bounded by the number of sidecar pods: one that is gone is forgotten, one whose 
 for a while. What reports mean for cooldowns is left to `host.py`.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -22,6 +22,8 @@ MAX_LAGGING: Final = 10
 
 Group = tuple[str, str]
 """(namespace, profile): the sidecars that follow one snapshot."""
+Behind = Callable[[Group, str], frozenset[str] | None]
+"""Which providers a sidecar of a group does not run as wanted, by its digest; None: nothing is known."""
 
 
 @dataclass(slots=True)
@@ -51,29 +53,44 @@ class Sidecar:
 class Collector:
     """All sidecars."""
 
-    def __init__(self, *, clock: Clock, wanted: Callable[[str, str], str | None]) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        wanted: Callable[[str, str], str | None],
+        behind: Behind = lambda _group, _digest: None,
+    ) -> None:
         """`wanted` gives the digest for a namespace's profile, None if there is no snapshot."""
         self._clock = clock
         self._wanted = wanted
+        self._behind = behind
         self._sidecars: dict[SidecarId, Sidecar] = {}
+        self._members: dict[Group, dict[SidecarId, Sidecar]] = {}
+        self._linked: dict[Group, set[SidecarId]] = {}
+        self._pending: dict[Group, set[SidecarId]] = {}
+        """Linked and not in sync."""
         self._views: dict[Group, SidecarsView] = {}
         self._traffic: dict[str, dict[SidecarId, ProviderTraffic]] = {}
 
-    def seen(self, sidecar: SidecarId, *, profile: str, ready: bool) -> None:
-        """A pod is there; again for each change of it."""
+    def seen(self, sidecar: SidecarId, *, profile: str, ready: bool) -> bool:
+        """A pod is there; again for each change of it. Returns whether that changes any count."""
         known = self._sidecars.get(sidecar)
+        if known is not None and (known.profile, known.ready) == (profile, ready):
+            return False
         if known is None:
             known = Sidecar(sidecar, profile, ready, self._clock.utc())
             self._sidecars[sidecar] = known
-        self._views.pop(known.group, None)
+        self._leave(known)
         known.profile, known.ready = profile, ready
+        self._members.setdefault(known.group, {})[sidecar] = known
         self._judge(known)
+        return True
 
     def forget(self, sidecar: SidecarId) -> None:
         """A pod is gone."""
         known = self._sidecars.pop(sidecar, None)
         if known is not None:
-            self._views.pop(known.group, None)
+            self._leave(known)
             self._set_traffic(known, {})
 
     def linked(self, sidecar: SidecarId, running: Running) -> None:
@@ -94,12 +111,17 @@ class Collector:
         return True
 
     def runs(self, sidecar: SidecarId, running: Running) -> bool:
-        """A sidecar says what it runs; returns whether that changed its being in sync."""
+        """A sidecar says what it runs; returns whether that is news for any status."""
         known = self._sidecars.get(sidecar)
         if known is None:
             return False
-        known.running = running
-        return self._judge(known)
+        another, known.running = known.running.digest != running.digest, running
+        return self._judge(known) or another
+
+    def behind(self, sidecar: SidecarId) -> frozenset[str] | None:
+        """Return the providers that a sidecar does not run as wanted; None: all, as far as is known."""
+        known = self._sidecars.get(sidecar)
+        return self._behind(known.group, known.running.digest) if known is not None else frozenset()
 
     def refuses(self, sidecar: SidecarId, digest: str, message: str) -> None:
         """A sidecar will not take the snapshot of this digest."""
@@ -139,8 +161,7 @@ class Collector:
 
     def in_sync(self, group: Group) -> bool:
         """Whether there are linked sidecars in a group, and all of them run what they should."""
-        linked = [known for known in self._sidecars.values() if known.group == group and known.linked]
-        return bool(linked) and all(known.synced for known in linked)
+        return bool(self._linked.get(group)) and not self._pending.get(group)
 
     def traffic(self, provider_id: str) -> ProviderTraffic | None:
         """Return all sidecars' last minute of a provider together; None: nobody has reported."""
@@ -149,12 +170,14 @@ class Collector:
 
     def reported(self, groups: Iterable[Group]) -> bool:
         """Whether any sidecar of these groups is linked."""
-        wanted = frozenset(groups)
-        return any(known.linked for known in self._sidecars.values() if known.group in wanted)
+        return any(self._linked.get(group) for group in groups)
 
-    def view(self, groups: Iterable[Group]) -> SidecarsView:
-        """Return the counts over these groups."""
-        views = [self._group(group) for group in groups]
+    def view(self, groups: Iterable[Group], provider_id: str | None = None) -> SidecarsView:
+        """Return the counts over these groups: as one provider sees them, or (None) whole snapshots."""
+        views = [
+            self._group(group) if provider_id is None else self._of_provider(group, provider_id)
+            for group in groups
+        ]
         lagging = sorted((lag for view in views for lag in view.lagging), key=lambda lag: lag.since_utc)
         return SidecarsView(
             total=sum(view.total for view in views),
@@ -167,18 +190,44 @@ class Collector:
     def _group(self, group: Group) -> SidecarsView:
         view = self._views.get(group)
         if view is None:
-            members = [known for known in self._sidecars.values() if known.group == group]
-            behind = sorted(
-                (known for known in members if not known.synced), key=lambda known: known.since_utc
-            )
-            view = self._views[group] = SidecarsView(
-                total=len(members),
-                ready=sum(known.ready for known in members),
-                synced=sum(known.synced for known in members),
-                ready_synced=sum(known.ready and known.synced for known in members),
-                lagging=tuple(self._lagging(known) for known in behind[:MAX_LAGGING]),
-            )
+            members = self._members.get(group, {}).values()
+            view = self._views[group] = self._count(members, [known for known in members if not known.synced])
         return view
+
+    def _of_provider(self, group: Group, provider_id: str) -> SidecarsView:
+        """Return the counts for one provider, which an older snapshot may hold as it is wanted."""
+        whole = self._group(group)
+        if whole.synced == whole.total:
+            return whole
+        members = self._members.get(group, {}).values()
+        late = [known for known in members if not known.synced and self._lacks(known, provider_id)]
+        return self._count(members, late)
+
+    def _lacks(self, known: Sidecar, provider_id: str) -> bool:
+        behind = self._behind(known.group, known.running.digest)
+        return behind is None or provider_id in behind
+
+    def _count(self, members: Collection[Sidecar], late: list[Sidecar]) -> SidecarsView:
+        ready = sum(known.ready for known in members)
+        late.sort(key=lambda known: known.since_utc)
+        return SidecarsView(
+            total=len(members),
+            ready=ready,
+            synced=len(members) - len(late),
+            ready_synced=ready - sum(known.ready for known in late),
+            lagging=tuple(self._lagging(known) for known in late[:MAX_LAGGING]),
+        )
+
+    def _leave(self, known: Sidecar) -> None:
+        """Take a sidecar out of its group."""
+        self._views.pop(known.group, None)
+        for members in (self._linked, self._pending):
+            members.get(known.group, set()).discard(known.id)
+        group = self._members.get(known.group, {})
+        group.pop(known.id, None)
+        if not group:
+            for table in (self._members, self._linked, self._pending):
+                table.pop(known.group, None)
 
     def _judge(self, known: Sidecar) -> bool:
         self._views.pop(known.group, None)
@@ -190,6 +239,8 @@ class Collector:
         if changed and not synced:
             known.since_utc = self._clock.utc()
         known.synced = synced
+        _put(self._linked, known, known.linked)
+        _put(self._pending, known, known.linked and not synced)
         return changed
 
     def _lagging(self, known: Sidecar) -> Lagging:
@@ -212,6 +263,13 @@ class Collector:
         for provider_id, figures in traffic.items():
             self._traffic.setdefault(provider_id, {})[known.id] = figures
         known.traffic = traffic
+
+
+def _put(table: dict[Group, set[SidecarId]], known: Sidecar, belongs: bool) -> None:  # noqa: FBT001 -- what is put
+    if belongs:
+        table.setdefault(known.group, set()).add(known.id)
+    else:
+        table.get(known.group, set()).discard(known.id)
 
 
 def _sum(parts: Iterable[ProviderTraffic]) -> ProviderTraffic:

@@ -8,6 +8,7 @@ object `validate` says.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import assert_never
 
 from cliproxy_api.codec import seal
@@ -25,6 +26,7 @@ from cliproxy_operator.compile_profile import build_profile, profile_secrets
 from cliproxy_operator.compile_provider import build_provider, resolve_credentials, unpriced_quota
 from cliproxy_operator.ineffective import without_effect
 from cliproxy_operator.inputs import Inputs, Kind, ObjectKey, key_of
+from cliproxy_operator.memo import Memo
 from cliproxy_operator.validate import MAX_DIAGNOSTICS, Diagnostic, is_refused, validate
 
 
@@ -62,9 +64,14 @@ class _Followed:
     chosen: tuple[_Ready, ...]
 
 
-def compile_namespace(inputs: Inputs) -> Compiled:
-    """Return the snapshots of a namespace and what is wrong with its objects. Never raises."""
-    return _Compilation(inputs).run()
+def compile_namespace(inputs: Inputs, memo: Memo | None = None) -> Compiled:
+    """Return the snapshots of a namespace and what is wrong with its objects. Never raises.
+
+    `memo` is of the namespace's compilation before, and makes the same result cheaper.
+    """
+    memo = memo or Memo()
+    memo.begin()
+    return _Compilation(inputs, memo).run()
 
 
 def needed_secrets(inputs: Inputs) -> frozenset[tuple[str, str]]:
@@ -82,8 +89,9 @@ def needed_secrets(inputs: Inputs) -> frozenset[tuple[str, str]]:
 
 
 class _Compilation:
-    def __init__(self, inputs: Inputs) -> None:
+    def __init__(self, inputs: Inputs, memo: Memo) -> None:
         self._inputs = inputs
+        self._memo = memo
         self._diagnostics: dict[ObjectKey, tuple[Diagnostic, ...]] = {}
         self._users: dict[ObjectKey, list[str]] = {}
 
@@ -93,7 +101,7 @@ class _Compilation:
         ready = [one for provider in inputs.providers if (one := self._provider(provider, policies))]
         ready.sort(key=lambda one: one.provider.id)
         for rule in inputs.alert_rules:
-            found = validate(rule, inputs.addresses)
+            found = self._validate(rule)
             if isinstance(rule, AlertRule):
                 found = (*found, *alert_diagnostics(rule, inputs.secrets, inputs.addresses))
             self._note(Kind.ALERT_RULE, rule, found[:MAX_DIAGNOSTICS])
@@ -109,13 +117,20 @@ class _Compilation:
             missing_profiles=inputs.profile_names - snapshots.keys(),
         )
 
+    def _validate(self, entry: Resource | ParseFailure) -> tuple[Diagnostic, ...]:
+        addresses = self._inputs.addresses
+        if isinstance(entry, ParseFailure):
+            return validate(entry, addresses)
+        named = (entry.metadata.namespace, entry.metadata.name, addresses)
+        return self._memo.of("validate", entry.spec, named, partial(validate, entry, addresses))
+
     def _policies(self) -> Mapping[str, Policies]:
         accepted: dict[str, list[CooldownPolicy]] = defaultdict(list)
         refused: dict[str, list[str]] = defaultdict(list)
         found: dict[ObjectKey, tuple[Diagnostic, ...]] = {}
         for policy in self._inputs.policies:
             key = key_of(Kind.COOLDOWN_POLICY, policy)
-            found[key] = validate(policy, self._inputs.addresses)
+            found[key] = self._validate(policy)
             if isinstance(policy, ParseFailure) or is_refused(found[key]):
                 refused[key.namespace].append(key.name)
             else:
@@ -133,7 +148,7 @@ class _Compilation:
         return by_namespace
 
     def _provider(self, entry: LLMProvider | ParseFailure, policies: Mapping[str, Policies]) -> _Ready | None:
-        found = validate(entry, self._inputs.addresses)
+        found = self._validate(entry)
         if isinstance(entry, ParseFailure):
             self._note(Kind.LLM_PROVIDER, entry, found)
             return None
@@ -149,15 +164,24 @@ class _Compilation:
                 self._users[key].append(entry.metadata.name)
         if is_refused(found) or not entry.spec.enabled or not _admits(entry, self._inputs):
             return None
-        provider = build_provider(
-            entry, credentials=credentials, rules=in_force.rules, seen_from=self._inputs.namespace
+        provider = self._memo.of(
+            "provider",
+            entry.spec,
+            (entry.metadata.namespace, entry.metadata.name, credentials, in_force.rules),
+            partial(
+                build_provider,
+                entry,
+                credentials=credentials,
+                rules=in_force.rules,
+                seen_from=self._inputs.namespace,
+            ),
         )
         return _Ready(provider, entry.metadata.labels, frozenset(sources))
 
     def _profiles(self, ready: Iterable[_Ready]) -> Mapping[str, _Followed]:
         accepted: dict[str, _Followed] = {}
         for profile in self._inputs.profiles:
-            found = validate(profile, self._inputs.addresses)
+            found = self._validate(profile)
             if isinstance(profile, ProxyProfile) and not is_refused(found):
                 selector = profile.spec.provider_selector
                 chosen = tuple(one for one in ready if selector.matches(dict(one.labels)))

@@ -109,11 +109,13 @@ class Following:
             self._publisher.set_endpoint(sidecar, None)
             self._collector.forget(sidecar)
             self._spending.gone(sidecar)
+            counts = True
         else:
             profile, address = profile_of(pod), status.get("podIP")
             ready = any(condition.get("status") == "True" for condition in status["conditions"])
             uid = str(pod["metadata"].get("uid", ""))
-            self._collector.seen(sidecar, profile=profile, ready=ready)
+            counts = self._collector.seen(sidecar, profile=profile, ready=ready)
             endpoint = Endpoint(sidecar, uid, address, profile) if address else None
             self._publisher.set_endpoint(sidecar, endpoint)
-        self._statuses.look_at_all(sidecar.namespace, PROGRESS_S)
+        if counts:
+            self._statuses.look_at_all(sidecar.namespace, PROGRESS_S)

@@ -46,7 +46,8 @@ class Gatherer:
         self._vault = vault
         self._kube = kube
         self._addresses = addresses
-        self._parsed: dict[ObjectKey, tuple[str, int, Parsed | ParseFailure]] = {}
+        self._parsed: dict[ObjectKey, tuple[str, int, Any, Parsed | ParseFailure]] = {}
+        """By object: uid, version and spec that were read, and what they came to."""
 
     def namespaces(self) -> frozenset[str]:
         """Return the namespaces that hold anything of ours, or a sidecar."""
@@ -63,9 +64,13 @@ class Gatherer:
         version, uid = version_of(raw), str(raw["metadata"].get("uid", ""))
         known = self._parsed.get(key)
         if known is not None and known[:2] == (uid, version):
-            return known[2]
-        parsed = resources.parse(key.kind.value, raw)
-        self._parsed[key] = (uid, version, parsed)
+            return known[3]
+        spec = raw.get("spec")
+        if known is not None and known[2] == spec and not isinstance(known[3], ParseFailure):
+            parsed = resources.parse_again(known[3], raw)
+        else:
+            parsed = resources.parse(key.kind.value, raw)
+        self._parsed[key] = (uid, version, spec, parsed)
         return parsed
 
     def keys(self, namespace: str) -> tuple[ObjectKey, ...]:

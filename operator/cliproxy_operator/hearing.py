@@ -7,7 +7,7 @@ import logging
 from typing import Final
 
 from cliproxy_api.report import Applied, Hello, Probed, Report, Traffic, Tripped, Used
-from cliproxy_api.snapshot import Position
+from cliproxy_api.snapshot import Position, Running
 from cliproxy_operator.collect import Collector
 from cliproxy_operator.host import FleetHost
 from cliproxy_operator.inputs import Kind, ObjectKey
@@ -50,16 +50,17 @@ class Hearing:
         """The link stands."""
         group = self._group(sidecar)
         self._host.present(sidecar, self._reconciler.held(group))
+        first = not self._collector.reported([group])
+        before = self._collector.behind(sidecar)
         self._collector.linked(sidecar, hello.running)
-        self._progress(sidecar)
+        self._progress(sidecar, None if first else before)
         log.info("sidecar linked", extra={"sidecar": str(sidecar), "runs": hello.running.digest})
 
     def heard(self, sidecar: SidecarId, report: Report) -> None:
         """One report line."""
         match report:
             case Applied(running=running):
-                if self._collector.runs(sidecar, running):
-                    self._progress(sidecar)
+                self._runs(sidecar, running)
             case Traffic(providers=providers):
                 self._collector.heard_traffic(sidecar, report)
                 for provider_id in providers:
@@ -92,15 +93,15 @@ class Hearing:
             )
             if document == "snapshot":
                 self._collector.refuses(sidecar, digest, reason)
-                self._progress(sidecar)
-        if self._collector.runs(sidecar, answer.running):
-            self._progress(sidecar)
+                self._progress(sidecar, frozenset())
+        self._runs(sidecar, answer.running)
 
     def lost(self, sidecar: SidecarId, reason: str) -> None:
         """The link is down."""
         if self._collector.lost(sidecar, reason):
             self._host.gone(sidecar)
-            self._progress(sidecar)
+            last = not self._collector.reported([self._group(sidecar)])
+            self._progress(sidecar, None if last else frozenset())
 
     def outrun(self, sidecar: SidecarId, seen: Position) -> None:
         """The sidecar is ahead of us."""
@@ -128,13 +129,23 @@ class Hearing:
     def _group(self, sidecar: SidecarId) -> tuple[str, str]:
         return self._collector.group(sidecar) or (sidecar.namespace, "")
 
-    def _progress(self, sidecar: SidecarId) -> None:
-        """Whether the sidecar is in sync may have changed: the status of what it runs says so, soon."""
+    def _runs(self, sidecar: SidecarId, running: Running) -> None:
+        before = self._collector.behind(sidecar)
+        if self._collector.runs(sidecar, running):
+            self._progress(sidecar, before)
+
+    def _progress(self, sidecar: SidecarId, before: frozenset[str] | None) -> None:
+        """What the sidecar runs may have changed: the status of what it ran or runs otherwise says so, soon.
+
+        `before` is what it was behind with; None: everything is to be looked at.
+        """
         group = self._group(sidecar)
         self._reconciler.converged(group)
-        for provider_id in self._reconciler.held(group):
+        now = self._collector.behind(sidecar)
+        news = self._reconciler.held(group) if before is None or now is None else before | now
+        for provider_id in news:
             self._look_at(provider_id, PROGRESS_S)
-        self._statuses.look_at_all(group[0], PROGRESS_S)
+        self._statuses.look_at(ObjectKey(Kind.PROXY_PROFILE, *group), PROGRESS_S)
 
     def _look_at(self, provider_id: str, after_s: float) -> None:
         namespace, _, name = provider_id.partition("/")

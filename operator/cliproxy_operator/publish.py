@@ -20,6 +20,7 @@ from cliproxy_operator.link import Document, Link, Listener
 from cliproxy_operator.metrics import Metrics
 from cliproxy_operator.tasks import Tasks
 from cliproxy_operator.transport import Transport
+from cliproxy_operator.versions import Versions
 from cliproxy_operator.view import SidecarId
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,7 @@ class Publisher:
         self._links: dict[SidecarId, tuple[Endpoint, Link, asyncio.Task[None]]] = {}
         self._snapshots: dict[tuple[str, str], SnapshotDocument] = {}
         self._states: dict[str, StateDocument] = {}
+        self.versions: Final = Versions()
 
     @property
     def epoch(self) -> int | None:
@@ -77,6 +79,7 @@ class Publisher:
         """Close all links and forget all documents."""
         self._sequencer = None
         self._snapshots.clear()
+        self.versions.clear()
         self._states.clear()
         self._relink()
 
@@ -113,6 +116,7 @@ class Publisher:
             return frozenset()
         for key in [key for key in self._snapshots if key[0] == namespace and key[1] not in snapshots]:
             del self._snapshots[key]
+            self.versions.drop(key)
         changed = set()
         for profile, snapshot in snapshots.items():
             old = self._snapshots.get((namespace, profile))
@@ -121,6 +125,7 @@ class Publisher:
             named = secret_references(snapshot)
             own = {name: value for name, value in secrets.items() if name in named}
             self._snapshots[namespace, profile] = SnapshotDocument(snapshot, own, self._sequencer)
+            self.versions.publish((namespace, profile), snapshot)
             changed.add(profile)
         for endpoint, link, _ in self._links.values():
             if endpoint.sidecar.namespace == namespace and endpoint.profile in changed:
@@ -132,6 +137,7 @@ class Publisher:
         self._states.pop(namespace, None)
         for key in [key for key in self._snapshots if key[0] == namespace]:
             del self._snapshots[key]
+            self.versions.drop(key)
 
     def publish_state(self, namespace: str, state: FleetState) -> bool:
         """Make this the namespace's fleet state and wake its links at once; returns whether it is new."""

@@ -7,7 +7,7 @@ rules are `compile.py`'s, who is concerned by a change is `concern.py`'s.
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 from cliproxy_api.references import secret_references
 from cliproxy_api.resources.llmprovider import LLMProvider
@@ -17,6 +17,7 @@ from cliproxy_operator.compile import Compiled, compile_namespace, needed_secret
 from cliproxy_operator.gather import Gatherer
 from cliproxy_operator.host import FleetHost
 from cliproxy_operator.inputs import Inputs, Kind, ObjectKey, key_of
+from cliproxy_operator.memo import Memo
 from cliproxy_operator.metrics import Metrics
 from cliproxy_operator.publish import Publisher
 from cliproxy_operator.spending import Spending
@@ -36,6 +37,36 @@ class Result:
 
     compiled: Compiled
     generations: Mapping[ObjectKey, int]
+    held: Mapping[str, frozenset[str]]
+    """By profile: the ids of the providers in its snapshot."""
+
+    @classmethod
+    def of(cls, compiled: Compiled, generations: Mapping[ObjectKey, int]) -> Self:
+        """Return the result of a compilation."""
+        held = {
+            profile: frozenset(provider.id for provider in snapshot.providers)
+            for profile, snapshot in compiled.snapshots.items()
+        }
+        return cls(compiled, generations, held)
+
+    def changes(self, before: Self | None) -> frozenset[ObjectKey]:
+        """Return the objects whose status has to be judged anew after `before`; profiles always are."""
+        if before is None:
+            return frozenset(self.generations)
+        return frozenset(
+            key
+            for key, generation in self.generations.items()
+            if key.kind is Kind.PROXY_PROFILE
+            or generation != before.generations.get(key)
+            or self.compiled.diagnostics.get(key) != before.compiled.diagnostics.get(key)
+            or self.compiled.policy_users.get(key) != before.compiled.policy_users.get(key)
+            or self.compiled.providers.get(key.id) != before.compiled.providers.get(key.id)
+            or self.holders(key.id) != before.holders(key.id)
+        )
+
+    def holders(self, provider_id: str) -> list[str]:
+        """Return the profiles whose snapshots hold a provider."""
+        return [profile for profile, held in self.held.items() if provider_id in held]
 
 
 class Reconciler:
@@ -53,9 +84,9 @@ class Reconciler:
         clock: Clock,
         metrics: Metrics,
         tasks: Tasks,
-        on_done: Callable[[str], None],
+        on_done: Callable[[str, frozenset[ObjectKey]], None],
     ) -> None:
-        """`on_done` is told each namespace whose result is new."""
+        """`on_done` is told each namespace whose result is new, and the objects it is news for."""
         self._gatherer = gatherer
         self._vault = vault
         self._publisher = publisher
@@ -65,7 +96,9 @@ class Reconciler:
         self._clock = clock
         self._metrics = metrics
         self._on_done = on_done
+        self._memos: dict[str, Memo] = {}
         self._needed: dict[str, frozenset[SecretName]] = {}
+        self._judged: dict[str, Result] = {}
         self._changed_s: dict[str, float] = {}
         self._converging: dict[Group, float] = {}
         self.results: dict[str, Result] = {}
@@ -88,6 +121,7 @@ class Reconciler:
     def reset(self) -> None:
         """Forget all results, as before a new leadership."""
         self.results.clear()
+        self._judged.clear()
         self._changed_s.clear()
         self._converging.clear()
         self._spending.reset()
@@ -102,7 +136,8 @@ class Reconciler:
 
         """
         inputs = await self._inputs(namespace)
-        result = Result(compile_namespace(inputs), _generations(inputs))
+        memo = self._memos.setdefault(namespace, Memo())
+        result = Result.of(compile_namespace(inputs, memo), _generations(inputs))
         first = namespace not in self.results
         self.results[namespace] = result
         self._spending.configure(namespace, result.compiled)
@@ -136,21 +171,19 @@ class Reconciler:
         if since_s is not None:
             for profile in changed:
                 self._converging.setdefault((namespace, profile), since_s)
-        held = {(namespace, profile): self.held((namespace, profile)) for profile in snapshots}
         for known in self._collector.all():
             if known.id.namespace == namespace and known.linked:
-                self._host.present(known.id, held.get(known.group, frozenset()))
+                self._host.present(known.id, result.held.get(known.profile, frozenset()))
         for group in [group for group in self._converging if group[0] == namespace]:
             self.converged(group)
-        self._on_done(namespace)
+        news = result.changes(self._judged.get(namespace))
+        self._judged[namespace] = result
+        self._on_done(namespace, news)
 
     def held(self, group: Group) -> frozenset[str]:
         """Return the ids of the providers in a group's snapshot."""
         result = self.results.get(group[0])
-        snapshot = result.compiled.snapshots.get(group[1]) if result is not None else None
-        return (
-            frozenset(provider.id for provider in snapshot.providers) if snapshot is not None else frozenset()
-        )
+        return result.held.get(group[1], frozenset()) if result is not None else frozenset()
 
     def holders(self, provider_id: str) -> tuple[Group, ...]:
         """Return the groups whose snapshots hold a provider."""
@@ -158,8 +191,7 @@ class Reconciler:
             (namespace, profile)
             for namespace, result in self.results.items()
             if provider_id in result.compiled.providers
-            for profile, snapshot in result.compiled.snapshots.items()
-            if any(provider.id == provider_id for provider in snapshot.providers)
+            for profile in result.holders(provider_id)
         )
 
     def converged(self, group: Group) -> None:
@@ -188,6 +220,8 @@ class Reconciler:
         self._host.drop(namespace)
         self._spending.drop(namespace)
         self.results.pop(namespace, None)
+        self._judged.pop(namespace, None)
+        self._memos.pop(namespace, None)
 
 
 def _generations(inputs: Inputs) -> dict[ObjectKey, int]:

@@ -210,7 +210,7 @@ class Statuses:
             local_cooldowns=fleet.local_cooldowns(key.id),
             health=fleet.health(key.id, self._clock.utc()),
             traffic=self._collector.traffic(key.id),
-            sidecars=self._collector.view(groups),
+            sidecars=self._collector.view(groups, key.id),
             reported=self._collector.reported(groups),
         )
 

@@ -109,7 +109,9 @@ class Operator:
             leases=self._leases,
         )
         self.spending = Spending(clock=clock, on_leases=self.host.settle)
-        self.collector = Collector(clock=clock, wanted=self.publisher.wanted_digest)
+        self.collector = Collector(
+            clock=clock, wanted=self.publisher.wanted_digest, behind=self.publisher.versions.behind
+        )
         self.reconciler = Reconciler(
             gatherer=self.gatherer,
             vault=self.vault,
@@ -368,10 +370,11 @@ class Operator:
     def _alerts_changed(self, rule: ObjectKey) -> None:
         self.statuses.look_at(rule)
 
-    def _compiled(self, namespace: str) -> None:
+    def _compiled(self, namespace: str, news: frozenset[ObjectKey]) -> None:
         if self.keeper is not None:
             self.keeper.published(namespace)
-        self.statuses.look_at_all(namespace)
+        for key in news:
+            self.statuses.look_at(key)
 
     def _surveyed(self, groups: frozenset[Group]) -> None:
         for namespace, profile in groups:

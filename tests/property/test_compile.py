@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from cliproxy_api.codec import encode
 from cliproxy_operator.compile import compile_namespace, needed_secrets
+from cliproxy_operator.memo import Memo
 from support.cases import inputs_of, outcome_of, read_case
 
 pytestmark = pytest.mark.timeout(300)  # the machine may be busy; the work is bounded
@@ -110,3 +111,11 @@ def texts(value: Any) -> list[str]:
     if isinstance(value, list | tuple):
         return [text for entry in value for text in texts(entry)]
     return [value] if isinstance(value, str) else []
+
+
+@given(cases=st.lists(st.sampled_from(CASES), min_size=2, max_size=4))
+def test_what_was_worked_out_before_changes_no_result(cases: list[dict[str, Any]]) -> None:
+    memo = Memo()
+    every = [inputs_of(case) for case in cases]
+    for inputs in [*every, *every]:
+        assert compile_namespace(inputs, memo) == compile_namespace(inputs)

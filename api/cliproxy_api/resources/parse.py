@@ -19,6 +19,7 @@ from cliproxy_api.resources.shape import shape_of
 
 Resource: TypeAlias = LLMProvider | CooldownPolicy | AlertRule | ProxyProfile
 R = TypeVar("R", LLMProvider, CooldownPolicy, AlertRule, ProxyProfile)
+N = TypeVar("N", bound=Resource)
 
 PLURALS: Final = {
     "LLMProvider": "llmproviders",
@@ -71,6 +72,21 @@ def parse_as(type_: type[R], body: Mapping[str, Any]) -> R | ParseFailure:
     """Read an object of a known kind, with the type to match."""
     result: R | ParseFailure = _parse(type_, body)
     return result
+
+
+def parse_again(before: N, body: Mapping[str, Any]) -> N | ParseFailure:
+    """Read a newer version of an object whose `spec` is as it was: that part is kept, the same value.
+
+    Most versions differ in status only, and reading spec is most of the work.
+    """
+    metadata = _part(ObjectMeta, body, "metadata")
+    if metadata is None or not metadata.name:
+        result: N | ParseFailure = _parse(type(before), body)
+        return result
+    status_type: type[msgspec.Struct] = type(before).__annotations__["status"]
+    status = _part(status_type, body, "status") or status_type()
+    newer: N = msgspec.structs.replace(before, metadata=metadata, status=status)
+    return newer
 
 
 def _parse(type_: type[Any], body: Mapping[str, Any]) -> Any:

@@ -12,7 +12,7 @@ from cliproxy_api.resources.common import LabelSelector, to_wire, wire_name
 from cliproxy_api.resources.cooldownpolicy import CooldownPolicy
 from cliproxy_api.resources.llmprovider import LLMProvider
 from cliproxy_api.resources.llmprovider_status import CooldownStatus, LLMProviderStatus
-from cliproxy_api.resources.parse import MAX_DEPTH, TYPES, ParseFailure, parse, parse_as
+from cliproxy_api.resources.parse import MAX_DEPTH, TYPES, ParseFailure, parse, parse_again, parse_as
 from cliproxy_api.rules import violations
 from cliproxy_api.vocabulary import OutcomeClass, ProviderPhase, ScopeKind
 
@@ -267,3 +267,18 @@ MINIMAL = {
     "credentials": [{"name": "main", "secretRef": {"name": "keys", "key": "openai"}}],
     "models": [{"name": "gpt-4o"}],
 }
+
+
+def test_a_version_with_the_same_spec_keeps_the_parsed_one() -> None:
+    body = {
+        "metadata": {"name": "p", "namespace": "ns", "labels": {"a": "1"}, "generation": 1},
+        "spec": {"type": "openai", "models": [{"name": "m"}], "credentials": []},
+    }
+    before = parse_as(LLMProvider, body)
+    assert isinstance(before, LLMProvider)
+    newer = {**body, "metadata": {**body["metadata"], "labels": {"a": "2"}}, "status": {"phase": "Healthy"}}
+    after = parse_again(before, newer)
+    assert isinstance(after, LLMProvider)
+    assert after == parse_as(LLMProvider, newer)
+    assert after.spec is before.spec
+    assert isinstance(parse_again(before, {**newer, "metadata": {}}), ParseFailure)

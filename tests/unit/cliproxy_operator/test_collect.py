@@ -164,3 +164,36 @@ def test_a_pod_may_change_its_profile(collector: Collector, wanted: Wanted) -> N
     assert collector.view([GROUP]).total == 1
     assert collector.view([("shop", "fast")]).total == 1
     assert collector.group(ONE) == ("shop", "fast")
+
+
+def test_an_older_snapshot_counts_for_the_providers_that_it_runs_as_wanted(
+    clock: ManualClock, wanted: Wanted
+) -> None:
+    behind = {"d1": frozenset[str](), "d0": frozenset({CLAUDE})}
+    collector = Collector(clock=clock, wanted=wanted, behind=lambda _group, digest: behind.get(digest))
+    for sidecar, digest in ((ONE, "d1"), (TWO, "d0")):
+        collector.seen(sidecar, profile="", ready=True)
+        collector.linked(sidecar, Running(digest=digest))
+
+    assert collector.view([GROUP]).synced == 1
+    assert collector.view([GROUP], CLAUDE).synced == 1
+    assert collector.view([GROUP], CLAUDE).lagging[0].sidecar == TWO
+    other = collector.view([GROUP], "shop/other")
+    assert (other.synced, other.ready_synced, other.lagging) == (2, 2, ())
+    collector.runs(TWO, Running(digest="of another leader"))
+    assert collector.view([GROUP], "shop/other").synced == 1
+
+
+def test_what_changes_no_count_is_no_news(collector: Collector) -> None:
+    assert not collector.seen(ONE, profile="", ready=True)
+    assert collector.seen(ONE, profile="", ready=False)
+    assert collector.view([GROUP]).ready == 0
+
+
+def test_a_group_without_members_is_forgotten(collector: Collector) -> None:
+    collector.linked(ONE, Running(digest="d1"))
+    collector.forget(ONE)
+    collector.forget(TWO)
+    assert not collector.in_sync(GROUP)
+    assert not collector.reported([GROUP])
+    assert collector.view([GROUP]).total == 0

@@ -7,7 +7,7 @@ import pytest
 from cliproxy_sidecar.core.h1request import MAX_HEAD_BYTES, Fault
 from cliproxy_sidecar.proxy.downstream import Downstream
 from cliproxy_sidecar.proxy.server import connection, listener
-from cliproxy_sidecar.runtime.light import in_task
+from cliproxy_sidecar.runtime.light import Signal, in_task
 from support.callers import MAX_BODY_BYTES, echo, serving
 from support.sidecar import eventually
 
@@ -209,7 +209,7 @@ async def test_a_caller_that_leaves_ends_its_request(leaves: str, *, as_task: bo
                 await in_task()
                 await asyncio.Event().wait()
             else:
-                await downstream.arrived
+                await Signal()
         except asyncio.CancelledError:
             ended.append(downstream.left)
             raise
@@ -278,7 +278,7 @@ async def test_draining_lets_answers_finish_and_idle_callers_go() -> None:
 
 async def test_draining_breaks_off_what_does_not_end() -> None:
     async def never(downstream: Downstream) -> None:
-        await downstream.arrived
+        await Signal()
 
     async with serving(never) as house, house.caller() as caller:
         await caller.send(GET)

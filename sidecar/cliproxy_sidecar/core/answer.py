@@ -64,7 +64,7 @@ GEMINI_FILTER_ENDS: Final = frozenset(
         "IMAGE_RECITATION",
     }
 )
-_FILTER_ENDS: Final = frozenset({"content_filter", "refusal"}) | GEMINI_FILTER_ENDS
+FILTER_ENDS: Final = frozenset({"content_filter", "refusal"}) | GEMINI_FILTER_ENDS
 """OpenAI and Azure: finish_reason; Anthropic: stop_reason; Gemini: finishReason. Read 2026-11."""
 _HEAD_BYTES: Final = 256
 """Where an error object stands if the body is one."""
@@ -96,5 +96,5 @@ def _parsed(body: bytes) -> Answer:
     ends += [item.finish for item in answer.candidates]
     ends.append(answer.stop_reason)
     blocked = answer.feedback is not None and answer.feedback.block is not None
-    filtered = blocked or any(isinstance(end, str) and end in _FILTER_ENDS for end in ends)
+    filtered = blocked or any(isinstance(end, str) and end in FILTER_ENDS for end in ends)
     return Answer.FILTERED if filtered else Answer.GOOD

@@ -23,8 +23,8 @@ _KEY: Final = re.compile(rb"[ \t\r\n]*(" + _TEXT + rb")[ \t\r\n]*:[ \t\r\n]*", r
 _TOKEN: Final = re.compile(_TEXT + rb"|[{}\[\],]", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class Peek:
+# A Struct, not a dataclass: one is made per request.
+class Peek(msgspec.Struct, frozen=True, gc=False):
     """What routing needs to know of a request."""
 
     model: str
@@ -100,6 +100,8 @@ def with_model(body: bytes, old: str, new: str) -> bytes:
         RepeatedKeysError: the body repeats top-level keys and is too large to be searched for them.
 
     """
+    if old == new and body.count(_UNESCAPED) == 1 and _ESCAPED not in body:
+        return body  # `peek` has found the key, so this is it.
     value = _encode(new)
     span = _only_span(body, old)
     if span is not None:

@@ -86,6 +86,7 @@ class RequestReader:
 
     __slots__ = (
         "_barren_bytes",
+        "_expects",
         "_fields",
         "_parser",
         "_request",
@@ -98,6 +99,7 @@ class RequestReader:
         self._parser = _parser(self)
         self._url = b""
         self._fields: list[tuple[bytes, bytes]] = []
+        self._expects = False
         self._request: Request | None = None
         """Whose body is coming."""
         self._barren_bytes = 0
@@ -139,6 +141,7 @@ class RequestReader:
         """Begin a head."""
         self._url = b""
         self._fields = []
+        self._expects = False
 
     def on_url(self, url: bytes) -> None:
         """Take a piece of the request's target."""
@@ -147,7 +150,10 @@ class RequestReader:
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; trailers are nobody's business."""
         if self._request is None:
-            self._fields.append((name.lower(), value))
+            name = name.lower()
+            self._fields.append((name, value))
+            if name == b"expect" and value.lower() == b"100-continue":
+                self._expects = True
 
     def on_headers_complete(self) -> None:
         """End a head."""
@@ -169,9 +175,7 @@ class RequestReader:
             request.keep_alive = False
         elif not parser.should_keep_alive():
             request.keep_alive = False
-        for name, value in self._fields:
-            if name == b"expect" and value.lower() == b"100-continue":
-                request.expects_continue = True
+        request.expects_continue = self._expects
         self._request = request
         self._barren_bytes = 0
         self.heads.append(request)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+import msgspec
+
 from cliproxy_sidecar.core.cooldown import Cooldowns
 from cliproxy_sidecar.core.decisions import How
 from cliproxy_sidecar.core.dialect import Need
@@ -23,8 +25,8 @@ from cliproxy_sidecar.core.target import Target, TargetId
 NOBODY: Final[frozenset[TargetId]] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+# A Struct, not a dataclass, as are others of which one is made per request: it takes a quarter of the time.
+class Wanted(msgspec.Struct, frozen=True):
     """What a request needs."""
 
     model: str

@@ -66,6 +66,11 @@ _STARTED: Final = msgspec.json.Decoder(_Started)
 _OBJECT: Final = msgspec.json.Decoder(dict[str, Any])
 
 
+def read_usage(dialect: Dialect, fields: dict[str, Any]) -> Usage | None:
+    """Return what a usage object says in this dialect; None if it is empty."""
+    return _READERS[dialect](fields)
+
+
 class UsageMeter:
     """Reads one answer. Feed the events of a stream, or the bytes of a body; then ask for the result.
 
@@ -131,7 +136,7 @@ class UsageMeter:
         of `request_bytes` for the input. Nothing received and nothing sent is nothing used.
         """
         fields = self._fields or self._body_usage()
-        usage = _READERS[self._dialect](fields)
+        usage = read_usage(self._dialect, fields)
         output = (self._events or self._body_bytes // BYTES_PER_TOKEN) if self._generates else 0
         if usage is None:
             return Usage(input=request_bytes // BYTES_PER_TOKEN, output=output, estimated=True)
@@ -269,6 +274,5 @@ _READERS: Final = {
 
 
 def _count(value: object) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_TOKENS:
-        return value
-    return 0
+    # The exact type: JSON's true is an int as well, to isinstance.
+    return value if type(value) is int and 0 <= value <= MAX_TOKENS else 0

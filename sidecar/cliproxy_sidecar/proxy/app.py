@@ -47,6 +47,7 @@ from cliproxy_sidecar.proxy.refusal import (
 from cliproxy_sidecar.proxy.relay import BrokenAnswer
 from cliproxy_sidecar.proxy.reuse.call import Call
 from cliproxy_sidecar.runtime.clock import now_s, request_id
+from cliproxy_sidecar.runtime.light import own_task
 from cliproxy_sidecar.runtime.logs import Logs
 from cliproxy_sidecar.runtime.machines import Machines
 from cliproxy_sidecar.runtime.metrics import Metrics
@@ -106,7 +107,7 @@ class ProxyApp:
         except asyncio.CancelledError:
             if not downstream.left:
                 raise
-            if (task := asyncio.current_task()) is not None:
+            if (task := own_task()) is not None:
                 task.uncancel()
         except Exception:
             log.exception("request %s failed by a bug", ledger.request_id)

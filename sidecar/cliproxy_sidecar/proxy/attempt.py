@@ -12,6 +12,7 @@ import msgspec
 
 from cliproxy_api.snapshot import Timeouts
 from cliproxy_sidecar.core.dialect import Operation
+from cliproxy_sidecar.core.glance import glance
 from cliproxy_sidecar.core.outcome import (
     CANCELLED,
     MAX_BODY_BYTES,
@@ -26,6 +27,7 @@ from cliproxy_sidecar.core.outcome import (
 from cliproxy_sidecar.core.sse import Event, SSEParser, SSETooLarge
 from cliproxy_sidecar.core.stream import ContentKind, content_kind
 from cliproxy_sidecar.core.target import Target
+from cliproxy_sidecar.core.usage import Usage
 from cliproxy_sidecar.proxy.upstream import (
     RawHeaders,
     Upstream,
@@ -61,6 +63,8 @@ class Answer:
     """The held bytes as events."""
     outcome: Outcome = SUCCESS
     """So far."""
+    usage: Usage | None = None
+    """What it has used, where one look was enough to tell."""
     told: bytes | None = None
     """The whole body in the caller's format, where that is another than the provider's."""
 
@@ -90,9 +94,9 @@ class Attempt:
         """Send the request and read until the answer can be judged. Never raises but for cancellation."""
         try:
             self.response = response = await upstream.send(request, self._timeouts())
-            content_type = _header(response.headers, b"content-type").lower()
             if 200 <= response.status < 300:  # noqa: PLR2004 -- success
-                if _header(response.headers, b"content-encoding").lower() not in (b"", b"identity"):
+                content_type, encoding = _content(response.headers)
+                if encoding not in (b"", b"identity"):
                     # Compressed although we asked for none: what cannot be looked into passes as it is.
                     return Answer(response.status, response.headers, [], complete=False)
                 if content_type.startswith(b"text/event-stream"):
@@ -124,15 +128,12 @@ class Attempt:
 
     async def _hold(self, response: UpstreamResponse) -> Answer | Failed:
         """Read a body that is no stream, as far as it is held."""
-        held, size = [], 0
-        while chunk := await response.read():
-            held.append(chunk)
-            size += len(chunk)
-            if size > MAX_HELD_BYTES:
-                if held[0].lstrip()[:1] not in (b"{", b"["):
-                    return Failed(_not_json(response.status))
-                return Answer(response.status, response.headers, held, complete=False)
-        body = held[0] if len(held) == 1 else b"".join(held)
+        body = response.whole(MAX_HELD_BYTES) or await self._collect(response)
+        if not isinstance(body, bytes):
+            return body
+        usage = glance(self._operation.dialect, body)
+        if usage is not None:
+            return Answer(response.status, response.headers, [body], complete=True, usage=usage)
         try:
             _DECODER.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -142,6 +143,18 @@ class Attempt:
         answer = Answer(response.status, response.headers, [body], complete=True, outcome=outcome)
         # Some gateways put their error into a 200; what cools a scope is no answer, whatever the status says.
         return Failed(outcome, answer) if outcome.scope_kind is not None else answer
+
+    async def _collect(self, response: UpstreamResponse) -> bytes | Answer | Failed:
+        """Return the whole body, or what else is to be done with one that is not held."""
+        held, size = [], 0
+        while chunk := await response.read():
+            held.append(chunk)
+            size += len(chunk)
+            if size > MAX_HELD_BYTES:
+                if held[0].lstrip()[:1] not in (b"{", b"["):
+                    return Failed(_not_json(response.status))
+                return Answer(response.status, response.headers, held, complete=False)
+        return held[0] if len(held) == 1 else b"".join(held)
 
     async def _peek(self, response: UpstreamResponse) -> Answer | Failed:
         """Read a stream up to its first content, an error, or the bounds."""
@@ -208,8 +221,17 @@ def _not_json(status: int) -> Outcome:
     )
 
 
-def _header(headers: RawHeaders, name: bytes) -> bytes:
-    for key, value in headers:
-        if len(key) == len(name) and key.lower() == name:
-            return value
-    return b""
+def _content(headers: RawHeaders) -> tuple[bytes, bytes]:
+    """Return the body's type and coding in lower case; of a repeated header the first."""
+    content_type = encoding = None
+    for name, value in headers:
+        size = len(name)
+        if size == _TYPE_CHARS and content_type is None and name.lower() == b"content-type":
+            content_type = value.lower()
+        elif size == _CODING_CHARS and encoding is None and name.lower() == b"content-encoding":
+            encoding = value.lower()
+    return content_type or b"", encoding or b""
+
+
+_TYPE_CHARS: Final = len(b"content-type")
+_CODING_CHARS: Final = len(b"content-encoding")

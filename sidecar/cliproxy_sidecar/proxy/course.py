@@ -7,6 +7,8 @@ this module knows the request's history, the policy's last resort, and when it i
 from dataclasses import replace
 from typing import Final, assert_never
 
+from msgspec import structs
+
 from cliproxy_api.chance import Chance
 from cliproxy_api.vocabulary import LastResort, OutcomeClass
 from cliproxy_sidecar.core.decisions import Trail
@@ -117,7 +119,7 @@ class Course:
         self._unfit |= {
             mate.id for group in groups for mate in group.targets if form_of(mate.provider) is form
         }
-        self._wanted = replace(self._wanted, exclude=self._wanted.exclude | self._unfit)
+        self._wanted = structs.replace(self._wanted, exclude=self._wanted.exclude | self._unfit)
         return Choose()
 
     def after(self, target: Target, failed: Failed, now: float) -> Step:
@@ -129,7 +131,7 @@ class Course:
             self._failures[mate] = outcome
         if outcome.cls in _OF_THE_REQUEST and failed.answer is not None and self._is_safe(failed.answer):
             self._fault = PassOn(target, failed.answer)
-        others = replace(self._wanted, exclude=self._wanted.exclude | mates)
+        others = structs.replace(self._wanted, exclude=self._wanted.exclude | mates)
         budget = Budget(
             attempts_at_provider=self._tries[target.provider_id],
             attempts_total=self.attempts,

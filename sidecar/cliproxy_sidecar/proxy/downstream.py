@@ -113,8 +113,8 @@ class Downstream:
         """The body's time is up."""
         self.keeps = request.keep_alive
         """Another request may follow on the connection."""
-        self.arrived = Signal()
-        """Set when something more of the body has come, or its time is up."""
+        self.arrived: Signal | None = None
+        """Set when something more of the body has come, or its time is up; None: nobody waits for it."""
         self._head = b""
         """Not sent yet."""
         self._chunked = False
@@ -142,6 +142,7 @@ class Downstream:
             if name == b"content-length" and int(value) > at_most_bytes:
                 raise BodyTooLarge
         self.line.expect_body()
+        self.arrived = Signal()
         while not request.complete:
             if request.is_too_large:
                 raise BodyTooLarge

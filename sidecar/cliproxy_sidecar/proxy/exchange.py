@@ -10,6 +10,8 @@ import contextlib
 from dataclasses import replace
 from typing import Final, assert_never
 
+from msgspec import structs
+
 from cliproxy_api.chance import Chance
 from cliproxy_sidecar.core.addresses import with_query
 from cliproxy_sidecar.core.body import Peek, RepeatedKeysError
@@ -85,7 +87,7 @@ class Exchange:
         wanted = Wanted(ledger.stand_in or peek.model, operation.need, tokens=self._tokens)
         if not plan.preferences.plain:
             facts = facts_of(body, downstream.request.headers, plan.preferences.needs, stream=peek.stream)
-            wanted = replace(wanted, facts=facts)
+            wanted = structs.replace(wanted, facts=facts)
         self._course = Course(plan, machines, chance, wanted)
         ledger.trail, ledger.preferences = self._course.trail, plan.preferences
         ledger.counts = plan.in_force.counts
@@ -196,6 +198,9 @@ class Exchange:
 
     # ------------------------------------------------------------------ ending
     async def _commit(self, step: Commit) -> None:
+        answer = step.answer
+        if answer.usage is not None:
+            return self._whole(step.attempt, answer, answer.usage)
         relay = self._relay(step.attempt)
         if self._current is not None and not step.answer.complete:
             self._machines.answered(self._current[1])
@@ -206,6 +211,15 @@ class Exchange:
             usage = relay.meter.result(request_bytes=len(self._body)) if billed else _NOTHING
             outcome = relay.outcome or CANCELLED
             self._settle(outcome if outcome.code is None else self._plan.cleaned(outcome), usage)
+        return None
+
+    def _whole(self, attempt: Attempt, answer: Answer, usage: Usage) -> None:
+        """Send a plain good answer that is all here."""
+        body = answer.held[0] if answer.told is None else answer.told
+        block = answer_block(answer.headers) + self._own_block(attempt.target)
+        self._downstream.begin(answer.status, block, len(body))
+        self._downstream.end(body)
+        self._settle(answer.outcome, usage if self._operation.is_billed else _NOTHING)
 
     def _relay(self, attempt: Attempt) -> Relay:
         request_id, on_content = self._ledger.request_id, self._ledger.first_content

@@ -5,6 +5,8 @@ The last three send something downstream; there is no step after them.
 
 from dataclasses import dataclass
 
+import msgspec
+
 from cliproxy_sidecar.core.permit import Permit
 from cliproxy_sidecar.core.target import Target
 from cliproxy_sidecar.proxy.attempt import Answer, Attempt
@@ -23,8 +25,7 @@ class Wait:
     until: float
 
 
-@dataclass(frozen=True, slots=True)
-class Try:
+class Try(msgspec.Struct, frozen=True):
     """Send the request to a target, after a pause."""
 
     target: Target
@@ -33,8 +34,7 @@ class Try:
     after_s: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(msgspec.Struct, frozen=True):
     """Relay this answer."""
 
     attempt: Attempt

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from cliproxy_api.snapshot import Timeouts
 from cliproxy_sidecar.core.outcome import TransportError
 
@@ -23,8 +25,7 @@ class UpstreamFailed(Exception):
         self.error = error
 
 
-@dataclass(frozen=True, slots=True)
-class UpstreamRequest:
+class UpstreamRequest(msgspec.Struct, frozen=True, gc=False):
     """What goes out, complete."""
 
     method: str
@@ -48,6 +49,10 @@ class UpstreamResponse(Protocol):
             UpstreamFailed: cut, too slow, or not HTTP.
 
         """
+        ...
+
+    def whole(self, at_most_bytes: int) -> bytes | None:
+        """Return the whole body if it is here already; None: `read` it."""
         ...
 
     def close(self) -> None:

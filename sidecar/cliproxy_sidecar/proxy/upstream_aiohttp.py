@@ -58,6 +58,11 @@ class AiohttpResponse:
             self._response.close()
             raise UpstreamFailed(_classify(error, began=True)) from None
 
+    def whole(self, at_most_bytes: int) -> bytes | None:
+        """Say that it has to be read (see `UpstreamResponse`)."""
+        del at_most_bytes
+        return None
+
     def close(self) -> None:
         """Give the connection back, or close it (see `UpstreamResponse`)."""
         if self._response.content.at_eof():

@@ -12,6 +12,9 @@ from typing import Any, Final
 
 from cliproxy_sidecar.runtime.tasks import Tasks
 
+_running: "Light | None" = None
+"""Whose coroutine runs right now; None: a task's, or nobody's."""
+
 _Waiting = Any
 """What a coroutine waits for: a `Signal`, a future, or None."""
 
@@ -26,7 +29,7 @@ class Signal:
 
     def __await__(self) -> Generator[_Waiting, None, None]:
         """Wait for the next `set`; look again afterwards whether it is what you wait for."""
-        if asyncio.current_task() is None:
+        if _running is not None:
             yield self
             return
         self._waiter = waiter = asyncio.get_running_loop().create_future()
@@ -57,11 +60,16 @@ class _InTask:
     __slots__ = ()
 
     def __await__(self) -> Generator[_Waiting, None, None]:
-        if asyncio.current_task() is None:
+        if _running is not None:
             yield None
 
 
 _IN_TASK: Final = _InTask()
+
+
+def own_task() -> "asyncio.Task[Any] | None":
+    """Return the task that the calling coroutine has become; None: none so far."""
+    return None if _running is not None else asyncio.current_task()
 
 
 def in_task() -> _InTask:
@@ -88,27 +96,24 @@ class Light:
 
     def go_on(self) -> None:
         """Run until the next wait, or to the end."""
-        if asyncio.current_task() is not None:
-            # A task has set the signal: what runs here must not take itself for that task.
-            asyncio.get_running_loop().call_soon(self.go_on)
-            return
+        global _running  # noqa: PLW0603 -- one per thread of the loop, and there is one
         if self._over:
             return
         self._signal = None
+        before, _running = _running, self
         try:
             waits_for = self._coroutine.send(None)
         except BaseException as end:  # noqa: BLE001 -- the one place where it comes out
+            _running = before
             self._end(end)
         else:
+            _running = before
             self._wait(waits_for)
 
     def cancel(self) -> None:
         """Let a `CancelledError` out of what it waits for. Not for use by the coroutine itself."""
         if self._task is not None:
             self._task.cancel()
-            return
-        if asyncio.current_task() is not None:
-            asyncio.get_running_loop().call_soon(self.cancel)
             return
         if self._over:
             return
@@ -118,11 +123,15 @@ class Light:
         self._throw(asyncio.CancelledError())
 
     def _throw(self, error: BaseException) -> None:
+        global _running  # noqa: PLW0603 -- one per thread of the loop, and there is one
+        before, _running = _running, self
         try:
             waits_for = self._coroutine.throw(error)
         except BaseException as end:  # noqa: BLE001 -- the one place where it comes out
+            _running = before
             self._end(end)
         else:
+            _running = before
             self._wait(waits_for)
 
     def _wait(self, waits_for: _Waiting) -> None:

@@ -60,6 +60,22 @@ class Answer(Signal):
                 return b""  # closed by us
             await connection.wait(self)
 
+    def whole(self, at_most_bytes: int) -> bytes | None:
+        """Return the body if all of it is here, unread (see `UpstreamResponse`)."""
+        pieces = self.pieces
+        if not self.complete or not pieces:
+            return None
+        if len(pieces) > 1:
+            if sum(map(len, pieces)) > at_most_bytes:
+                return None
+            body = b"".join(pieces)
+        else:
+            body = pieces[0]
+            if len(body) > at_most_bytes:
+                return None
+        pieces.clear()
+        return body
+
     def close(self) -> None:
         """Let go: a connection that still owes something is closed (see `UpstreamResponse`)."""
         if self.connection is not None:

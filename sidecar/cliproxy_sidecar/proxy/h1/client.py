@@ -60,7 +60,15 @@ class EngineUpstream:
         pool = route.pool
         connection = pool.take() or await pool.get(connect_s=timeouts.connect_s, total_at=total_at)
         kept = connection.used
-        answer = await _ask(connection, head, request, timeouts, total_at)
+        answer = connection.ask(
+            head, request.body, timeouts, total_at=total_at, head_only=request.method == "HEAD"
+        )
+        try:
+            if answer.connection is not None:
+                await answer
+        except BaseException:
+            answer.close()
+            raise
         if kept and answer.silent and answer.error is not None and answer.error.kind == "reset":
             connection = await pool.get(connect_s=timeouts.connect_s, total_at=total_at, fresh=True)
             answer = await _ask(connection, head, request, timeouts, total_at)
@@ -121,6 +129,8 @@ def _head(prefix: bytes, request: UpstreamRequest) -> bytes:
         UpstreamFailed: a header has a line break or NUL in it, which would be a second header or request.
 
     """
+    if not request.headers and request.body:
+        return b"%b%b\r\ncontent-length: %d\r\n\r\n" % (prefix, request.block, len(request.body))
     lines = [name + b": " + value for name, value in request.headers if name not in _OURS]
     if request.body or request.method not in _BODILESS:
         lines.append(b"content-length: %d" % len(request.body))

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from cliproxy_sidecar.proxy.downstream import BodyTooLarge, BodyTooSlow, Downstream, Stage
 from cliproxy_sidecar.runtime.asgi import App, Message
-from cliproxy_sidecar.runtime.light import in_task
+from cliproxy_sidecar.runtime.light import in_task, own_task
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ async def serve_asgi(app: App, downstream: Downstream) -> None:
     except asyncio.CancelledError:
         if not downstream.left:
             raise
-        if (task := asyncio.current_task()) is not None:
+        if (task := own_task()) is not None:
             task.uncancel()
     except Exception:
         log.exception("%s %s failed by a bug", downstream.request.method, downstream.request.path)

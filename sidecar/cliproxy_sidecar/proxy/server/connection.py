@@ -119,7 +119,8 @@ class CallerConnection(asyncio.Protocol):
                 self.write(_REFUSALS[reader.fault])
             self._lose(busy)
         elif self._light is not None:
-            busy.arrived.set()
+            if busy.arrived is not None:
+                busy.arrived.set()
         elif busy.request.complete:
             self._busy = None
             self._start()
@@ -187,7 +188,8 @@ class CallerConnection(asyncio.Protocol):
             self._close()
         elif not busy.request.complete:
             busy.late = True
-            busy.arrived.set()
+            if busy.arrived is not None:
+                busy.arrived.set()
 
     def retire(self) -> None:
         """Close now, or after the answer that is under way."""

@@ -1,0 +1,48 @@
+"""A complete body that is no stream, read in one go: nearly always a plain good answer that tells its usage.
+
+One pass says that it is JSON, that it is no error and no filtered answer, and what it has used. Whatever is
+out of the ordinary is left to `answer`, `outcome` and `usage`, which look closer; a property test compares.
+"""
+
+from typing import Any, Final
+
+import msgspec
+
+from cliproxy_sidecar.core.answer import FILTER_ENDS
+from cliproxy_sidecar.core.dialect import Dialect
+from cliproxy_sidecar.core.errorbody import JSON_FAULTS
+from cliproxy_sidecar.core.usage import Usage, read_usage
+
+
+class _Choice(msgspec.Struct, gc=False):
+    finish_reason: str | None = None
+
+
+class _Body(msgspec.Struct):
+    choices: list[_Choice] = []
+    stop_reason: str | None = None
+    usage: dict[str, Any] | None = None
+    error: Any = None
+    candidates: Any = None
+    feedback: Any = msgspec.field(default=None, name="promptFeedback")
+
+
+_BODY: Final = msgspec.json.Decoder(_Body)
+
+
+def glance(dialect: Dialect, body: bytes) -> Usage | None:
+    """Return the usage of a plain good answer; None: look closer. Never raises."""
+    if dialect is Dialect.GEMINI:
+        return None  # It has its own words for everything.
+    try:
+        seen = _BODY.decode(body)
+    except JSON_FAULTS:
+        return None
+    if seen.error is not None or seen.candidates is not None or seen.feedback is not None:
+        return None
+    if seen.stop_reason in FILTER_ENDS:
+        return None
+    for choice in seen.choices:
+        if choice.finish_reason in FILTER_ENDS:
+            return None
+    return read_usage(dialect, seen.usage) if seen.usage else None

@@ -107,7 +107,8 @@ def _views(app: FastAPI, operator: Operator, doorkeeper: Doorkeeper) -> None:
         return JSONResponse(report.load_balancing_status(_providers(operator, namespace)))
 
     @app.get("/v0/operations/costs")
-    async def costs(namespace: namespaces = None) -> JSONResponse:
+    async def costs(request: Request, namespace: namespaces = None) -> JSONResponse:
+        await _admit_reader(operator, doorkeeper, request, namespace)
         day = operator.clock.utc().strftime("%Y-%m-%d")
         details = (operator.spending.details(period) for period in (day, day[:7]))
         return JSONResponse(costs_body(*details, day=day, namespace=namespace))

@@ -77,7 +77,9 @@ async def test_costs_and_quotas_are_shared_and_survive_the_operator(
             assert budget is not None
             assert budget.day is not None
             assert budget.day.used == 4 * DOLLAR
-            code, costs = await operator.get(f"/v0/operations/costs?namespace={shop.namespace}")
+            path = f"/v0/operations/costs?namespace={shop.namespace}"
+            assert (await operator.get(path))[0] == 401
+            code, costs = await operator.get(path, token=control_plane.token)
             assert code == 200
             assert costs["today"]["by_provider"][provider]["cost_usd"] == 4.0
         quota = (await shop.status("claude"))["quota"]

@@ -1,6 +1,6 @@
 """The variables by which applications' SDKs find the sidecar; never over what a container sets itself.
 
-Names were read from the SDKs' documentation (openai, anthropic; 2026-11-21).
+Names were read from the SDKs' sources (openai, anthropic, google-genai; 2026-11-21).
 """
 
 from collections.abc import Iterable
@@ -31,6 +31,7 @@ class Family:
 FAMILIES: Final = (
     Family("OPENAI_BASE_URL", "/v1", "OPENAI_API_KEY", frozenset({"OPENAI_API_BASE"}), frozenset()),
     Family("ANTHROPIC_BASE_URL", "", "ANTHROPIC_API_KEY", frozenset(), frozenset({"ANTHROPIC_AUTH_TOKEN"})),
+    Family("GOOGLE_GEMINI_BASE_URL", "", "GEMINI_API_KEY", frozenset(), frozenset({"GOOGLE_API_KEY"})),
 )
 
 

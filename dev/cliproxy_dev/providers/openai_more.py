@@ -70,13 +70,17 @@ def response(call: Call, knobs: Normal, stamp: Stamp, model: str) -> dict[str, A
 
 
 def response_events(call: Call, knobs: Normal, stamp: Stamp, model: str) -> Iterator[bytes]:
-    """Yield a streamed response, words only: named events with a running number."""
+    """Yield a streamed response: named events with a running number."""
     for number, (kind, data) in enumerate(_events(call, knobs, stamp, model)):
         body = _encode({"type": kind, "sequence_number": number} | data)
         yield b"event: " + kind.encode() + b"\ndata: " + body + b"\n\n"
 
 
 def _events(call: Call, knobs: Normal, stamp: Stamp, model: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    called = None if knobs.text is not None else _called(call, stamp)
+    if called is not None:
+        yield from _call_events(call, knobs, stamp, model, called)
+        return
     said = _said(call, knobs)
     done = _item(stamp, "completed", [_part(said)])
     begun = {"response": _response(stamp, model, "in_progress", [], None)}
@@ -92,6 +96,23 @@ def _events(call: Call, knobs: Normal, stamp: Stamp, model: str) -> Iterator[tup
     yield "response.output_item.done", {"output_index": 0, "item": done}
     whole = _response(stamp, model, "completed", [done], _usage(call, said, knobs))
     yield "response.completed", {"response": whole}
+
+
+def _call_events(
+    call: Call, knobs: Normal, stamp: Stamp, model: str, called: dict[str, Any]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    begun = {"response": _response(stamp, model, "in_progress", [], None)}
+    at = {"item_id": called["id"], "output_index": 0}
+    opened = called | {"status": "in_progress", "arguments": ""}
+    yield "response.created", begun
+    yield "response.in_progress", begun
+    yield "response.output_item.added", {"output_index": 0, "item": opened}
+    for piece in text.pieces(called["arguments"], knobs.chunks):
+        yield "response.function_call_arguments.delta", at | {"delta": piece}
+    yield "response.function_call_arguments.done", at | {"arguments": called["arguments"]}
+    yield "response.output_item.done", {"output_index": 0, "item": called}
+    usage = _usage(call, called["arguments"], knobs)
+    yield "response.completed", {"response": _response(stamp, model, "completed", [called], usage)}
 
 
 def _said(call: Call, knobs: Normal) -> str:

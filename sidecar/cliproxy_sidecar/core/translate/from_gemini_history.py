@@ -70,7 +70,9 @@ class _Calls:
 
     def answer(self, name: str, sent: object, field: str) -> str:
         """Return the id of the call that a result answers."""
-        fitting = [known for known in self._open if (sent is None and known[0] == name) or known[1] == sent]
+        fitting = [known for known in self._open if known[1] == sent]
+        # Google's agents name a result after their own bookkeeping where the call had no id.
+        fitting = fitting or [known for known in self._open if known[0] == name]
         if not fitting:
             raise TranslationError(field, f"answers no call before it: {name[:40]!r}")
         self._open.remove(fitting[0])

@@ -23,6 +23,7 @@ from cliproxy_sidecar.core.translate.fields import (
     Object,
     TranslationError,
     flag,
+    inner,
     mapping,
     number,
     sequence,
@@ -56,6 +57,7 @@ _NAMES: Final = (
     ("seed", "seed"),
     ("stop", "stopSequences"),
     ("n", "candidateCount"),
+    ("top_k", "topK"),
 )
 """Chat's names of fields, as Gemini's callers know them."""
 
@@ -99,6 +101,8 @@ def gemini_to_messages(request: Object, destination: Destination, *, stream: boo
         draft = request_to_messages(chat.body, destination)
     except TranslationError as error:
         raise TranslationError(_as_called_at_gemini(error.field), error.message) from error
+    if inner(draft.body, "thinking", "type") == "enabled" and draft.body.pop("top_k", None) is not None:
+        draft.leave_out("top_k")  # Anthropic refuses it beside thinking, Google's agents send it always.
     left_out = {_as_called_at_gemini(name): None for name in draft.left_out}
     return replace(draft, left_out=chat.left_out | left_out)
 
@@ -133,11 +137,15 @@ def _max_tokens(draft: Draft, value: Any) -> None:
 
 
 def _top_k(draft: Draft, value: Any) -> None:
-    """Anthropic has it, and many OpenAI-like servers as an extension."""
+    """Anthropic has it, and many OpenAI-like servers as an extension.
+
+    Others are not refused for it: Google's agents send their usual one always, and few answers depend on it.
+    """
     degree = whole(value, "topK")
-    if draft.destination.provider_type not in {ProviderType.ANTHROPIC, ProviderType.OPENAI_COMPATIBLE}:
-        raise TranslationError("topK", "has no equal")
-    draft.body["top_k"] = degree
+    if draft.destination.provider_type in {ProviderType.ANTHROPIC, ProviderType.OPENAI_COMPATIBLE}:
+        draft.body["top_k"] = degree
+    else:
+        draft.leave_out("topK")
 
 
 def _stops(draft: Draft, value: Any) -> None:

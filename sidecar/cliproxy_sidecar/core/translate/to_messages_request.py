@@ -60,7 +60,19 @@ def request_to_messages(request: Object, destination: Destination) -> Draft:
     limit = _limit(request)
     draft.body["max_tokens"] = DEFAULT_MAX_TOKENS if limit is None else limit
     _write_thinking(draft, limit)
+    _drop_neutral(draft.body)
     return draft
+
+
+def _drop_neutral(body: Object) -> None:
+    """Of temperature and top_p newer Claude models take one; where both are sent, one mostly says nothing.
+
+    Source: Anthropic API documentation, messages, temperature and top_p (read 2026-11).
+    """
+    if "temperature" in body and "top_p" in body:
+        neutral = next((name for name in ("temperature", "top_p") if body[name] == 1), None)
+        if neutral is not None:
+            del body[neutral]
 
 
 def _limit(request: Object) -> int | None:

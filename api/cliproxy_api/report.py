@@ -108,10 +108,33 @@ class ProviderTraffic(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     remaining_tokens: int | None = None
 
 
-class Traffic(msgspec.Struct, frozen=True, kw_only=True, tag="traffic", tag_field="kind"):
+class Reused(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one sidecar did not have to ask, since its start."""
+
+    entries: int = 0
+    """Answers kept now."""
+    bytes: int = 0
+    """What they take now."""
+    hits: int = 0
+    """Answers given again from its own memory."""
+    redis_hits: int = 0
+    """Answers given again from the shared second level."""
+    misses: int = 0
+    """Answers found nowhere."""
+    shared: int = 0
+    """Requests answered by another's in flight."""
+    batches: int = 0
+    """Joined embedding requests."""
+    batched: int = 0
+    """Requests that were joined in them."""
+
+
+class Traffic(msgspec.Struct, frozen=True, kw_only=True, tag="traffic", tag_field="kind", omit_defaults=True):
     """Sliding-minute figures by provider id; sent only when they changed, and at the start of a stream."""
 
     providers: dict[str, ProviderTraffic]
+    reused: Reused | None = None
+    """None: nothing is kept, shared or joined there."""
 
 
 class UsedEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

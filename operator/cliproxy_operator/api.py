@@ -113,6 +113,13 @@ def _views(app: FastAPI, operator: Operator, doorkeeper: Doorkeeper) -> None:
         details = (operator.spending.details(period) for period in (day, day[:7]))
         return JSONResponse(costs_body(*details, day=day, namespace=namespace))
 
+    @app.get("/v0/operations/cache/stats")
+    async def cache_stats(request: Request, namespace: namespaces = None) -> JSONResponse:
+        await _admit_reader(operator, doorkeeper, request, namespace)
+        known = (one for one in operator.collector.all() if namespace in (None, one.id.namespace))
+        told = {str(one.id): one.reused for one in known}
+        return JSONResponse(report.cache_stats(told))
+
     @app.get("/v0/operations/injection/status")
     async def injection(namespace: namespaces = None) -> JSONResponse:
         return JSONResponse(report.injection_status(operator.survey.groups, namespace))

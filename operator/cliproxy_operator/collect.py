@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from cliproxy_api.conditions import Reason
-from cliproxy_api.report import ProviderTraffic, Traffic
+from cliproxy_api.report import ProviderTraffic, Reused, Traffic
 from cliproxy_api.snapshot import Running
 from cliproxy_operator.clock import Clock
 from cliproxy_operator.view import Lagging, SidecarId, SidecarsView
@@ -43,6 +43,8 @@ class Sidecar:
     """(digest, message) of the snapshot that it would not take."""
     traffic: Mapping[str, ProviderTraffic] = field(default_factory=dict)
     synced: bool = False
+    reused: Reused | None = None
+    """What it has not had to ask, as it last told."""
 
     @property
     def group(self) -> Group:
@@ -133,6 +135,7 @@ class Collector:
         """Take a sidecar's figures of the last minute."""
         if known := self._sidecars.get(sidecar):
             self._set_traffic(known, report.providers)
+            known.reused = report.reused
 
     def republished(self, namespace: str) -> None:
         """The wanted digests of a namespace may have changed."""

@@ -8,6 +8,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
+import msgspec
+
+from cliproxy_api.report import Reused
 from cliproxy_api.resources.llmprovider_status import CooldownStatus, LLMProviderStatus
 from cliproxy_api.vocabulary import CooldownPhase, OutcomeClass, ProviderPhase
 from cliproxy_operator.view import InjectionView
@@ -43,6 +46,33 @@ _CIRCUIT: Final = {
 def providers_status(providers: Iterable[Provider]) -> dict[str, Any]:
     """Return the body of `providers/status`."""
     return {"providers": {label: _provider(*entry) for label, entry in _labelled(providers)}}
+
+
+def cache_stats(told: Mapping[str, Reused | None]) -> dict[str, Any]:
+    """Return the body of `cache/stats`: all sidecars together, and each that told any ("namespace/pod")."""
+    sidecars = {name: reused for name, reused in sorted(told.items()) if reused is not None}
+    total = Counter[str]()
+    for reused in sidecars.values():
+        total.update(msgspec.structs.asdict(reused))
+    fleet = _reused(msgspec.convert(dict(total), Reused))
+    each = {name: _reused(reused) for name, reused in sidecars.items()}
+    return {"fleet": {"sidecars": len(each), **fleet}, "sidecars": each}
+
+
+def _reused(reused: Reused) -> dict[str, Any]:
+    hits = reused.hits + reused.redis_hits
+    asked = hits + reused.misses
+    return {
+        "cache": {
+            "entries": reused.entries,
+            "bytes": reused.bytes,
+            "hits": {"local": reused.hits, "redis": reused.redis_hits},
+            "misses": reused.misses,
+            "hit_ratio": round(hits / asked, 4) if asked else None,
+        },
+        "coalescing": {"shared": reused.shared},
+        "batching": {"batches": reused.batches, "requests": reused.batched},
+    }
 
 
 def injection_status(

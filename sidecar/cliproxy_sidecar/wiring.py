@@ -23,7 +23,7 @@ from cliproxy_sidecar.proxy.figures import connections_view
 from cliproxy_sidecar.proxy.h1.client import EngineUpstream
 from cliproxy_sidecar.proxy.plan import Dial, Plan, Plans
 from cliproxy_sidecar.proxy.probe import HttpProbe
-from cliproxy_sidecar.proxy.reuse.figures import cache_view
+from cliproxy_sidecar.proxy.reuse.figures import cache_view, reused
 from cliproxy_sidecar.proxy.reuse.shelf import Shelf
 from cliproxy_sidecar.proxy.server.asgi import aside
 from cliproxy_sidecar.proxy.server.listener import Listener
@@ -218,7 +218,9 @@ class Sidecar:
         return (hello, *self.machines.standing())
 
     def _traffic(self) -> Traffic:
-        return self.machines.traffic()
+        snapshot = self._snapshot()
+        profile = snapshot.profile if snapshot is not None else None
+        return Traffic(providers=self.machines.traffic(), reused=reused(profile, self.shelf))
 
     def _stranger(self, why: str) -> None:
         self.metrics.authentication_failures.add(("operations", why))

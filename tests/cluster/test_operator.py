@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from cliproxy_api.report import ProviderTraffic, Traffic, Tripped
+from cliproxy_api.report import ProviderTraffic, Reused, Traffic, Tripped
 from cliproxy_api.scope import Scope
 from cliproxy_api.state import Evidence
 from cliproxy_api.vocabulary import OutcomeClass
@@ -175,6 +176,30 @@ async def test_a_trip_at_one_sidecar_reaches_the_other_and_status(pair: Pair) ->
     assert status["cooldowns"][0]["evidence"]["status"] == 429
     await eventually(lambda: told(shop, "CoolingDown"), what="an Event")
     assert len(await told(shop, "CoolingDown")) == 1
+
+
+async def test_what_sidecars_keep_is_shown_for_the_fleet(pair: Pair, control_plane: ControlPlane) -> None:
+    operator, shop = pair
+
+    async def shown() -> dict[str, Any]:
+        _, body = await operator.get("/v0/operations/cache/stats", token=control_plane.token)
+        return dict(body["fleet"]["cache"]["hits"])
+
+    async with shop.sidecar(operator) as one, shop.sidecar(operator, "app-2") as two:
+        for fake in (one, two):
+            await fake.until(lambda fake=fake: fake.read)
+            fake.tell(Traffic(providers={}, reused=Reused(hits=3, redis_hits=1, misses=2)))
+
+        async def added_up() -> bool:
+            return await shown() == {"local": 6, "redis": 2}
+
+        await eventually(added_up, what="both sidecars' hits are added up")
+        two.tell(Traffic(providers={}))
+
+        async def told_less() -> bool:
+            return await shown() == {"local": 3, "redis": 1}
+
+        await eventually(told_less, what="a cache that was switched off counts no more")
 
 
 async def test_annotations_are_consumed_and_take_effect(pair: Pair) -> None:

@@ -104,7 +104,14 @@ async def test_reading_needs_the_right_to_list(pair: Pair, api: KubeApi, control
     reader = await token_for(api, shop, "reader", "list")
     stranger = await token_for(api, shop, "stranger")
     here = f"?namespace={shop.namespace}"
-    for view in ("providers/status", "cooldown/status", "load_balancing/status", "circuit_breakers"):
+    views = (
+        "providers/status",
+        "cooldown/status",
+        "load_balancing/status",
+        "circuit_breakers",
+        "cache/stats",
+    )
+    for view in views:
         path = f"/v0/operations/{view}"
         assert (await operator.get(path))[0] == 401
         assert (await operator.get(path + here, token="forged"))[0] == 401

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from cliproxy_api.report import Traffic
 from cliproxy_api.reuse import Cache
 from cliproxy_api.snapshot import ConnectionPool, Profile
 from cliproxy_dev.providers.provider import ScriptedProvider
@@ -76,3 +77,16 @@ async def test_without_a_cache_the_stats_say_so(scripted_openai: ScriptedProvide
         await sidecar.push_next(build.push(build.built(scripted_openai)))
         await eventually(lambda: sidecar.sidecar.proxy.plan is not None)
         assert (await sidecar.get("/v0/operations/cache/stats")).json()["coalescing"]["enabled"] is False
+
+
+async def test_the_operator_hears_of_it(scripted_openai: ScriptedProvider) -> None:
+    profile = Profile(name="gold", cache=Cache())
+    push = build.push(build.built(scripted_openai), profile=profile)
+    async with running_sidecar(push) as sidecar, sidecar.reports() as reports:
+        await sidecar.chat()
+        await sidecar.chat()
+        told = lambda: [report.reused for report in reports.of(Traffic) if report.reused is not None]  # noqa: E731
+        await eventually(lambda: told() and told()[-1].hits == 1)
+        assert (told()[-1].misses, told()[-1].entries, told()[-1].redis_hits) == (1, 1, 0)
+        await sidecar.push_next(build.push(build.built(scripted_openai)))
+        await eventually(lambda: reports.of(Traffic)[-1].reused is None)

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from cliproxy_api.report import Reused
 from cliproxy_api.resources.llmprovider_status import (
     CooldownStatus,
     HealthStatus,
@@ -129,3 +130,28 @@ def test_load_balancing_shares() -> None:
         "c": 0.0,
     }
     assert report.load_balancing_status([])["providers"] == {}
+
+
+def test_cache_stats_add_up_what_sidecars_told() -> None:
+    one = Reused(entries=2, bytes=100, hits=3, redis_hits=1, misses=4, shared=5, batches=1, batched=2)
+    body = report.cache_stats({"shop/b": one, "shop/a": Reused(misses=2), "shop/silent": None})
+    assert list(body["sidecars"]) == ["shop/a", "shop/b"]
+    assert body["sidecars"]["shop/a"]["cache"]["hit_ratio"] == 0.0
+    assert body["fleet"] == {
+        "sidecars": 2,
+        "cache": {
+            "entries": 2,
+            "bytes": 100,
+            "hits": {"local": 3, "redis": 1},
+            "misses": 6,
+            "hit_ratio": 0.4,
+        },
+        "coalescing": {"shared": 5},
+        "batching": {"batches": 1, "requests": 2},
+    }
+
+
+def test_cache_stats_of_a_fleet_that_keeps_nothing() -> None:
+    body = report.cache_stats({"shop/a": None})
+    assert body["sidecars"] == {}
+    assert body["fleet"]["cache"]["hit_ratio"] is None

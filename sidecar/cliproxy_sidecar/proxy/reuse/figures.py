@@ -1,11 +1,12 @@
-"""Doing less as people see it: the body of `GET /v0/operations/cache/stats`."""
+"""Doing less as people see it: the body of `GET /v0/operations/cache/stats`, and what the operator hears."""
 
 from typing import Any
 
+from cliproxy_api.report import Reused
 from cliproxy_api.snapshot import Profile
 from cliproxy_sidecar.core.cache.store import BYTES, EXPIRED, SIZE
 from cliproxy_sidecar.proxy.reuse.redislink import RedisLink
-from cliproxy_sidecar.proxy.reuse.shelf import Shelf
+from cliproxy_sidecar.proxy.reuse.shelf import FAR, LOCAL, Shelf
 
 
 def cache_view(profile: Profile | None, shelf: Shelf) -> dict[str, Any]:
@@ -19,6 +20,23 @@ def cache_view(profile: Profile | None, shelf: Shelf) -> dict[str, Any]:
             "requests": shelf.batched.values.get((), 0),
         },
     }
+
+
+def reused(profile: Profile | None, shelf: Shelf) -> Reused | None:
+    """Return what the operator is told; None while nothing of it is switched on."""
+    if profile is None or not (profile.cache or profile.coalescing or profile.batching):
+        return None
+    hits, misses = shelf.hits.values, shelf.misses.values
+    return Reused(
+        entries=shelf.entries,
+        bytes=shelf.held_bytes,
+        hits=hits.get(LOCAL, 0),
+        redis_hits=hits.get(FAR, 0),
+        misses=misses.get(LOCAL, 0) - hits.get(FAR, 0),
+        shared=shelf.shared.values.get((), 0),
+        batches=shelf.batches.values.get((), 0),
+        batched=shelf.batched.values.get((), 0),
+    )
 
 
 def _cache(profile: Profile | None, shelf: Shelf) -> dict[str, Any]:

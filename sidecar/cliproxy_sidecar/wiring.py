@@ -7,6 +7,8 @@ import asyncio
 import logging
 from typing import Any, Final
 
+import msgspec
+
 from cliproxy_api import codec
 from cliproxy_api.chance import Chance
 from cliproxy_api.report import Applied, Hello, Report, Traffic
@@ -220,7 +222,7 @@ class Sidecar:
     def _traffic(self) -> Traffic:
         snapshot = self._snapshot()
         profile = snapshot.profile if snapshot is not None else None
-        return Traffic(providers=self.machines.traffic(), reused=reused(profile, self.shelf))
+        return msgspec.structs.replace(self.machines.traffic(), reused=reused(profile, self.shelf))
 
     def _stranger(self, why: str) -> None:
         self.metrics.authentication_failures.add(("operations", why))

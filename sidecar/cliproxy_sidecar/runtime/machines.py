@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 
 from cliproxy_api.chance import Chance
-from cliproxy_api.report import Probed, ProviderTraffic, Report
+from cliproxy_api.report import Probed, Report, Traffic
 from cliproxy_api.scope import Scope
 from cliproxy_api.snapshot import Provider
 from cliproxy_api.state import StatePush
@@ -125,9 +125,9 @@ class Machines:
         now = now_s()
         return (*self.cooldowns.standing_reports(now), *self._probed.values(), *self.limits.standing(now))
 
-    def traffic(self) -> dict[str, ProviderTraffic]:
+    def traffic(self) -> Traffic:
         """Return the last minute of all providers."""
-        return self.windows.traffic(now_s())
+        return Traffic(providers=self.windows.traffic(now_s()))
 
     def used(self) -> tuple[Report, ...]:
         """Return what was used since the operator was told last."""

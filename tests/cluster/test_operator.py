@@ -352,7 +352,7 @@ async def test_a_standby_takes_over_at_once_after_sigterm(
             await eventually(lambda: stands(second, "leading"), within_s=5)
             await fake.until(lambda: fake.newest_epoch > epoch and fake.read)
             assert await first.process.wait() == 0
-            status, body = await second.get("/v0/operations/providers/status")
+            status, body = await second.get("/v0/operations/providers/status", token=control_plane.token)
             assert status == 200
             assert body["providers"]["claude"]["status"] == "healthy"
 

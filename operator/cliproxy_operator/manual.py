@@ -63,9 +63,12 @@ class Manual:
         if asked is None:
             self._taken.pop(key, None)
             return None
-        if self._taken.get(key) != asked:
+        before = self._taken.get(key)
+        if before != asked:
             self._taken[key] = asked
-            wishes = dict(asked.values)
+            # What was taken and is not removed yet must not undo what was asked since.
+            old = dict(before.values) if before is not None and before.uid == asked.uid else {}
+            wishes = {name: value for name, value in asked.values if old.get(name) != value}
             if RECOVER_ANNOTATION in wishes:
                 self._host.recover(key.id)
             if COOLDOWN_ANNOTATION in wishes:

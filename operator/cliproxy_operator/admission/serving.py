@@ -10,6 +10,7 @@ import binascii
 import contextlib
 import logging
 import os
+import socket
 import ssl
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -33,6 +34,9 @@ LOOK_S: Final = 30.0
 KEEP_ALIVE_S: Final = 120
 """Longer than the API server keeps an idle connection (90 s): it ends them, and no question meets the end."""
 CONNECTIONS: Final = 200
+BACKLOG: Final = 128
+END_S: Final = 0.5
+"""How long answers under way may take when we stop."""
 
 
 class _Server(uvicorn.Server):
@@ -80,16 +84,30 @@ class Serving:
         )
         config.load()
         config.ssl = self._context
-        server = _Server(config)
-        serving = self._tasks.spawn(server.serve(), "webhook server")
-        self.problem = ""
+        with self._listen() as listener:
+            server = _Server(config)
+            serving = self._tasks.spawn(server.serve(sockets=[listener]), "webhook server")
+            self.problem = ""
+            try:
+                while not serving.done():
+                    await asyncio.wait({serving}, timeout=LOOK_S)
+                    await self._look()
+            finally:
+                self.problem = "webhooks: the server has ended"
+                server.should_exit = True
+                await asyncio.wait({serving}, timeout=END_S)
+                for left in getattr(server, "servers", ()):  # it was cancelled before it could close them
+                    left.close()
+
+    def _listen(self) -> socket.socket:
+        """Open the port ourselves: uvicorn would end the process when it is taken."""
+        host, port = self._settings.host, self._settings.port
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
-            while not serving.done():
-                await asyncio.wait({serving}, timeout=LOOK_S)
-                await self._look()
-        finally:
-            self.problem = "webhooks: the server has ended"
-            server.should_exit = True
+            return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        except OSError as error:
+            self.problem = f"webhooks: {host}:{port} cannot be listened on: {error.strerror}"
+            raise
 
     async def _look(self) -> bool:
         """Take the certificate in the Secret if it is another; returns whether there is one to serve with."""

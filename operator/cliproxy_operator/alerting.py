@@ -212,13 +212,8 @@ class Alerting:
     def _queue(self, uid: str, ruling: _Ruling, now: datetime) -> None:
         for channel in ruling.alerts.spec.notifications:
             found = ruling.alerts.owed(channel.name, now)
-            if found is None:
-                continue
-            trouble = self._trouble(ruling, channel)
-            rest_s = trouble.until_s - self._clock.now()
-            due_s = (found - now).total_seconds() if isinstance(found, datetime) else 0.0
-            if max(rest_s, due_s) < LOOK_EVERY_S:  # the next look sees to the rest
-                self.queue.add((uid, channel.name), max(rest_s, due_s, 0.0))
+            if isinstance(found, Owed) and self._trouble(ruling, channel).until_s <= self._clock.now():
+                self.queue.add((uid, channel.name))
 
     async def _tell(self, key: ChannelKey) -> None:
         """Tell one channel what it is owed at this moment, once."""
@@ -241,7 +236,7 @@ class Alerting:
         if self._rulings.get(uid) is not ruling:
             return  # another leader's by now, or gone
         result = Delivery.DELIVERED if isinstance(outcome, Delivered) else Delivery.FAILED
-        why = "" if isinstance(outcome, Delivered) else outcome.message
+        why = outcome.note if isinstance(outcome, Delivered) else outcome.message
         if ruling.alerts.settle(name, owed, Told(self._clock.utc(), result, why)) and ruling.ended_s is None:
             self._on_change(ruling.key)
 
@@ -316,12 +311,11 @@ class _World:
         self._gatherer = gatherer
         self._collector = collector
         self._facts: dict[str, Facts] = {}
-        self._linked = {known.group for known in collector.all() if known.linked}
         self._holders: dict[str, list[Group]] = {}
         for namespace, result in reconciler.results.items():
-            for profile, snapshot in result.compiled.snapshots.items():
-                for provider in snapshot.providers:
-                    self._holders.setdefault(provider.id, []).append((namespace, profile))
+            for profile, held in result.held.items():
+                for provider_id in held:
+                    self._holders.setdefault(provider_id, []).append((namespace, profile))
 
     def selected(self, rule: AlertRule, alerts: RuleAlerts) -> dict[str, Figures]:
         """Return the figures that a rule needs, by the names of the providers that it is for.
@@ -348,8 +342,8 @@ class _World:
         return Facts(
             status=status,
             traffic=self._collector.traffic(provider_id),
-            reported=any(group in self._linked for group in groups),
-            sidecars=self._collector.view(groups),
+            reported=self._collector.reported(groups),
+            sidecars=self._collector.view(groups, provider_id),
         )
 
 

@@ -19,6 +19,9 @@ _REDIRECTS: Final = range(300, 400)
 class Delivered:
     """The receiver has it."""
 
+    note: str = ""
+    """What was not quite well all the same."""
+
 
 @dataclass(frozen=True, slots=True)
 class Later:

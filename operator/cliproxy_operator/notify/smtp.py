@@ -37,6 +37,9 @@ async def send_mail(
     try:
         async with client:
             if email.start_tls and not implicit:
+                await client.ehlo()
+                if not client.supports_extension("starttls"):
+                    return Never(f"{host} offers no STARTTLS, and the rule insists on it")
                 await client.starttls()
             if email.username is not None and password is not None:
                 await client.login(email.username, password.reveal())
@@ -45,7 +48,8 @@ async def send_mail(
         return _judged(error, host, timeout_s)
     if refused:
         some = ", ".join(sorted(refused)[:3])
-        return Never(f"{host} took the mail, but not for {some}")
+        # Those who have it must not get it again and again.
+        return Delivered(f"{host} took the mail, but not for {some}")
     return Delivered()
 
 
@@ -60,7 +64,7 @@ def _judged(error: Exception, host: str, timeout_s: float) -> Outcome:
         case aiosmtplib.SMTPResponseException(code=code):
             return _of_code(code, f"{host} answered {code}")
         case aiosmtplib.SMTPNotSupported():
-            return Never(f"{host} does not offer what is asked for: STARTTLS, or login with a password")
+            return Never(f"{host} does not offer a login with a password")
         case aiosmtplib.SMTPTimeoutError() | TimeoutError():
             return Later(f"{host} did not answer within {timeout_s:g} s")
         case _:

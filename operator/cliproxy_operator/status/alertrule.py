@@ -65,5 +65,7 @@ def _delivering(channels: Iterable[ChannelStatus]) -> Fact:
         told = "; ".join(f"{one.name}: {one.message} (since {one.at})" for one in failed[:MAX_NAMED])
         return Fact(ConditionStatus.FALSE, Reason.NOTIFICATION_FAILED, told)
     if known:
-        return Fact(ConditionStatus.TRUE, Reason.DELIVERED, "every channel took its last notification")
+        notes = "".join(f"; {one.name}: {one.message}" for one in known if one.message)
+        told = f"every channel took its last notification{notes}"
+        return Fact(ConditionStatus.TRUE, Reason.DELIVERED, told)
     return Fact(ConditionStatus.UNKNOWN, Reason.NOTHING_TOLD, "there was nothing to tell yet")

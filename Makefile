@@ -6,7 +6,7 @@ VENV   := .venv/bin
 PYTEST := $(VENV)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check redis lint unit integration cluster faults golden bench bench-quick bench-soak bench-latency bench-steady bench-fleet lock crds format clean venv control-plane
+.PHONY: help run test check redis lint unit integration cluster faults golden bench bench-quick bench-soak bench-latency bench-steady bench-takeover bench-fleet lock crds format clean venv control-plane
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -52,6 +52,9 @@ bench-soak: venv ## ten minutes at half load beside streams: does memory stay fl
 
 bench-latency: control-plane ## milliseconds from a 429, and from kubectl apply, to both sidecars
 	@$(VENV)/python bench/propagation.py
+
+bench-takeover: control-plane ## seconds until a standby leads and has every sidecar, after SIGKILL and SIGTERM
+	@$(VENV)/python bench/takeover.py
 
 bench-steady: control-plane ## API writes counted over 60 s of steady state, with and without traffic
 	@$(VENV)/python bench/steady_writes.py

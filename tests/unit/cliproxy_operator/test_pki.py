@@ -1,0 +1,232 @@
+"""The keeper of certificates: writes what is due and nothing else, on the leader only."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import pytest
+
+from cliproxy_api.channel import CA_SECRET, SIDECAR_TLS_SECRET, sidecar_host
+from cliproxy_operator import x509
+from cliproxy_operator.hidden import Hidden
+from cliproxy_operator.identity import IdentityError
+from cliproxy_operator.kinds import Resource
+from cliproxy_operator.kube import ApiError
+from cliproxy_operator.metrics import Metrics
+from cliproxy_operator.pki import LOOK_AGAIN_S, Pki
+from cliproxy_operator.settings import read_settings
+from cliproxy_operator.tasks import Tasks
+from cliproxy_operator.x509 import Pair
+from support.cluster import eventually
+from support.manualclock import ManualClock
+
+DAY_S = 86_400.0
+HOME = "cliproxy-system"
+CA = (HOME, CA_SECRET)
+SHOP = ("shop", SIDECAR_TLS_SECRET)
+
+
+class SecretKube:
+    """Just enough of an API server for Secrets: versions, conflicts, and being away."""
+
+    def __init__(self) -> None:
+        self.secrets: dict[tuple[str, str], dict[str, Any]] = {}
+        self.writes: list[str] = []
+        self.away = False
+        self.version = 0
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> dict[str, Any] | None:
+        self.check()
+        return self.secrets.get((namespace, name))
+
+    async def apply(
+        self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any], *, manager: str
+    ) -> dict[str, Any]:
+        self.check()
+        held = self.secrets.get((namespace, name))
+        wanted = body["metadata"].get("resourceVersion")
+        if wanted is not None and (held is None or held["metadata"]["resourceVersion"] != wanted):
+            raise ApiError(409, "Conflict", "it has changed")
+        self.version += 1
+        self.writes.append(name)
+        metadata = {**body["metadata"], "resourceVersion": str(self.version)}
+        self.secrets[namespace, name] = {**body, "metadata": metadata}
+        return self.secrets[namespace, name]
+
+    def check(self) -> None:
+        if self.away:
+            raise ApiError(0, "ClientConnectorError", "nobody there")
+
+
+class Desk:
+    """One replica's keeper."""
+
+    def __init__(self, tasks: Tasks, kube: SecretKube | None = None) -> None:
+        self.kube = kube or SecretKube()
+        self.clock = ManualClock()
+        self.leads = True
+        self.served = {"shop"}
+        self.keys: list[bytes] = []
+        self.pki = Pki(
+            kube=self.kube,  # type: ignore[arg-type]
+            settings=read_settings({"POD_NAMESPACE": HOME}),
+            clock=self.clock,
+            metrics=Metrics(),
+            tasks=tasks,
+            may_write=lambda: self.leads,
+            digest_key=self.keys.append,
+            wanted=lambda: self.served,
+        )
+        tasks.spawn(self.pki.queue.run(), "queue")
+
+    async def pass_time(self, seconds: float) -> None:
+        """Let time go by in steps of the keeper's own looks."""
+        ends_s = self.clock.now() + seconds
+        while self.clock.now() < ends_s:
+            self.clock.advance(min(seconds, 12 * LOOK_AGAIN_S))
+            await self.settle()
+
+    async def settle(self) -> None:
+        for _ in range(4):
+            self.pki.queue._wake.set()
+            for _ in range(8):
+                await asyncio.sleep(0)
+
+    async def lead(self) -> None:
+        self.pki.lead()
+        self.pki.want("shop")
+        for _ in range(3):
+            self.clock.advance(2.0)
+            await self.settle()
+        assert self.pki.ready.is_set()
+
+    def files(self, where: tuple[str, str] = SHOP) -> dict[str, str]:
+        data = self.kube.secrets[where]["data"]
+        return {name: base64.b64decode(value).decode() for name, value in data.items()}
+
+    def leaf(self) -> Any:
+        files = self.files()
+        return x509.read_leaf(Pair(files["tls.crt"], Hidden(files["tls.key"])), files["ca.crt"])
+
+
+@pytest.fixture
+async def tasks() -> AsyncIterator[Tasks]:
+    made = Tasks()
+    yield made
+    await made.stop()
+
+
+async def test_a_first_leader_makes_everything_once(tasks: Tasks) -> None:
+    desk = Desk(tasks)
+    with pytest.raises(IdentityError):
+        desk.pki.context()
+    await desk.lead()
+    assert sorted(desk.kube.writes) == [CA_SECRET, SIDECAR_TLS_SECRET]
+    assert desk.leaf().names == {sidecar_host("shop")}
+    assert desk.files()["ca.crt"] == desk.files(CA)["tls.crt"]
+    assert desk.keys[0]
+    context = desk.pki.context()
+    await desk.pass_time(DAY_S)
+    assert len(desk.kube.writes) == 2, "nothing was due"
+    assert desk.pki.context() is context
+
+
+async def test_a_next_leader_goes_on_with_what_there_is(tasks: Tasks) -> None:
+    first = Desk(tasks)
+    await first.lead()
+    first.pki.stand_by()
+    second = Desk(tasks, first.kube)
+    await second.lead()
+    assert sorted(first.kube.writes) == [CA_SECRET, SIDECAR_TLS_SECRET]
+    assert second.keys[0] == first.keys[0], "digests stay the same"
+    with pytest.raises(IdentityError):
+        first.pki.context()
+
+
+async def test_certificates_are_renewed_at_two_thirds(tasks: Tasks) -> None:
+    desk = Desk(tasks)
+    await desk.lead()
+    before, context = desk.leaf(), desk.pki.context()
+    await desk.pass_time(4.5 * DAY_S)
+    assert desk.leaf() == before
+    await desk.pass_time(0.3 * DAY_S)
+    assert desk.leaf().life.ends > before.life.ends
+    assert desk.pki.context() is not context
+    assert desk.kube.writes.count(CA_SECRET) == 1
+
+
+async def test_what_was_damaged_is_put_right_when_it_is_told(tasks: Tasks) -> None:
+    desk = Desk(tasks)
+    await desk.lead()
+    before = desk.files(CA)
+    desk.kube.secrets[SHOP]["data"]["tls.key"] = base64.b64encode(b"rubbish").decode()
+    del desk.kube.secrets[CA]
+    desk.pki.touched(*SHOP)
+    desk.pki.touched(*CA)
+    desk.clock.advance(2.0)
+    await desk.settle()
+    assert desk.leaf() is not None
+    assert desk.files(CA) == before, "the authority was not forgotten"
+
+
+async def test_who_does_not_lead_writes_nothing_but_stays_able_to_connect(tasks: Tasks) -> None:
+    desk = Desk(tasks)
+    await desk.lead()
+    context = desk.pki.context()
+    desk.leads, desk.kube.away = False, True
+    await desk.pass_time(5 * DAY_S)
+    assert len(desk.kube.writes) == 2
+    assert desk.pki.context() is not context, "adrift, the own certificate is renewed from memory"
+    desk.pki.stand_by()
+    with pytest.raises(IdentityError):
+        desk.pki.context()
+
+
+async def test_an_api_server_that_is_away_is_asked_again(tasks: Tasks) -> None:
+    desk = Desk(tasks)
+    desk.kube.away = True
+    desk.pki.lead()
+    desk.pki.want("shop")
+    await desk.settle()
+    assert not desk.pki.ready.is_set()
+    desk.kube.away = False
+
+    async def served() -> bool:
+        desk.clock.advance(5.0)
+        await desk.settle()
+        return SHOP in desk.kube.secrets and desk.pki.ready.is_set()
+
+    await eventually(served)
+
+
+async def test_a_namespace_that_is_gone_is_forgotten(tasks: Tasks) -> None:
+    desk = Desk(tasks)
+    await desk.lead()
+    desk.served.clear()
+    del desk.kube.secrets[SHOP]
+    await desk.pass_time(DAY_S)
+    assert SHOP not in desk.kube.secrets
+    desk.pki.want("elsewhere")
+    await desk.pass_time(DAY_S)
+    assert ("elsewhere", SIDECAR_TLS_SECRET) not in desk.kube.secrets
+
+
+async def test_a_whole_life_of_an_authority(tasks: Tasks) -> None:
+    """A year and a half, two days at a time: at any instant both ends can check each other."""
+    desk = Desk(tasks)
+    await desk.lead()
+    seen = set()
+    for _ in range(275):
+        desk.clock.advance(2 * DAY_S)
+        await desk.settle()
+        desk.clock.advance(2.0)
+        await desk.settle()
+        leaf, authority = desk.leaf(), desk.files(CA)
+        seen.add(leaf.issuer)
+        assert leaf.issuer in x509.key_ids(authority["ca.crt"])
+        assert leaf.trusts == frozenset(x509.key_ids(authority["ca.crt"]))
+        assert leaf.life.ends > desk.clock.utc()
+    assert len(seen) == 3, "the first authority and two that followed"

@@ -1,6 +1,6 @@
 """What the body of a 2xx says: an answer, a filtered one, an error in disguise, or no answer at all.
 
-Only non-stream bodies come here; events of streams are `stream`'s. Never raises.
+Whole bodies come here, and the event that ends a stream; other events are `stream`'s. Never raises.
 """
 
 import re
@@ -37,10 +37,17 @@ class _Feedback(msgspec.Struct):
     block: Any = msgspec.field(default=None, name="blockReason")
 
 
+class _Delta(msgspec.Struct):
+    """In the event that ends Anthropic's streams."""
+
+    stop_reason: Any = None
+
+
 class _Body(msgspec.Struct):
     choices: list[_Choice] = []
     candidates: list[_Candidate] = []
     stop_reason: Any = None
+    delta: _Delta | None = None
     feedback: _Feedback | None = msgspec.field(default=None, name="promptFeedback")
     error: Any = None
 
@@ -94,7 +101,7 @@ def _parsed(body: bytes) -> Answer:
         return Answer.ERROR
     ends = [item.finish_reason for item in answer.choices]
     ends += [item.finish for item in answer.candidates]
-    ends.append(answer.stop_reason)
+    ends += [answer.stop_reason, answer.delta.stop_reason if answer.delta is not None else None]
     blocked = answer.feedback is not None and answer.feedback.block is not None
     filtered = blocked or any(isinstance(end, str) and end in FILTER_ENDS for end in ends)
     return Answer.FILTERED if filtered else Answer.GOOD

@@ -21,6 +21,7 @@ from cliproxy_sidecar.core.verdict import RETRIES, SCOPES, Retry, Signal
 
 __all__ = [
     "CANCELLED",
+    "FILTERED",
     "MAX_BODY_BYTES",
     "SUCCESS",
     "Outcome",
@@ -28,6 +29,7 @@ __all__ = [
     "Retry",
     "TransportError",
     "TransportFault",
+    "classify_end",
     "classify_response",
     "classify_stream_error",
     "classify_transport",
@@ -122,7 +124,11 @@ _STREAM: Final = Signal(OutcomeClass.STREAM_ERROR, "an error inside the stream",
 _GARBAGE: Final = Signal(OutcomeClass.SERVER_ERROR, "a success whose body is no answer", "design section 6")
 _PLAN: Final = Signal(OutcomeClass.QUOTA_LONG, "a window of the subscription is used up", "unified headers")
 _DAY: Final = Signal(OutcomeClass.QUOTA_LONG, "the day's quota is used up", "Gemini QuotaFailure")
-_FILTERED: Final = Signal(OutcomeClass.FILTER, "the provider's content filter refused", "end reasons in 200s")
+
+FILTERED: Final = Outcome(
+    OutcomeClass.FILTER, status=200, code="content_filter", reason="the provider's content filter refused"
+)
+"""A 200 in all formats."""
 
 _OPTIONAL_OPERATIONS: Final = frozenset(
     {"completions", "count_tokens", "gemini_count_tokens", "embed_content", "batch_embed_contents"}
@@ -171,6 +177,11 @@ def classify_stream_error(provider_type: ProviderType, event_data: bytes, *, now
     return _outcome(signal, error.status, error, _hint(signal, error, {}, now_utc))
 
 
+def classify_end(event_data: bytes) -> Outcome:
+    """Classify the event that ends a stream: a success, or what the provider's filter cut short."""
+    return FILTERED if read_answer(event_data, {}) is Answer.FILTERED else SUCCESS
+
+
 def classify_transport(error: TransportError, *, after_headers: bool = False) -> Outcome:
     """Classify an attempt that ended without an answer, or was cut after a 200 (`after_headers`).
 
@@ -187,7 +198,7 @@ def _classify_success(provider_type: ProviderType, response: Response, now_utc: 
         case Answer.GOOD:
             return SUCCESS
         case Answer.FILTERED:
-            return _outcome(_FILTERED, response.status, ErrorBody(code="content_filter"), None)
+            return FILTERED
         case Answer.ERROR:
             return classify_stream_error(provider_type, response.body, now_utc=now_utc)
         case Answer.GARBAGE:

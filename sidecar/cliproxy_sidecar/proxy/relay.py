@@ -12,7 +12,7 @@ from typing import Final
 from cliproxy_sidecar.core.dialect import Operation
 from cliproxy_sidecar.core.errors import ErrorKind, error_event
 from cliproxy_sidecar.core.headers import answer_block
-from cliproxy_sidecar.core.outcome import Outcome, TransportError, classify_transport
+from cliproxy_sidecar.core.outcome import SUCCESS, Outcome, TransportError, classify_end, classify_transport
 from cliproxy_sidecar.core.sse import Event, SSETooLarge
 from cliproxy_sidecar.core.stream import ContentKind, content_kind
 from cliproxy_sidecar.core.translate.fields import TranslationError
@@ -41,6 +41,7 @@ class Relay:
         "_caller",
         "_dialect",
         "_downstream",
+        "_end",
         "_ended",
         "_on_content",
         "_request_id",
@@ -64,6 +65,8 @@ class Relay:
         self._on_content = on_content
         self._ended = False
         """The provider has said that the stream is complete."""
+        self._end = SUCCESS
+        """What it has said about it."""
         self.meter = UsageMeter(operation.dialect, generates=operation.generates)
         self.outcome: Outcome | None = None
         """Set as soon as it is known."""
@@ -161,7 +164,7 @@ class Relay:
             # The connection ended in good order, as it does when its end is all that marks the body's.
             failed = classify_transport(_NO_END, after_headers=True)
             tail = self._cut_event()
-        self.outcome = failed or answer.outcome
+        self.outcome = failed or self._end
         self._downstream.end(tail)
 
     async def _too_large(self, large: SSETooLarge, response: UpstreamResponse) -> None:
@@ -200,6 +203,7 @@ class Relay:
             self.meter.feed_event(event)
             if not self._ended and _END.search(event.raw):
                 self._ended = True
+                self._end = classify_end(event.data)
             # A word's look before the parsing: nearly no event of a running stream is an error.
             if b"error" in event.raw and content_kind(self._dialect, event) is ContentKind.ERROR:
                 failed = self._attempt.classify_event(event)

@@ -44,3 +44,20 @@ def test_a_stream_is_not_judged_here() -> None:
 
 def test_a_type_is_not_needed() -> None:
     assert read_answer(b"{}", {}) is Answer.GOOD
+
+
+@pytest.mark.parametrize(
+    "reason", ["SAFETY", "PROHIBITED_CONTENT", "RECITATION", "BLOCKLIST", "SPII", "IMAGE_SAFETY"]
+)
+def test_geminis_filters_are_known(reason: str) -> None:
+    body = f'{{"candidates":[{{"finishReason":"{reason}"}}]}}'.encode()
+    assert read_answer(body, {}) is Answer.FILTERED
+    quoted = (
+        b'{"candidates":[{"finishReason":"STOP","content":{"parts":[{"text":"' + reason.encode() + b'"}]}}]}'
+    )
+    assert read_answer(quoted, {}) is Answer.GOOD
+
+
+def test_the_event_that_ends_anthropics_stream_says_why() -> None:
+    assert read_answer(b'{"type":"message_delta","delta":{"stop_reason":"refusal"}}', {}) is Answer.FILTERED
+    assert read_answer(b'{"type":"message_delta","delta":{"stop_reason":"end_turn"}}', {}) is Answer.GOOD

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from cliproxy_sidecar.core import body as body_module
-from cliproxy_sidecar.core.body import BodyError, Peek, RepeatedKeysError, peek, with_model
+from cliproxy_sidecar.core.body import BodyError, Peek, RepeatedKeysError, peek, peek_named, with_model
 
 
 @pytest.mark.parametrize(
@@ -116,3 +116,10 @@ def test_a_large_body_that_repeats_keys_is_refused(monkeypatch: pytest.MonkeyPat
 def test_a_large_body_with_nested_models_is_not_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(body_module, "MAX_REPEATED_BYTES", 10)
     assert with_model(b'{"x":{"model":1},"model":"old"}', "old", "new") == b'{"x":{"model":1},"model":"new"}'
+
+
+def test_a_body_whose_model_stands_in_the_path_need_only_be_an_object() -> None:
+    assert peek_named(b'{"contents":[]}', "m", stream=True) == Peek("m", stream=True)
+    for body in (b"", b"[]", b"{", b"\xff", b"[" * 5000):
+        assert isinstance(peek_named(body, "m", stream=False), BodyError)
+    assert isinstance(peek_named(b"{}", "m" * 300, stream=False), BodyError)

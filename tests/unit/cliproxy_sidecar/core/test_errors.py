@@ -103,3 +103,27 @@ def test_a_refusal_without_candidates_says_so() -> None:
 )
 def test_retry_after_is_whole_seconds(seconds: float | None, value: str) -> None:
     assert retry_after(seconds) == value
+
+
+def test_googles_shape() -> None:
+    body = error_body(Dialect.GEMINI, ErrorKind.UNTRANSLATABLE, "no", param="tools[0]", request_id="req_1")
+    error = json.loads(body)["error"]
+    assert {name: error[name] for name in ("code", "message", "status")} == {
+        "code": 400,
+        "message": "no",
+        "status": "INVALID_ARGUMENT",
+    }
+    info, request = error["details"]
+    assert (info["reason"], info["domain"]) == ("UNSUPPORTED_PARAMETER", "cliproxy.io")
+    assert request["fieldViolations"] == [{"field": "tools[0]", "description": "no"}]
+    limited = json.loads(error_body(Dialect.GEMINI, ErrorKind.RATE_LIMITED, "wait", retry_after_s=29.2))[
+        "error"
+    ]
+    assert (limited["status"], limited["details"][-1]["retryDelay"]) == ("RESOURCE_EXHAUSTED", "30s")
+
+
+@pytest.mark.parametrize("kind", ErrorKind)
+def test_every_kind_has_googles_word(kind: ErrorKind) -> None:
+    error = json.loads(error_body(Dialect.GEMINI, kind, "m"))["error"]
+    assert error["code"] == kind.status
+    assert error["status"].isupper()

@@ -17,6 +17,7 @@ from cliproxy_sidecar.core.headers import (
     headers_of,
     request_block,
 )
+from support.build import bare_provider
 
 
 def provider(provider_type: ProviderType, headers: dict[str, str] | None = None) -> Provider:
@@ -181,3 +182,9 @@ def test_a_provider_that_takes_no_key_gets_none() -> None:
     sent_lines = dict(headers_of(request_block([(b"authorization", b"Bearer callers-own")], fixed)))
     assert sent_lines[b"x-team"] == b"a"
     assert not {b"authorization", b"x-api-key", b"api-key"} & sent_lines.keys()
+
+
+def test_gemini_is_shown_the_key_by_the_address() -> None:
+    for base_url, name in (("", b"x-goog-api-key"), ("https://h/v1beta/openai", b"authorization")):
+        fixed = fixed_headers(bare_provider(ProviderType.GEMINI, base_url), "k")
+        assert [item for item in fixed.items if b"k" in item[1]][-1][0] == name

@@ -9,12 +9,14 @@ from cliproxy_dev.providers.signals import Signal, load_all
 from cliproxy_sidecar.core import dialect
 from cliproxy_sidecar.core.outcome import (
     CANCELLED,
+    FILTERED,
     SUCCESS,
     Outcome,
     Response,
     Retry,
     TransportError,
     TransportFault,
+    classify_end,
     classify_response,
     classify_stream_error,
     classify_transport,
@@ -277,3 +279,17 @@ def test_a_rejected_window_without_a_readable_reset_falls_back_on_retry_after() 
         retry_after="90",
     )
     assert (outcome.cls, outcome.hint_s, outcome.header) == (OutcomeClass.QUOTA_LONG, 90.0, "retry-after: 90")
+
+
+@pytest.mark.parametrize(
+    ("data", "outcome"),
+    [
+        (b"[DONE]", SUCCESS),
+        (b'{"choices":[{"delta":{},"finish_reason":"stop"}]}', SUCCESS),
+        (b'{"choices":[{"delta":{},"finish_reason":"content_filter"}]}', FILTERED),
+        (b'{"promptFeedback":{"blockReason":"OTHER"}}', FILTERED),
+        (b"", SUCCESS),
+    ],
+)
+def test_a_streams_end_is_a_success_or_a_filters(data: bytes, outcome: Outcome) -> None:
+    assert classify_end(data) is outcome

@@ -132,3 +132,21 @@ def test_recorded_streams_break_before_their_first_content(signal: object) -> No
     kinds = [content_kind(dialect, item) for item in SSEParser().feed((before + event).encode())]
     assert kinds[-1] is ERROR
     assert set(kinds[:-1]) == {PREAMBLE}
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        ('{"candidates":[{"content":{"parts":[{"text":"a"}]}}]}', CONTENT),
+        ('{"candidates":[{"finishReason":"STOP"}]}', CONTENT),
+        ('{"promptFeedback":{"blockReason":"SAFETY"}}', CONTENT),
+        ('{"usageMetadata":{"promptTokenCount":3}}', PREAMBLE),
+        ('{"candidates":[],"usageMetadata":{"promptTokenCount":3}}', PREAMBLE),
+        ('{"error":{"code":503,"status":"UNAVAILABLE"}}', ERROR),
+        ('[{"error":{"code":503,"status":"UNAVAILABLE"}}]', ERROR),
+        ('{"brandNew":1}', CONTENT),
+        ("garbage", CONTENT),
+    ],
+)
+def test_chunks_of_gemini(data: str, kind: ContentKind) -> None:
+    assert content_kind(Dialect.GEMINI, Event(None, data.encode(), b"")) is kind

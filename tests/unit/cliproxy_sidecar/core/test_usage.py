@@ -212,3 +212,26 @@ def test_figures_that_are_none_count_nothing(dialect: Dialect, usage: str) -> No
 @pytest.mark.parametrize("dialect", Dialect)
 def test_unreadable_events_are_passed_over(dialect: Dialect, data: bytes) -> None:
     assert of_stream(dialect, b"data: " + data + b"\n\n") == Usage(output=1, estimated=True)
+
+
+GEMINI_USAGE = (
+    b'"usageMetadata":{"promptTokenCount":20,"cachedContentTokenCount":8,"candidatesTokenCount":7,'
+    b'"thoughtsTokenCount":12,"toolUsePromptTokenCount":3,"totalTokenCount":42}'
+)
+
+
+def test_geminis_figures_stand_beside_each_other() -> None:
+    expected = Usage(input=15, cached_input=8, output=7, reasoning=12)
+    assert of_body(Dialect.GEMINI, b'{"candidates":[],' + GEMINI_USAGE + b"}") == expected
+    assert of_body(Dialect.GEMINI, b'[{"candidates":[]},{' + GEMINI_USAGE + b"}]") == expected
+    assert of_body(Dialect.GEMINI, b'{"candidates":[]}') == Usage(output=4, estimated=True)
+
+
+def test_a_gemini_stream_repeats_its_usage() -> None:
+    first = (
+        b'data: {"candidates":[{}],"usageMetadata":{"promptTokenCount":9,"candidatesTokenCount":1}}\r\n\r\n'
+    )
+    last = b'data: {"candidates":[{"finishReason":"STOP"}],' + GEMINI_USAGE + b"}\r\n\r\n"
+    assert of_stream(Dialect.GEMINI, first + last) == Usage(input=15, cached_input=8, output=7, reasoning=12)
+    assert of_stream(Dialect.GEMINI, first * 5) == Usage(input=9, output=5, estimated=True)
+    assert of_stream(Dialect.GEMINI, first + b'data: "usageMetadata"\n\n').estimated

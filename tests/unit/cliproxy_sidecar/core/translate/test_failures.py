@@ -75,3 +75,30 @@ def test_what_says_nothing_is_still_an_error() -> None:
 )
 def test_errors_inside_streams_have_a_status_by_their_words(event: dict[str, object], kind: str) -> None:
     assert error_event(ANTHROPIC, event)["error"]["type"] == kind
+
+
+@pytest.mark.parametrize(
+    ("status", "word"),
+    [
+        (400, "INVALID_ARGUMENT"),
+        (401, "UNAUTHENTICATED"),
+        (404, "NOT_FOUND"),
+        (422, "INVALID_ARGUMENT"),
+        (429, "RESOURCE_EXHAUSTED"),
+        (500, "INTERNAL"),
+        (503, "UNAVAILABLE"),
+        (529, "UNAVAILABLE"),
+    ],
+)
+def test_geminis_callers_read_googles_words(status: int, word: str) -> None:
+    told = json.loads(error_answer(Dialect.GEMINI, status, openai_error("No."), too_long=False))
+    assert told == {"error": {"code": status, "message": "No.", "status": word}}
+
+
+def test_geminis_callers_learn_of_a_context_that_is_too_long() -> None:
+    told = json.loads(error_answer(Dialect.GEMINI, 400, openai_error("too long"), too_long=True))
+    assert "exceeds the maximum number of tokens" in told["error"]["message"]
+    event = error_event(
+        Dialect.GEMINI, {"type": "error", "error": {"type": "overloaded_error", "message": "Busy"}}
+    )
+    assert event == {"error": {"code": 529, "message": "Busy", "status": "UNAVAILABLE"}}

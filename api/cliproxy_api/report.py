@@ -100,6 +100,8 @@ class ProviderTraffic(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     """Errors that were answers saying "too many": the provider's rate limit."""
     key_refusals: int = 0
     """Errors that were answers refusing our key."""
+    nano_usd: int = 0
+    """What answers cost, where prices are known."""
     latency_sum_ms: int = 0
     latency_buckets: dict[int, int] = {}
     """Upper bound in ms -> attempts at or below it and above the bound before; -1 is "more than the last"."""

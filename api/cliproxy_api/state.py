@@ -81,7 +81,7 @@ class FleetState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     quotas: dict[str, Amount] = {}
     """What is used of providers' quotas, by id."""
     budgets: dict[str, Spent] = {}
-    """What consumers have spent, by "profile/consumer"."""
+    """What consumers have spent, by "profile/consumer"; absent: nothing."""
 
 
 class StatePush(msgspec.Struct, frozen=True, kw_only=True):

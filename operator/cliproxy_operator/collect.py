@@ -283,6 +283,7 @@ def _sum(parts: Iterable[ProviderTraffic]) -> ProviderTraffic:
         "tokens": 0,
         "rate_limited": 0,
         "key_refusals": 0,
+        "nano_usd": 0,
         "latency_sum_ms": 0,
     }
     buckets: dict[int, int] = {}

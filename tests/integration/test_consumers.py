@@ -252,3 +252,25 @@ async def test_from_elsewhere_only_an_admin_reaches_the_operations(
             headers = {} if key is None else bearer(key)
             answer = await client.get("/v0/operations/costs", headers=headers)
     assert answer.status_code == status
+
+
+async def test_callers_of_geminis_format_are_known_and_refused_in_it(
+    scripted_openai: ScriptedProvider,
+) -> None:
+    budget = Budget(daily=1, on_exceeded=OnExceeded.BLOCK)
+    push = push_with((consumer(budget=budget),), priced(build.built(scripted_openai)))
+    path = "/v1beta/models/gpt-4o:generateContent"
+    body = {"contents": [{"role": "user", "parts": [{"text": "Hello"}]}]}
+    async with running_sidecar(push) as sidecar:
+        stranger = await sidecar.post(path, body)
+        by_header = await sidecar.post(path, body, headers={"x-goog-api-key": WEB})
+        by_query = await sidecar.post(f"{path}?key={WEB}", body)
+        text = sidecar.log_text()
+    assert stranger.status_code == 401
+    assert stranger.json()["error"]["status"] == "UNAUTHENTICATED"
+    assert by_header.status_code == 200
+    assert by_query.status_code == 402
+    assert "daily budget" in by_query.json()["error"]["message"]
+    assert WEB not in text
+    (call,) = scripted_openai.requests
+    assert WEB not in json.dumps([dict(call.headers), call.query])

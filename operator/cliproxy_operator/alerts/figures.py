@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cliproxy_api.alert_condition import METRICS, Sort
+from cliproxy_api.money import NANO_USD_PER_USD
 from cliproxy_api.percentile import percentile_ms
 from cliproxy_api.report import ProviderTraffic
 from cliproxy_api.resources.llmprovider_status import LLMProviderStatus
@@ -118,6 +119,11 @@ def _unsynced(facts: Facts) -> Figure:
     return float(max(facts.sidecars.total - facts.sidecars.synced, 0))
 
 
+def _cost_per_hour(facts: Facts) -> Figure:
+    traffic = _traffic(facts)
+    return traffic.nano_usd * 60 / NANO_USD_PER_USD if traffic is not None else None
+
+
 _READERS: Final[Mapping[str, Callable[[Facts], Figure]]] = {
     "error_rate": _error_rate,
     "rate_limit_count": _count("rate_limited"),
@@ -130,8 +136,9 @@ _READERS: Final[Mapping[str, Callable[[Facts], Figure]]] = {
     "in_cooldown": lambda facts: facts.status.in_cooldown,
     "cooldown_count": _cooldown_count,
     "quota_remaining_ratio": _quota_remaining,
+    "cost_per_hour": _cost_per_hour,
     "authentication_failures": _count("key_refusals"),
     "sidecars_unsynced": _unsynced,
 }
 REPORTED: Final = frozenset(_READERS)
-"""Metrics that somebody reports; the others (cost, budget, cache) are not known in this version."""
+"""Metrics that somebody reports; the others (budget, cache) are not known in this version."""

@@ -12,13 +12,13 @@ from typing import Final
 import msgspec
 
 from cliproxy_api.periods import period_end
-from cliproxy_api.snapshot import Budget, Consumer, Provider, Quota
+from cliproxy_api.snapshot import Budget, Consumer, Provider, Quota, RateLimit
 from cliproxy_api.state import Amount, FleetState, Spent
 from cliproxy_api.vocabulary import QuotaReset, QuotaUnit
 from cliproxy_operator.money.totals import Figures, Totals
 
-ACTIVE_S: Final = 60.0
-"""Who has used nothing for so long has no part in a rate."""
+ACTIVE_S: Final = 120.0
+"""Who has used nothing for so long has no part in a rate: longer than a used-up minute holds anybody back."""
 STEP_OF_LIMIT: Final = 0.01
 STEP_OF_REST: Final = 0.1
 FEWER: Final = 0.8
@@ -44,12 +44,15 @@ def leases(  # noqa: PLR0917 -- one namespace and what is known of it
     now_utc: datetime,
 ) -> Leases:
     """Return a namespace's leases; `consumers` by profile, `before` is what was told last."""
-    sharers, quotas = {}, {}
+    sharers: dict[str, int] = {}
+    quotas: dict[str, Amount] = {}
     for provider_id, provider in providers.items():
         if provider.rate_limit is None and provider.quota is None:
             continue
-        count = totals.sharers(("provider", provider_id), now_utc, within_s=ACTIVE_S)
-        sharers[provider_id] = steady_sharers(before.sharers.get(provider_id), count)
+        known = before.sharers.get(provider_id)
+        within_s = _active_s(provider.rate_limit, known)
+        count = totals.sharers(("provider", provider_id), now_utc, within_s=within_s)
+        _put(sharers, provider_id, steady_sharers(known, count))
         if provider.quota is not None:
             used = totals.used(("provider", provider_id), provider.quota.reset, now_utc)
             quotas[provider_id] = _steady(
@@ -58,18 +61,37 @@ def leases(  # noqa: PLR0917 -- one namespace and what is known of it
                 provider.quota.limit,
                 period_end(provider.quota.reset, now_utc),
             )
-    consumer_sharers, budgets = {}, {}
+    consumer_sharers: dict[str, int] = {}
+    budgets: dict[str, Spent] = {}
     for profile, members in consumers.items():
         for consumer in members:
             key = f"{profile}/{consumer.name}"
             owner = ("consumer", f"{namespace}/{key}")
             if consumer.rate_limit is not None:
-                count = totals.sharers(owner, now_utc, within_s=ACTIVE_S)
-                consumer_sharers[key] = steady_sharers(before.consumer_sharers.get(key), count)
+                known = before.consumer_sharers.get(key)
+                within_s = _active_s(consumer.rate_limit, known)
+                count = totals.sharers(owner, now_utc, within_s=within_s)
+                _put(consumer_sharers, key, steady_sharers(known, count))
             if consumer.budget is not None:
                 told = before.budgets.get(key, Spent())
-                budgets[key] = _spent(consumer.budget, told, totals, owner, now_utc)
+                spent = _spent(consumer.budget, told, totals, owner, now_utc)
+                if any(part is not None and part.used for part in (spent.day, spent.week, spent.month)):
+                    budgets[key] = spent
     return Leases(sharers, consumer_sharers, quotas, budgets)
+
+
+def _active_s(limit: RateLimit | None, sharers: int | None) -> float:
+    """Return how long a silent sidecar counts: parts of less than one request a minute take their time."""
+    per_minute = limit.requests_per_minute if limit is not None else None
+    if per_minute is None or sharers is None:
+        return ACTIVE_S
+    return ACTIVE_S * max(sharers / per_minute, 1.0)
+
+
+def _put(sharers: dict[str, int], name: str, count: int) -> None:
+    """Leave out what goes without saying: documents are sent often."""
+    if count > 1:
+        sharers[name] = count
 
 
 def with_leases(state: FleetState, told: Leases) -> FleetState:

@@ -14,7 +14,7 @@ SLOT_S: Final = 5.0
 SLOTS: Final = 12
 """Twelve slots of five seconds: a minute, exact to five seconds, in a few hundred integers per provider."""
 
-_REQUESTS, _ERRORS, _TOKENS, _LATENCY_SUM, _RATE_LIMITED, _KEY_REFUSALS, _HISTOGRAM = range(7)
+_REQUESTS, _ERRORS, _TOKENS, _LATENCY_SUM, _RATE_LIMITED, _KEY_REFUSALS, _NANO_USD, _HISTOGRAM = range(8)
 _WIDTH: Final = _HISTOGRAM + len(BOUNDS_MS) + 1
 
 
@@ -49,6 +49,12 @@ class TrafficWindow:
         """Count that an attempt, recorded as an error too, was refused for its key."""
         self._note(now, _KEY_REFUSALS)
 
+    def spent(self, now: float, nano_usd: int) -> None:
+        """Count what an attempt cost."""
+        slot, totals = self._slot(now), self._totals
+        slot[_NANO_USD] += nano_usd
+        totals[_NANO_USD] += nano_usd
+
     def remain(self, requests: int | None, tokens: int | None) -> None:
         """Keep the provider's own word on what is left; None leaves what was said before."""
         known = self._remaining
@@ -64,6 +70,7 @@ class TrafficWindow:
             tokens=totals[_TOKENS],
             rate_limited=totals[_RATE_LIMITED],
             key_refusals=totals[_KEY_REFUSALS],
+            nano_usd=totals[_NANO_USD],
             latency_sum_ms=totals[_LATENCY_SUM],
             latency_buckets={
                 bound: count for bound, count in zip((*BOUNDS_MS, OVERFLOW), histogram, strict=True) if count

@@ -163,6 +163,7 @@ class Ledger:
         if cost:
             labels = (target.provider.name, target.model.name, self.consumer)
             self._metrics.cost_usd.add(labels, cost)
+            self._machines.windows.of(target.provider_id).spent(now, cost)
         return cost
 
     def close(self, downstream: Downstream) -> None:

@@ -53,14 +53,18 @@ def leader() -> Totals:
 
 
 def test_only_what_has_limits_is_told_of() -> None:
-    first = told(leader())
-    assert first.sharers == {PROVIDER.id: 1}
-    assert first.consumer_sharers == {"gateway/web": 1}
-    assert first.quotas == {PROVIDER.id: Amount(used=0, until_utc=MIDNIGHT)}
+    assert told(leader()).budgets == told(leader()).sharers == told(leader()).consumer_sharers == {}
+    totals = leader()
+    use(totals, 7, "one")
+    use(totals, 7, "two")
+    first = told(totals)
+    assert first.sharers == {PROVIDER.id: 2}
+    assert first.consumer_sharers == {"gateway/web": 2}
+    assert first.quotas == {PROVIDER.id: Amount(used=14, until_utc=MIDNIGHT)}
     spent = first.budgets["gateway/web"]
-    assert spent.day == Amount(used=0, until_utc=MIDNIGHT)
+    assert spent.day == Amount(used=14, until_utc=MIDNIGHT)
     assert spent.week is None
-    assert spent.month == Amount(used=0, until_utc=datetime(2026, 12, 1, tzinfo=UTC))
+    assert spent.month == Amount(used=14, until_utc=datetime(2026, 12, 1, tzinfo=UTC))
     assert with_leases(FleetState(), Leases()) == FleetState()
     assert with_leases(FleetState(), first).quotas == first.quotas
 

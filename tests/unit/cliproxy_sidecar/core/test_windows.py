@@ -78,7 +78,7 @@ def test_memory_is_bounded() -> None:
     for second in range(10_000):
         window.record(float(second), error=False, latency_ms=1)
     assert len(window._slots) == SLOTS
-    assert all(slot is None or len(slot) == 6 + len(BOUNDS_MS) + 1 for slot in window._slots)
+    assert all(slot is None or len(slot) == 7 + len(BOUNDS_MS) + 1 for slot in window._slots)
     assert SLOTS * SLOT_S == 60.0
 
 

@@ -57,7 +57,10 @@ def create_app(machines: Machines, snapshot: Callable[[], Snapshot | None], figu
     async def explain_request(request_id: Annotated[str, Path(max_length=128)]) -> dict[str, Any]:
         decided = machines.decisions.find(request_id)
         if decided is None:
-            known = f"the last {MAX_REQUESTS} are kept, by the answer's x-request-id"
+            known = (
+                f"the last {MAX_REQUESTS} are kept, by the answer's x-request-id; an answer whose"
+                " x-cliproxy-cache is hit or shared was chosen for by another request"
+            )
             raise HTTPException(404, f"no request {request_id!r} is known: {known}")
         return explain(decided, _now())
 

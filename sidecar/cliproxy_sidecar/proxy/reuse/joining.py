@@ -46,6 +46,7 @@ class Member:
     call: Call
     ledger: Ledger
     inputs: Inputs
+    body_bytes: int
     part: asyncio.Future[Part | None]
 
 
@@ -55,7 +56,6 @@ class Batch:
 
     fields: dict[str, Any]
     members: list[Member] = field(default_factory=list)
-    held_bytes: int = 0
     timer: asyncio.TimerHandle | None = None
     run: asyncio.Task[None] | None = None
     """The joined request, once it is under way."""
@@ -64,6 +64,11 @@ class Batch:
     def count(self) -> int:
         """Inputs so far."""
         return sum(len(member.inputs.items) for member in self.members)
+
+    @property
+    def held_bytes(self) -> int:
+        """Bodies so far."""
+        return sum(member.body_bytes for member in self.members)
 
 
 class _Whole:
@@ -133,9 +138,8 @@ class Joiner:
             return await call.ask(downstream, ledger, body)
         key += inputs.kind.encode()
         batch = self._batch(key, inputs, len(body), fields)
-        member = Member(call, ledger, inputs, asyncio.get_running_loop().create_future())
+        member = Member(call, ledger, inputs, len(body), asyncio.get_running_loop().create_future())
         batch.members.append(member)
-        batch.held_bytes += len(body)
         if batch.count >= self._bounds.max_inputs:
             self._launch(key, batch)
         try:
@@ -169,8 +173,9 @@ class Joiner:
             batch.timer.cancel()
         if len(batch.members) > 1:
             batch.run = self._tasks.spawn(self._run(batch, tuple(batch.members)), "joined request")
-        for member in batch.members if batch.run is None else ():
-            member.part.set_result(None)
+            return
+        for member in batch.members:
+            _hand(member, None)
 
     async def _leave(self, batch: Batch, member: Member) -> None:
         """Forget a request; in whose name the joined one goes out waits for its end all the same."""
@@ -193,8 +198,7 @@ class Joiner:
             pass  # Nobody has seen anything of it.
         finally:
             for at, member in enumerate(members):
-                if not member.part.done():
-                    member.part.set_result(None if parts is None else parts[at])
+                _hand(member, None if parts is None else parts[at])
 
     async def _answer(self, batch: Batch, members: tuple[Member, ...]) -> list[Part] | None:
         """Ask for all; None: each has to ask on its own."""
@@ -223,6 +227,12 @@ class Joiner:
         _share_out(members, weights)
         headers.append((b"x-cliproxy-joined", str(len(members)).encode()))
         return [Part(_OK, headers, part) for part in bodies]
+
+
+def _hand(member: Member, part: Part | None) -> None:
+    """Give a request its part, unless its caller is about to leave."""
+    if not member.part.done():
+        member.part.set_result(part)
 
 
 def _share_out(members: tuple[Member, ...], weights: list[int]) -> None:

@@ -310,6 +310,28 @@ async def test_a_caller_that_does_not_read_is_given_up_for_the_others(
     assert second.seen.count(b"data: ") == 61
 
 
+async def test_a_slow_caller_that_nobody_waits_for_keeps_its_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flights, "STALL_S", 0.02)
+    pieces = [chunk("x" * 200_000) for _ in range(60)]
+    gated = Gated([STREAM_HEAD, *pieces, END])
+    async with setup(gated) as sidecar:
+        alone = await Reader.ask(sidecar)
+        gated.go(62)
+        await eventually(lambda: listeners(sidecar) == 1)
+        flight = next(iter(sidecar.sidecar.shelf.flights.values()))
+        waits: set[asyncio.Event] = set()
+
+        def has_waited() -> bool:
+            if flight._progress is not None:
+                waits.add(flight._progress)
+            return len(waits) > 3
+
+        await eventually(has_waited, what="waiting several times for a caller that does not read")
+        await alone.until(b"[DONE]")
+        alone.leave()
+    assert alone.seen.count(b"data: ") == 61
+
+
 async def test_large_answers_can_be_joined_only_while_they_are_held_whole() -> None:
     gated = Gated([STREAM_HEAD + chunk("one "), chunk("x" * 1_200_000), END])
     async with setup(gated, BOTH) as sidecar:

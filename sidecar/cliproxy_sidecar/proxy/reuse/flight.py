@@ -17,6 +17,8 @@ from cliproxy_sidecar.proxy.reuse.call import MISS, SHARED, Call, own_head, told
 MAX_HELD_BYTES: Final = 1024 * 1024
 """Of an answer. Up to here it is held from its beginning, so that others can join; beyond, nobody can, and
 what all have read is let go."""
+PIECE_BYTES: Final = 64 * 1024
+"""That a caller is given at once, so that one that reads slowly can be told from one that does not read."""
 STALL_S: Final = 10.0
 """How long a caller that does not read may keep the others waiting once `MAX_HELD_BYTES` are held."""
 
@@ -123,7 +125,11 @@ class Flight:
         return self._held_bytes if self._listeners else 0
 
     def _drop_slowest(self) -> None:
-        slowest = min(listener.at for listener in self._listeners)
+        """Give up who keeps others waiting; where all are equally slow nobody does."""
+        places = {listener.at for listener in self._listeners}
+        if len(places) < 2:  # noqa: PLR2004 -- a slow one and a faster one
+            return
+        slowest = min(places)
         for listener in [listener for listener in self._listeners if listener.at == slowest]:
             listener.call.downstream.left = True
             if listener.task is not None:
@@ -176,9 +182,9 @@ class Flight:
     async def _pass_on(self, listener: Listener) -> None:
         downstream = listener.call.downstream
         while True:
-            parts, ended = self._parts[listener.at - self._base :], self._ended
+            parts = self._next(listener)
             data = parts[0] if len(parts) == 1 else b"".join(parts)
-            if ended:
+            if self._ended and listener.at + len(parts) == self._base + len(self._parts):
                 return downstream.end(data)
             if data:
                 await downstream.write(data)
@@ -189,6 +195,16 @@ class Flight:
                 raise BrokenAnswer("the answer broke off")
             else:
                 await self._change.wait()
+
+    def _next(self, listener: Listener) -> list[bytes]:
+        """Return what the caller has not got yet, not much more than `PIECE_BYTES` of it."""
+        parts: list[bytes] = []
+        size, at = 0, listener.at - self._base
+        while size < PIECE_BYTES and at < len(self._parts):
+            parts.append(self._parts[at])
+            size += len(self._parts[at])
+            at += 1
+        return parts
 
     def leave(self, listener: Listener) -> None:
         """Forget a caller; when the last has left, the exchange is cancelled."""

@@ -101,6 +101,11 @@ class SSEParser:
         events.append(self._event(bytes(buffer[start:end])))
         return end
 
+    @property
+    def between_events(self) -> bool:
+        """Whether the bytes so far end with an event: what follows begins one."""
+        return not self._pending and not self._first
+
     def finish(self) -> Event | None:
         """Return what stands unfinished at the end of the stream, None if nothing does.
 

@@ -80,6 +80,29 @@ _CANDIDATES: Final = msgspec.json.Decoder(_Candidates)
 _TYPED: Final = msgspec.json.Decoder(_Typed)
 
 
+def plain_events(chunk: bytes) -> int:
+    """Return how many events the chunk consists of if they are content and nothing else; 0: look closer.
+
+    For most chunks of a stream: whole events with nothing in them that ends the stream, tells usage, or might
+    be an error. Counts blocks, so one without data counts as well. `chunk` begins an event.
+    """
+    if not chunk.endswith(b"\n\n") or b"\r" in chunk or b"error" in chunk or chunk[:1] == b":":
+        return 0
+    if b"[DONE]" in chunk or b"message_stop" in chunk or b"response." in chunk or b"\n:" in chunk:
+        return 0
+    if b'Reason"' in chunk or b'"usageMetadata"' in chunk:
+        return 0  # Gemini's; it has both in nearly every event.
+    if not _all_null(chunk, b'_reason"') or not _all_null(chunk, b'"usage"'):
+        return 0
+    return chunk.count(b"\n\n")
+
+
+def _all_null(chunk: bytes, key_end: bytes) -> bool:
+    """Whether every key with this end has the value null, written as most servers write it."""
+    keys = chunk.count(key_end)
+    return not keys or keys == chunk.count(key_end + b":null") or keys == chunk.count(key_end + b": null")
+
+
 def content_kind(dialect: Dialect, event: Event) -> ContentKind:
     """Return what the event of a stream in this dialect is; never raises.
 

@@ -95,6 +95,10 @@ class UsageMeter:
         if len(self._tail) > 2 * TAIL_BYTES:
             del self._tail[:-TAIL_BYTES]
 
+    def pass_events(self, count: int) -> None:
+        """Take the next events of a stream, known to tell no usage."""
+        self._events += count
+
     def feed_event(self, event: Event) -> None:
         """Take the next event of a stream."""
         data = event.data

@@ -7,14 +7,14 @@ outcome.
 
 import re
 from collections.abc import Callable
-from typing import Final
+from typing import ClassVar, Final
 
 from cliproxy_sidecar.core.dialect import Operation
 from cliproxy_sidecar.core.errors import ErrorKind, error_event
 from cliproxy_sidecar.core.headers import answer_block
 from cliproxy_sidecar.core.outcome import SUCCESS, Outcome, TransportError, classify_end, classify_transport
-from cliproxy_sidecar.core.sse import Event, SSETooLarge
-from cliproxy_sidecar.core.stream import ContentKind, content_kind
+from cliproxy_sidecar.core.sse import Event, SSEParser, SSETooLarge
+from cliproxy_sidecar.core.stream import ContentKind, content_kind, plain_events
 from cliproxy_sidecar.core.translate.fields import TranslationError
 from cliproxy_sidecar.core.usage import UsageMeter
 from cliproxy_sidecar.proxy.attempt import Answer, Attempt
@@ -35,6 +35,9 @@ class BrokenAnswer(Exception):
 
 class Relay:
     """One answer on its way to one caller; `outcome` and `meter` may be read at any time."""
+
+    _passes: ClassVar = True
+    """What the provider writes is what the caller reads."""
 
     __slots__ = (
         "_attempt",
@@ -83,7 +86,7 @@ class Relay:
         if answer.complete or response is None:
             self._whole(answer, block)
         elif answer.parser is not None:
-            await self._stream(answer, response, block)
+            await self._stream(answer, answer.parser, response, block)
         else:
             await self._body(answer, response, block)
 
@@ -118,11 +121,10 @@ class Relay:
             self.outcome = self._attempt.cut(failure, after_headers=True)
             raise BrokenAnswer(failure.error.message) from None
 
-    async def _stream(self, answer: Answer, response: UpstreamResponse, block: bytes) -> None:
+    async def _stream(
+        self, answer: Answer, parser: SSEParser, response: UpstreamResponse, block: bytes
+    ) -> None:
         self._downstream.begin(answer.status, block)  # Of no length: an error event may come on top.
-        parser = answer.parser
-        if parser is None:  # pragma: no cover -- the caller has looked
-            return
         events, self.outcome = answer.events, None
         answer.events = []
         failed: Outcome | None = None
@@ -136,6 +138,8 @@ class Relay:
                     failed = self._look_at(events) or failed
                     await self._downstream.write(self._told(events))
                 chunk = await response.read()
+                if self._passes and content and parser.between_events:
+                    chunk = await self._pass_plain(chunk, response)
                 if not chunk:
                     break
                 events = parser.feed(chunk)
@@ -166,6 +170,15 @@ class Relay:
             tail = self._cut_event()
         self.outcome = failed or self._end
         self._downstream.end(tail)
+
+    async def _pass_plain(self, chunk: bytes, response: UpstreamResponse) -> bytes:
+        """Pass chunks on as long as they are nothing but content; return the first that is not."""
+        downstream, meter = self._downstream, self.meter
+        while count := plain_events(chunk):
+            meter.pass_events(count)
+            await downstream.write(chunk)
+            chunk = await response.read()
+        return chunk
 
     async def _too_large(self, large: SSETooLarge, response: UpstreamResponse) -> None:
         """Pass on what cannot be held as an event, and all that follows, without looking into it."""

@@ -101,6 +101,8 @@ def objection(error: TranslationError, provider_type: ProviderType) -> Refusal:
 class TranslatingRelay(Relay):
     """A relay whose caller reads another format than the provider writes."""
 
+    _passes = False
+
     __slots__ = ("_stream_translator",)
 
     def __init__(

@@ -58,7 +58,8 @@ class Answer(Signal):
                 raise failure(self.error)
             if connection is None:
                 return b""  # closed by us
-            await connection.wait(self)
+            connection.expect_more(self)
+            await self
 
     def whole(self, at_most_bytes: int) -> bytes | None:
         """Return the body if all of it is here, unread (see `UpstreamResponse`)."""

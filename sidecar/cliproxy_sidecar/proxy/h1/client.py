@@ -115,7 +115,7 @@ async def _ask(
     )
     try:
         if answer.connection is not None:
-            await connection.wait(answer)
+            await answer
     except BaseException:
         answer.close()
         raise

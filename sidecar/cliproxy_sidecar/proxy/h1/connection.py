@@ -106,13 +106,12 @@ class Connection(asyncio.Protocol):
             self._send_more(transport)
         return answer
 
-    async def wait(self, answer: Answer) -> None:
-        """Return when there is something new about the answer: its head, body, end or error."""
+    def expect_more(self, answer: Answer) -> None:
+        """Watch the time until there is something new about the answer: its body, end or error."""
         if answer.status:
             # The longer wait holds until the body begins: providers send the head and then think.
             at = self._loop.time() + self._idle_s
             self._expect(max(at, self._first_byte_at), "idle_timeout")
-        await answer
 
     def emptied(self) -> None:
         """Note that the unread pieces were taken."""

@@ -69,7 +69,7 @@ PIECES = st.sampled_from(
         b'data: {"error":{"message":"no"}}\n\n',
         b"data: [DONE]\n\n",
         b": ping\n\n",
-        b'data: {"candidates":[{"content":{},"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":1}}\n\n',
+        b'data: {"candidates":[{"finishReason":"STOP"}],"usageMetadata":{"promptTokenCount":1}}\n\n',
         b'data: {"promptFeedback":{"blockReason":"SAFETY"}}\n\n',
         b"data: a\r\n\r\n",
         b"data: half",

@@ -121,7 +121,8 @@ def _views(app: FastAPI, operator: Operator, doorkeeper: Doorkeeper) -> None:
         return JSONResponse(report.cache_stats(told))
 
     @app.get("/v0/operations/injection/status")
-    async def injection(namespace: namespaces = None) -> JSONResponse:
+    async def injection(request: Request, namespace: namespaces = None) -> JSONResponse:
+        await _admit_reader(operator, doorkeeper, request, namespace)
         return JSONResponse(report.injection_status(operator.survey.groups, namespace))
 
     @app.get("/v0/operations/circuit_breakers")

@@ -270,7 +270,9 @@ async def test_while_the_webhook_is_away_pods_start_and_are_reported(
 
             injection = await eventually(reported, what="what came up without the webhook is reported")
             condition = await shop.condition("team-a", "Injected", "ProxyProfile")
-            (group,) = (await operator.get("/v0/operations/injection/status"))[1]["groups"]
+            assert (await operator.get("/v0/operations/injection/status"))[0] == 401
+            told = await operator.get("/v0/operations/injection/status", token=control_plane.token)
+            (group,) = told[1]["groups"]
             assert (group["profile"], group["missing"], group["stale"]) == ("team-a", 1, 1)
             assert await operator.metric("cliproxy_operator_injection_pods", state="missing") == 1
             assert await operator.metric("cliproxy_operator_injection_pods", state="stale") == 1

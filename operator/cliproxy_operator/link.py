@@ -20,6 +20,7 @@ from cliproxy_api import codec
 from cliproxy_api.report import Hello, Report
 from cliproxy_api.snapshot import Position
 from cliproxy_operator.clock import Clock
+from cliproxy_operator.gate import Gate
 from cliproxy_operator.metrics import Metrics
 from cliproxy_operator.tasks import happens
 from cliproxy_operator.transport import Answer, DocumentName, LinkError, Peer, Transport
@@ -96,17 +97,23 @@ class Link:
         documents: dict[DocumentName, Callable[[], Document | None]],
         transport: Transport,
         listener: Listener,
-        connecting: asyncio.Semaphore,
+        connecting: Gate,
+        configuring: Gate,
         clock: Clock,
         metrics: Metrics,
     ) -> None:
-        """`documents` gives the newest of each; `connecting` bounds how many links connect at once."""
+        """`documents` gives the newest of each.
+
+        `connecting` bounds how many links connect at once, `configuring` how many bytes of snapshots are on
+        their way at once.
+        """
         self.sidecar = sidecar
         self.peer = Peer(sidecar.namespace, address)
         self.epoch = epoch
         self._transport = transport
         self._listener = listener
         self._connecting = connecting
+        self._configuring = configuring
         self._clock = clock
         self._metrics = metrics
         self._nudged = asyncio.Event()
@@ -155,7 +162,7 @@ class Link:
     async def _hold(self) -> None:
         """Connect and serve the link until it fails with a `LinkError`."""
         async with contextlib.AsyncExitStack() as stack:
-            async with self._connecting:
+            async with self._connecting.passing():
                 lines = await stack.enter_async_context(self._transport.reports(self.peer, self.epoch))
                 hello = await self._hello(lines)
             self._listener.greeted(self.sidecar, hello)
@@ -182,7 +189,7 @@ class Link:
                 if reading.done():
                     await reading
                 self._renewed.clear()
-                async with self._connecting:
+                async with self._connecting.passing():
                     lines = await stack.enter_async_context(self._transport.reports(self.peer, self.epoch))
                     await self._hello(lines)
                 # The sidecar ends the former stream; what it has said on it until then is heard to the end.
@@ -247,7 +254,10 @@ class Link:
         """Push once; whether this document is done with (taken, or refused for good)."""
         position, body = document.render()
         started_s = self._clock.now()
-        answer = await self._transport.put(self.peer, name, body)
+        # State never waits for configuration, its own link's or another's.
+        way = self._configuring.passing(len(body)) if name == "snapshot" else contextlib.nullcontext()
+        async with way:
+            answer = await self._transport.put(self.peer, name, body)
         self._metrics.push_s.labels(name).observe(self._clock.now() - started_s)
         self._metrics.pushes.labels(name, str(answer.status)).inc()
         if answer.status != 409:  # noqa: PLR2004 -- HTTP's own number

@@ -15,6 +15,7 @@ from cliproxy_api.snapshot import Position, Snapshot
 from cliproxy_api.state import FleetState
 from cliproxy_operator.clock import Clock
 from cliproxy_operator.documents import Sequencer, SnapshotDocument, StateDocument
+from cliproxy_operator.gate import Gate
 from cliproxy_operator.hidden import Hidden
 from cliproxy_operator.link import Document, Link, Listener
 from cliproxy_operator.metrics import Metrics
@@ -27,6 +28,10 @@ log = logging.getLogger(__name__)
 
 CONNECTING: Final = 64
 """Links that connect at once: a take-over of 500 sidecars must not starve the running ones."""
+CONFIGURING_BYTES: Final = 32 * 2**20
+"""Snapshots on their way at once: TLS holds an encrypted copy for each connection."""
+PATIENCE_S: Final = 0.5
+"""How long a slow sidecar keeps others waiting for either; most take milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,8 @@ class Publisher:
         self._clock = clock
         self._metrics = metrics
         self._tasks = tasks
-        self._connecting = asyncio.Semaphore(CONNECTING)
+        self._connecting = Gate(CONNECTING, patience_s=PATIENCE_S)
+        self._configuring = Gate(CONFIGURING_BYTES, patience_s=PATIENCE_S)
         self._sequencer: Sequencer | None = None
         self._endpoints: dict[SidecarId, Endpoint] = {}
         self._links: dict[SidecarId, tuple[Endpoint, Link, asyncio.Task[None]]] = {}
@@ -200,6 +206,7 @@ class Publisher:
             transport=self._transport,
             listener=listener,
             connecting=self._connecting,
+            configuring=self._configuring,
             clock=self._clock,
             metrics=self._metrics,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from cliproxy_api.scope import Scope
 from cliproxy_api.snapshot import Credential, Model, Position, Provider, Running, Snapshot
 from cliproxy_api.state import FleetCooldown, FleetState
 from cliproxy_api.vocabulary import CooldownPhase, ProviderType
+from cliproxy_operator import publish
 from cliproxy_operator.clock import Clock
 from cliproxy_operator.documents import Sequencer, SnapshotDocument, StateDocument
 from cliproxy_operator.hidden import Hidden
@@ -350,6 +352,61 @@ async def test_twenty_sidecars_hear_of_a_trip_while_one_hangs() -> None:
             await fake.until(lambda fake=fake: fake.states[-1].state == cooling(1))
 
         assert fakes[5].states[-1].state == cooling(0)
+
+
+async def test_configuration_goes_to_a_few_at_a_time_and_past_those_that_hang(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(publish, "CONFIGURING_BYTES", 1)  # so each snapshot passes alone
+    monkeypatch.setattr(publish, "PATIENCE_S", 0.1)
+    fakes = [FakeSidecar(f"app-{number}", address=f"127.77.7.{number + 1}") for number in range(8)]
+    async with AsyncExitStack() as stack:
+        port = await stack.enter_async_context(fakes[0].serving())
+        for fake in fakes[1:]:
+            await stack.enter_async_context(fake.serving(port))
+        made = await stack.enter_async_context(desk(port))
+        made.publisher.activate(1)
+        made.state()
+        for fake in fakes:
+            made.link(SidecarId("shop", fake.pod), fake.address)
+        for fake in fakes:
+            await fake.until(lambda fake=fake: fake.state)
+        for fake in fakes[:3]:
+            fake.gate.clear()
+
+        digest = made.snapshot()
+        made.state(level=1)
+
+        for fake in fakes[3:]:
+            await fake.until(lambda fake=fake: fake.running.digest == digest)
+            await fake.until(lambda fake=fake: fake.states[-1].state == cooling(1))
+        for fake in fakes[:3]:
+            assert not fake.snapshots
+            fake.gate.set()
+            await fake.until(lambda fake=fake: fake.running.digest == digest)
+
+
+async def test_links_are_made_past_sidecars_that_never_greet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publish, "CONNECTING", 1)
+    monkeypatch.setattr(publish, "PATIENCE_S", 0.1)
+    fake = FakeSidecar("app-1", address="127.77.6.1")
+    async with AsyncExitStack() as stack:
+        port = await stack.enter_async_context(fake.serving())
+        mute = await asyncio.start_server(_say_nothing, "127.77.6.2", port)
+        stack.callback(mute.close)
+        made = await stack.enter_async_context(desk(port))
+        made.publisher.activate(1)
+        made.state()
+        made.link(SidecarId("shop", "mute"), "127.77.6.2")
+        made.link(SidecarId("shop", "app-1"), fake.address)
+
+        await fake.until(lambda: fake.state)
+        assert made.ears.losses == []  # the mute one is still waited for, outside the gate
+
+
+async def _say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.read()
+    writer.close()
 
 
 def test_a_state_is_encoded_once_for_a_moment_and_dated_anew_later() -> None:

@@ -69,6 +69,7 @@ class Light:
             activate=self._activate,
             adopt=self._adopt,
             changed=lambda running: self.reporter.tell([Applied(running=running)]),
+            led=self.machines.led_anew,
         )
         self.prober = Prober(self.machines, tasks, chance, _always_well)
         self.app = ControlApp(self.snapshots, self.reporter, authenticator, tasks=tasks, refused=lambda: None)

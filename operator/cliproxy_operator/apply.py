@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 CONTROLLER: Final = "cliproxy-operator"
 MAX_EVENT_CHARS: Final = 1000
 NOT_FOUND: Final = 404
+CONFLICT: Final = 409
 
 
 class NotLeadingError(ApiError):
@@ -55,20 +56,28 @@ class Writer:
         self._may_write = may_write
         self._instance = instance
 
-    async def status(self, key: ObjectKey, status: msgspec.Struct) -> bool:
-        """Apply an object's status; False if the object is gone.
+    async def status(self, key: ObjectKey, judged: Object, status: msgspec.Struct) -> bool:
+        """Apply the status that was judged from this version of an object; False if the object is gone.
 
         Raises:
-            ApiError: not written; try again later.
+            ApiError: not written; judge again later. After a 409 the store holds the object as it is.
 
         """
         self._check()
         resource = RESOURCES[key.kind]
         try:
-            raw = await self._kube.apply_status(resource, key.namespace, key.name, to_wire(status))
+            raw = await self._kube.apply_status(
+                resource,
+                key.namespace,
+                key.name,
+                to_wire(status),
+                version=str(judged["metadata"].get("resourceVersion", "")),
+            )
         except ApiError as error:
             if error.status == NOT_FOUND:
                 return False
+            if error.status == CONFLICT:
+                await self._look(key)
             raise
         self._store.upsert(resource, raw)
         return True
@@ -106,6 +115,13 @@ class Writer:
             log.info(
                 "event not posted", extra={"object": key.id, "reason": event.reason, "error": str(error)}
             )
+
+    async def _look(self, key: ObjectKey) -> None:
+        """Read an object anew: its version counts even if it went back, as after a restored backup."""
+        resource = RESOURCES[key.kind]
+        raw = await self._kube.get(resource, key.namespace, key.name)
+        if raw is not None:
+            self._store.upsert(resource, raw, force=True)
 
     def _check(self) -> None:
         if not self._may_write():

@@ -16,12 +16,21 @@ from dataclasses import dataclass, replace
 class Timing:
     """Durations of the election, in seconds; retry_s < renew_s < lease_s."""
 
-    lease_s: float = 6.0
+    lease_s: float = 5.0
     """How long a silent leader is respected."""
-    renew_s: float = 4.0
+    renew_s: float = 3.5
     """How long a leader that cannot renew goes on."""
-    retry_s: float = 1.0
-    """Pause between two renewals, and between two looks at another's lease."""
+    retry_s: float = 0.5
+    """Pause between two looks at another's lease."""
+
+    @property
+    def renewal_s(self) -> float:
+        """Pause between two renewals.
+
+        How soon a successor leads depends on how often it looks and on `lease_s`, not on this: a leader may
+        die right after a renewal. So it writes half as often as others look, if that leaves it three tries.
+        """
+        return min(2 * self.retry_s, self.renew_s / 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,5 +167,5 @@ def _as_leader(
         return Demote(f"the lease is held by {record.holder or 'nobody'}")
     if observed.highest > leading.epoch:
         return Acquire(transitions=observed.highest + 1, create=False)
-    due = leading.renewed_at + timing.retry_s
+    due = leading.renewed_at + timing.renewal_s
     return Renew(transitions=leading.epoch) if now >= due else Wait(until=due)

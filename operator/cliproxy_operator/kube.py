@@ -130,16 +130,18 @@ class Kube:
             raise
 
     async def apply_status(
-        self, resource: Resource, namespace: str, name: str, status: Mapping[str, Any]
+        self, resource: Resource, namespace: str, name: str, status: Mapping[str, Any], *, version: str
     ) -> dict[str, Any]:
         """Make `status` what our field manager owns of the object's status; returns the object.
 
         Server-side apply with force: nobody else writes our fields, and a copied manifest must not block us.
+        Only over this `version` of the object: what a leader decided before it was stopped must not replace
+        what its successor has written since (409).
         """
         body = {
             "apiVersion": resource.api_version,
             "kind": resource.kind,
-            "metadata": {"name": name, "namespace": namespace},
+            "metadata": {"name": name, "namespace": namespace, "resourceVersion": version},
             "status": status,
         }
         answer = await self._call(

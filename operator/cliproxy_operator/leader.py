@@ -203,7 +203,7 @@ class Leader:
         self._leading = election.acquired(step, sent_at=sent_at_s)
         self._adrift = None
         self._stand(Standing.LEADING, self._leading.epoch)
-        return self._timing.retry_s
+        return self._timing.renewal_s
 
     async def _write(self, record: election.Record, *, create: bool = False) -> None:
         body = lease.body(record, self._namespace, self._name, self._clock.utc())

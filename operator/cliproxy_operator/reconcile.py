@@ -136,8 +136,8 @@ class Reconciler:
 
         """
         inputs = await self._inputs(namespace)
-        memo = self._memos.setdefault(namespace, Memo())
-        result = Result.of(compile_namespace(inputs, memo), _generations(inputs))
+        compiled = compile_namespace(inputs, self._memo(namespace))
+        result = Result.of(compiled, _generations(inputs))
         first = namespace not in self.results
         self.results[namespace] = result
         self._spending.configure(namespace, result.compiled)
@@ -205,11 +205,15 @@ class Reconciler:
             self._drop(namespace)
             return
         if not self.active:
-            await self._inputs(namespace)
+            # Worked out now, so that the day it leads it need not: nobody cools anything meanwhile.
+            compile_namespace(await self._inputs(namespace), self._memo(namespace))
             return
         await self.compile(namespace)
         self.publish(namespace)  # does nothing if we have stopped leading meanwhile
         self._metrics.reconcile_s.observe(self._clock.now() - started_s)
+
+    def _memo(self, namespace: str) -> Memo:
+        return self._memos.setdefault(namespace, Memo())
 
     def _drop(self, namespace: str) -> None:
         """Forget a namespace that holds nothing of ours any more."""

@@ -176,18 +176,18 @@ VARIABLES: Final = (
         "CLIPROXY_LEASE_DURATION",
         "lease_duration_s",
         read_positive_s,
-        "6s",
+        "5s",
         "a silent leader is replaced then",
     ),
     Variable(
         "CLIPROXY_LEASE_RENEW",
         "lease_renew_s",
         read_positive_s,
-        "4s",
+        "3500ms",
         "a leader unable to renew stops then",
     ),
     Variable(
-        "CLIPROXY_LEASE_RETRY", "lease_retry_s", read_positive_s, "1s", "pause between looks at the lease"
+        "CLIPROXY_LEASE_RETRY", "lease_retry_s", read_positive_s, "500ms", "pause between looks at the lease"
     ),
     Variable(
         "CLIPROXY_RESYNC_INTERVAL",

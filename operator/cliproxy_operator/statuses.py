@@ -146,7 +146,7 @@ class Statuses:
         if at_s > now:
             self.queue.add(key, at_s - now)
             return
-        if not await self._writer.status(key, new):
+        if not await self._writer.status(key, raw, new):
             return
         self._written_s[key] = self._clock.now()
         if isinstance(new, LLMProviderStatus) and (

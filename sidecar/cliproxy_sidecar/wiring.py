@@ -89,6 +89,7 @@ class Sidecar:
             adopt=self._adopt,
             changed=lambda running: self.reporter.tell([Applied(running=running)]),
             taken=self._taken,
+            led=self.machines.led_anew,
         )
         self.prober = Prober(self.machines, self.tasks, chance, HttpProbe(lambda: self.snapshots.current))
         self.health = HealthApp(

@@ -146,6 +146,27 @@ async def test_a_stream_begins_with_what_stands(scripted_openai: ScriptedProvide
             assert (figures.requests, figures.errors) == (1, 1)
 
 
+async def test_a_leader_of_a_newer_epoch_hears_again_what_the_last_one_knew(
+    scripted_openai: ScriptedProvider,
+) -> None:
+    scripted_openai.script(scripted_openai.preset("openai.rate_limit", retry_after_s=60))
+    async with running_sidecar(build.push(build.built(scripted_openai))) as sidecar:
+        async with sidecar.reports(epoch=1) as first:
+            await sidecar.chat()
+            (tripped,) = await first.wait_for(Tripped)
+            told = build.cooling(tripped.scope, lasts_s=61, sidecar="sidecar-1")
+            await sidecar.push_next(build.state_push(told))
+        async with sidecar.reports(epoch=1) as same:
+            await same.wait_for(Traffic)
+            assert same.of(Tripped) == [], "it has acknowledged it"
+        async with sidecar.reports(epoch=2) as next_one:
+            (again,) = await next_one.wait_for(Tripped)
+            assert again.scope == tripped.scope
+            assert 50 < again.remaining_s <= 61
+            await sidecar.push_state(build.state_push(position=Position(2, 1)))
+            assert sidecar.sidecar.machines.active(), "its first document knew nothing of it"
+
+
 async def test_traffic_is_told_when_it_changes_and_a_heartbeat_when_not(
     scripted_openai: ScriptedProvider,
 ) -> None:

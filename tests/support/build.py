@@ -22,7 +22,7 @@ from cliproxy_api.snapshot import (
     Snapshot,
     SnapshotPush,
 )
-from cliproxy_api.state import FleetCooldown, FleetState, StatePush
+from cliproxy_api.state import Evidence, FleetCooldown, FleetState, StatePush
 from cliproxy_api.vocabulary import CooldownPhase, LastResort, OutcomeClass, ProviderType
 from cliproxy_dev.providers.provider import ScriptedProvider
 
@@ -126,8 +126,9 @@ def cooling(
     level: int = 0,
     share_percent: int = 0,
     trial_sidecar: str | None = None,
+    sidecar: str | None = None,
 ) -> FleetCooldown:
-    """Return a document's entry that ends `lasts_s` from now."""
+    """Return a document's entry that ends `lasts_s` from now; `sidecar` is who found it."""
     now_utc = datetime.now(tz=UTC)  # noqa: TID251 -- documents carry real instants
     return FleetCooldown(
         scope=scope,
@@ -139,6 +140,7 @@ def cooling(
         level=level,
         share_percent=share_percent,
         trial_sidecar=trial_sidecar,
+        evidence=Evidence(sidecar=sidecar),
     )
 
 

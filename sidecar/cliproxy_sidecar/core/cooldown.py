@@ -157,6 +157,18 @@ class Cooldowns:
         self._seen = seen
         self.advance(now)
 
+    def led_anew(self, now: float) -> None:
+        """Hold what this sidecar has found for unknown again: another leader leads.
+
+        The one before acknowledged it in a document, and may have died before it stood in status. So it is
+        told again, and a document of the new leader that does not list it yet does not end it.
+        """
+        self.advance(now)
+        for state in self._scopes.cooling():
+            mine = state.cause.evidence.sidecar == self._sidecar
+            if mine and state.phase is CooldownPhase.COOLING and now < state.until:
+                state.own = True
+
     def attach(self, attached: bool, now: float) -> None:  # noqa: FBT001 - the one thing it says
         """Note whether the operator reads this sidecar's reports; if not, scopes go on alone."""
         self.advance(now)

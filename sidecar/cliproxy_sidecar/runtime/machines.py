@@ -112,6 +112,10 @@ class Machines:
         self.limits.adopt(push, now)
         self._moved((), now)
 
+    def led_anew(self) -> None:
+        """Note that another leader leads, who may not know what the one before had been told."""
+        self.cooldowns.led_anew(now_s())
+
     def attach(self, attached: bool) -> None:  # noqa: FBT001 -- the one thing it says
         """Note whether the operator listens."""
         now = now_s()

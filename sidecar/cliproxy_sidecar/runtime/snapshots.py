@@ -34,7 +34,7 @@ class Snapshots(Generic[P]):
 
     `prepare` raises ValueError for a snapshot that cannot run. `activate` gets the new configuration and the
     one before. `adopt` gets each fleet state. `changed` hears of a new configuration and of every refusal,
-    `taken` gets the bytes of each new configuration that runs.
+    `taken` gets the bytes of each new configuration that runs, `led` hears of each leader of a newer epoch.
     """
 
     def __init__(
@@ -45,12 +45,14 @@ class Snapshots(Generic[P]):
         adopt: Callable[[StatePush], None],
         changed: Callable[[Running], None],
         taken: Callable[[bytes], None] = lambda _: None,
+        led: Callable[[], None] = lambda: None,
     ) -> None:
         self._prepare = prepare
         self._activate = activate
         self._adopt = adopt
         self._changed = changed
         self._taken = taken
+        self._led = led
         self.running = Running()
         self.current: P | None = None
         self.newest_epoch = 0
@@ -114,7 +116,9 @@ class Snapshots(Generic[P]):
         """Note that a leader of this epoch speaks; False if a later one has spoken before."""
         if epoch < self.newest_epoch:
             return False
-        self.newest_epoch = epoch
+        if epoch > self.newest_epoch:
+            self.newest_epoch = epoch
+            self._led()
         return True
 
     def _is_older(self, pushed: Position, running: Position) -> bool:

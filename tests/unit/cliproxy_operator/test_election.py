@@ -29,6 +29,11 @@ def step(observed: Observed, leading: Leading | None, now: float) -> Acquire | R
     return decide(observed, leading, me="me", timing=TIMING, now=now)
 
 
+def test_a_leader_renews_half_as_often_as_others_look_and_three_times_in_its_term() -> None:
+    assert Timing().renewal_s == 1.0
+    assert Timing(lease_s=3.0, renew_s=1.5, retry_s=1.0).renewal_s == 0.5
+
+
 class TestWaiting:
     def test_no_lease_is_created(self) -> None:
         assert step(observe(None, None, 5.0), None, 5.0) == Acquire(transitions=1, create=True)
@@ -76,8 +81,8 @@ class TestLeading:
 
     def test_it_renews_after_a_pause(self) -> None:
         observed = observe(None, self.MINE, 100.0)
-        assert step(observed, self.LEADING, 100.5) == Wait(until=101.0)
-        assert step(observed, self.LEADING, 101.0) == Renew(transitions=4)
+        assert step(observed, self.LEADING, 100.5) == Wait(until=100.0 + TIMING.renewal_s)
+        assert step(observed, self.LEADING, 100.0 + TIMING.renewal_s) == Renew(transitions=4)
 
     def test_acquiring_counts_from_before_the_write_was_sent(self) -> None:
         assert acquired(Acquire(transitions=4, create=False), sent_at=99.0) == Leading(4, 99.0)

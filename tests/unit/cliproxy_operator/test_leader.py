@@ -99,7 +99,7 @@ async def test_who_cannot_renew_stops_writing_and_is_adrift(
 ) -> None:
     await first.step()
     kube.away = True
-    clock.advance(3.9)
+    clock.advance(3.4)
     await first.step()
     assert first.standing is Standing.LEADING
     clock.advance(0.2)

@@ -15,7 +15,7 @@ def test_defaults() -> None:
 
     assert settings.namespaces == ()
     assert (settings.host, settings.port, settings.control_port) == ("0.0.0.0", 8080, 8318)  # noqa: S104
-    assert (settings.lease_duration_s, settings.lease_renew_s, settings.lease_retry_s) == (6, 4, 1)
+    assert (settings.lease_duration_s, settings.lease_renew_s, settings.lease_retry_s) == (5, 3.5, 0.5)
     assert settings.resync_interval_s == 300
     assert settings.log_level is LogLevel.INFO
     assert settings.pod_name

@@ -5,7 +5,7 @@ from msgspec import structs
 
 from cliproxy_api.report import Failed, TrialSettled, TrialStarted, Tripped
 from cliproxy_api.scope import Scope
-from cliproxy_api.state import FleetCooldown
+from cliproxy_api.state import Evidence, FleetCooldown
 from cliproxy_api.vocabulary import CooldownPhase, OutcomeClass, RecoveryProbe
 from cliproxy_sidecar.core.cooldown import Cooldowns
 from cliproxy_sidecar.core.outcome import CANCELLED, SUCCESS
@@ -399,3 +399,41 @@ def test_what_the_configuration_lacks_may_come_and_go_unseen() -> None:
     cooldowns.adopt(push(entry(Scope(provider="ns/of another profile"))), 0.0)
     cooldowns.adopt(push(), 1.0)
     assert cooldowns.is_idle
+
+
+# -------------------------------------------------------------------------- another leader
+def acknowledged(cooldowns: Cooldowns) -> None:
+    """Trip `KEY` for 60 s at 0 and hear of it in a document."""
+    cooldowns.settle(admitted(cooldowns, 0.0), failed(hint_s=60.0), (KEY,), 0.0)
+    told = entry(until_s=60.0)
+    mine = structs.replace(told, evidence=Evidence(sidecar=ME))
+    cooldowns.adopt(push(mine), 1.0)
+    assert cooldowns.standing_reports(1.0) == ()
+
+
+def test_another_leader_is_told_again_what_the_one_before_knew() -> None:
+    cooldowns = machine(attached=True)
+    acknowledged(cooldowns)
+    cooldowns.led_anew(10.0)
+    (told,) = cooldowns.standing_reports(10.0)
+    assert isinstance(told, Tripped)
+    assert (told.scope, told.remaining_s) == (KEY, pytest.approx(51.0))
+    cooldowns.adopt(push(sent_s=10.0), 10.0)
+    assert refused(cooldowns, 10.0).until == pytest.approx(61.0), "its first document knows of nothing"
+    cooldowns.adopt(push(entry(until_s=62.0), sent_s=11.0), 11.0)
+    assert cooldowns.standing_reports(11.0) == ()
+    cooldowns.adopt(push(sent_s=12.0), 12.0)
+    assert cooldowns.is_idle
+
+
+def test_what_others_found_or_what_is_over_is_not_told_again() -> None:
+    cooldowns = machine(attached=True)
+    cooldowns.adopt(push(entry(until_s=60.0)), 0.0)
+    cooldowns.led_anew(1.0)
+    assert cooldowns.standing_reports(1.0) == ()
+    cooldowns.adopt(push(sent_s=2.0), 2.0)
+    assert cooldowns.is_idle
+
+    acknowledged(cooldowns)
+    cooldowns.led_anew(61.5)
+    assert cooldowns.standing_reports(61.5) == ()

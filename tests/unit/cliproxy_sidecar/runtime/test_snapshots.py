@@ -18,12 +18,14 @@ class Host:
         self.refuses = False
         self.unable: set[str] = set()
         self.kept: list[bytes] = []
+        self.led: list[int] = []
         self.snapshots: Snapshots[str] = Snapshots(
             prepare=self.prepare,
             activate=self.activate,
             adopt=self.adopted.append,
             changed=self.told.append,
             taken=self.kept.append,
+            led=lambda: self.led.append(self.snapshots.newest_epoch),
         )
 
     def prepare(self, push: SnapshotPush) -> str:
@@ -137,3 +139,13 @@ def test_what_runs_is_handed_on_to_be_kept() -> None:
     host.refuses = True
     host.snapshots.offer_snapshot(push("b", 1, 3))
     assert host.kept == [push("a", 1, 1)]
+
+
+def test_each_newer_leader_is_told_once() -> None:
+    host = Host()
+    assert host.snapshots.lead(3)
+    assert host.snapshots.lead(3)
+    assert not host.snapshots.lead(2)
+    host.snapshots.offer_snapshot(push("a", 4, 1))
+    host.snapshots.offer_snapshot(push("b", 4, 2))
+    assert host.led == [3, 4]

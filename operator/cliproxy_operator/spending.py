@@ -34,8 +34,12 @@ _NOTHING: Final = Leases()
 class Spending:
     """The sums of this leadership, and what follows from them."""
 
-    def __init__(self, *, clock: Clock, on_leases: Callable[[], None]) -> None:
-        """`on_leases` is called when some namespace's state document must be sent again."""
+    def __init__(self, *, clock: Clock, on_leases: Callable[[], None], on_day: Callable[[], None]) -> None:
+        """`on_leases` is called when some namespace's state document must be sent again.
+
+        `on_day` is called at midnight UTC: what status shows of a day is another day's then.
+        """
+        self._on_day = on_day
         self._clock = clock
         self._on_leases = on_leases
         self._providers: dict[str, Mapping[str, Provider]] = {}
@@ -97,8 +101,12 @@ class Spending:
 
     async def run(self) -> None:
         """Have changed leases pushed, until cancelled."""
+        today = self._clock.utc().date()
         while True:
             await asyncio.sleep(LEASE_S)
+            if (day := self._clock.utc().date()) != today:
+                today = day
+                self._on_day()
             before = dict(self._told)
             for namespace in list(self._providers):
                 self._lease(namespace)

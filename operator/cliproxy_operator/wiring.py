@@ -52,6 +52,8 @@ from cliproxy_operator.watch import Event, Watch
 log = logging.getLogger(__name__)
 
 EXPIRY_S: Final = 10.0
+MIDNIGHT_S: Final = 5.0
+"""So that not all is written in the first moment of a day."""
 ELECTION_END_S: Final = 0.2
 _HEALTH: Final = {"Healthy": 1.0, "Degraded": 0.5, "CoolingDown": 0.5, "Unknown": 0.5, None: 0.5}
 
@@ -108,7 +110,7 @@ class Operator:
             on_change=self._cooldowns_changed,
             leases=self._leases,
         )
-        self.spending = Spending(clock=clock, on_leases=self.host.settle)
+        self.spending = Spending(clock=clock, on_leases=self.host.settle, on_day=self._new_day)
         self.collector = Collector(
             clock=clock, wanted=self.publisher.wanted_digest, behind=self.publisher.versions.behind
         )
@@ -267,6 +269,10 @@ class Operator:
             phase = (raw.get("status") or {}).get("phase")
             self.metrics.provider_health.labels(namespace, name).set(_HEALTH.get(phase, 0.0))
         return self.metrics.text()
+
+    def _new_day(self) -> None:
+        for namespace in self.gatherer.namespaces():
+            self.statuses.look_at_all(namespace, MIDNIGHT_S)
 
     def _leases(self, namespace: str) -> Leases:
         return self.spending.leases(namespace)

@@ -70,6 +70,8 @@ class Caller:
     limiter: Limiter | None = None
     periods: dict[QuotaReset, Period] = field(default_factory=dict)
     """Only those that the budget names."""
+    _budgets: tuple[tuple[QuotaReset, int, Period], ...] = ()
+    """The same with their limits."""
 
     @property
     def name(self) -> str:
@@ -90,6 +92,7 @@ class Caller:
         self.periods = {
             reset: self.periods.get(reset) or Period(reset, wall, now) for reset in PERIODS if reset in wanted
         }
+        self._budgets = tuple((reset, limit, self.periods[reset]) for reset, limit in wanted.items())
 
     def share(self, sharers: int) -> None:
         """Keep one part of so many of the rate."""
@@ -109,14 +112,11 @@ class Caller:
 
     def exceeded(self, now: float) -> Exceeded | None:
         """Return the budget that is used up, if one is; what requests in flight reserve counts as spent."""
-        budget = self.consumer.budget
-        if budget is None:
-            return None
         found: Exceeded | None = None
-        for reset, limit in _limits(budget):
-            period = self.periods[reset]
+        budget = self.consumer.budget
+        for reset, limit, period in self._budgets:
             spent = period.used(now)
-            if spent >= limit and (found is None or period.ends(now) > found.resets):
+            if budget is not None and spent >= limit and (found is None or period.ends(now) > found.resets):
                 found = Exceeded(
                     reset,
                     limit,

@@ -6,9 +6,13 @@ budgets.
 """
 
 from datetime import datetime, timedelta
+from typing import Final
 
 from cliproxy_api.periods import period_end
 from cliproxy_api.vocabulary import QuotaReset
+
+LOOK_S: Final = 10.0
+"""Wall clocks are put right at times: so much later at most is a period's end seen."""
 
 
 class Wall:
@@ -35,7 +39,17 @@ class Wall:
 class Period:
     """One figure that begins anew with each period. `now` is monotonic seconds."""
 
-    __slots__ = ("_fleet", "_known", "_own", "_reported", "_reset", "_wall", "ends_utc", "reserved")
+    __slots__ = (
+        "_fleet",
+        "_known",
+        "_look_at",
+        "_own",
+        "_reported",
+        "_reset",
+        "_wall",
+        "ends_utc",
+        "reserved",
+    )
 
     def __init__(self, reset: QuotaReset, wall: Wall, now: float) -> None:
         self._reset = reset
@@ -49,22 +63,27 @@ class Period:
         """Used here in this period."""
         self._reported = 0
         """How much of `_own` the operator has been told."""
+        self._look_at = 0.0
+        """When to ask the wall clock again; before, the period cannot have ended."""
         self.reserved = 0
         """By requests in flight."""
 
     def used(self, now: float) -> int:
         """Return what the period has used, what is reserved included."""
-        self._roll(now)
+        if now >= self._look_at:
+            self._roll(now)
         return self._fleet + self._own - self._known + self.reserved
 
     def since_told(self, now: float) -> int:
         """Return what was used and reserved here since the operator's figure."""
-        self._roll(now)
+        if now >= self._look_at:
+            self._roll(now)
         return self._own - self._known + self.reserved
 
     def fleet(self, now: float) -> int:
         """Return the operator's figure."""
-        self._roll(now)
+        if now >= self._look_at:
+            self._roll(now)
         return self._fleet
 
     def ends(self, now: float) -> float:
@@ -78,7 +97,8 @@ class Period:
 
     def settle(self, reserved: int, used: int, now: float) -> None:
         """Count what a request has used, in the period in which it ends."""
-        self._roll(now)
+        if now >= self._look_at:
+            self._roll(now)
         self.reserved -= reserved
         self._own += used
 
@@ -97,3 +117,4 @@ class Period:
         if utc >= self.ends_utc:
             self.ends_utc = period_end(self._reset, utc)
             self._fleet = self._known = self._own = self._reported = 0
+        self._look_at = min(self._wall.at(self.ends_utc), now + LOOK_S)

@@ -5,7 +5,7 @@ Figures only grow within a day, so telling them twice does no harm. What is done
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
 from cliproxy_api.report import Used, UsedEntry
@@ -46,6 +46,7 @@ class Spending:
 
     def __init__(self) -> None:
         self.day = ""
+        self._date: date | None = None
         self.today: dict[Key, Figures] = {}
         self.earlier: dict[Key, Figures] = {}
         """Of this month's days before today."""
@@ -55,9 +56,8 @@ class Spending:
 
     def add(self, key: Key, tokens: int, nano_usd: int, at_utc: datetime, *, estimated: bool) -> None:
         """Count one attempt that was answered."""
-        day = at_utc.strftime("%Y-%m-%d")
-        if day != self.day:
-            self._begin(day)
+        if at_utc.date() != self._date:
+            self.at(at_utc)
         figures = self.today.get(key)
         if figures is None:
             if len(self.today) >= MAX_KEYS:
@@ -72,9 +72,10 @@ class Spending:
 
     def at(self, now_utc: datetime) -> None:
         """Note the date, so that a new day begins although nobody asks for anything."""
-        day = now_utc.strftime("%Y-%m-%d")
-        if self.day and day != self.day:
-            self._begin(day)
+        today = now_utc.date()
+        if today != self._date:
+            self._date = today
+            self._begin(today.isoformat())
 
     def month(self) -> Iterator[tuple[Key, Figures]]:
         """Return this month's figures by key."""

@@ -144,7 +144,7 @@ def test_channels_may_not_point_where_providers_may_not() -> None:
 
 
 def test_a_metric_that_nobody_reports_is_said() -> None:
-    inputs = Inputs(namespace=NAMESPACE, alert_rules=(alert_rule(condition="cost_per_hour > 10"),))
+    inputs = Inputs(namespace=NAMESPACE, alert_rules=(alert_rule(condition="budget_used_ratio > 80%"),))
     said = compile_namespace(inputs).diagnostics[ObjectKey(Kind.ALERT_RULE, NAMESPACE, "failing")]
     assert [(one.severity, one.reason, one.path) for one in said] == [
         (Severity.WARNING, Reason.NO_EFFECT, "spec.condition")

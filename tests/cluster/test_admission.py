@@ -105,6 +105,14 @@ async def test_what_cannot_have_one_starts_without_and_says_why(
         },
         "spec": {"hostNetwork": True, "containers": [{"name": "app", "image": "app"}]},
     }
+    lonely = {
+        **manifest,
+        "metadata": {**manifest["metadata"], "name": "lonely"},
+        "spec": {"containers": CONTAINERS},
+    }
+    lonely["metadata"]["annotations"] = {"cliproxy.io/profile": "nobody"}
+    answer = apply(control_plane, hooks.apps, lonely)
+    assert "there is no valid ProxyProfile 'nobody' in this namespace" in answer.stderr, answer
 
     answer = kubectl(control_plane, "apply", "-n", hooks.apps, "-f", "-", stdin=json.dumps(manifest))
 
@@ -156,6 +164,7 @@ async def test_an_injected_pod_runs_and_serves(
         await eventually(served, what="the sidecar serves what the operator pushed")
 
 
+CONTAINERS = [{"name": "app", "image": "app"}]
 BAD: dict[str, Any] = {"type": "anthropic", "models": [{"name": "claude"}]}
 
 

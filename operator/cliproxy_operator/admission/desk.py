@@ -5,17 +5,22 @@ What is right and wrong is decided in `pods`, `objects` and `doubts`.
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
 from cliproxy_api.resources.cooldownpolicy import CooldownPolicy
 from cliproxy_api.resources.parse import Resource
+from cliproxy_api.resources.proxyprofile import ProxyProfile
+from cliproxy_api.vocabulary import PROFILE_ANNOTATION
 from cliproxy_operator.admission.doubts import Surroundings, doubts, secrets_named
 from cliproxy_operator.admission.objects import admit_object
 from cliproxy_operator.admission.pods import admit_pod
 from cliproxy_operator.admission.review import Answer, Request
 from cliproxy_operator.gather import Gatherer
+from cliproxy_operator.inject.shape import annotations_of
 from cliproxy_operator.inject.template import Template
-from cliproxy_operator.inputs import AddressRules, Kind
+from cliproxy_operator.inject.verdict import Standing
+from cliproxy_operator.inputs import AddressRules, Kind, ObjectKey
 from cliproxy_operator.kinds import SECRET
 from cliproxy_operator.kube import ApiError, Kube
 
@@ -44,7 +49,15 @@ class Desk:
 
     async def pod(self, request: Request) -> tuple[Answer, str]:
         """Answer about a pod; with the result in a word."""
-        return admit_pod(request, self._template(), own_namespace=self._own_namespace)
+        answer, result = admit_pod(request, self._template(), own_namespace=self._own_namespace)
+        profile = annotations_of(request.object or {}).get(PROFILE_ANNOTATION, "")
+        if result == Standing.INJECT and profile and self._lacks(request.namespace, profile):
+            sentence = (
+                f"cliproxy: there is no valid ProxyProfile {profile!r} in this namespace;"
+                " the pod will not be ready before there is"
+            )
+            answer = replace(answer, warnings=(*answer.warnings, sentence))
+        return answer, result
 
     async def object(self, request: Request) -> tuple[Answer, str]:
         """Answer about an object of ours; with the result in a word."""
@@ -55,6 +68,10 @@ class Desk:
             return answer, "allowed"
         found = doubts(entry, await self._surroundings(request.namespace, entry))
         return (Answer(warnings=found), "doubted") if found else (answer, "allowed")
+
+    def _lacks(self, namespace: str, profile: str) -> bool:
+        entry = self._gatherer.one(ObjectKey(Kind.PROXY_PROFILE, namespace, profile))
+        return not isinstance(entry, ProxyProfile)
 
     async def _surroundings(self, namespace: str, entry: Resource) -> Surroundings:
         policies = [

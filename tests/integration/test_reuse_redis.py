@@ -15,6 +15,7 @@ from cliproxy_dev.redisserver.obtain import RedisServer
 from cliproxy_dev.redisserver.run import RunningRedis
 from cliproxy_sidecar.core.cache.entry import Entry, from_wire, to_wire
 from cliproxy_sidecar.core.cache.resp import command
+from cliproxy_sidecar.core.cache.store import Store
 from cliproxy_sidecar.proxy.reuse import redislink
 from cliproxy_sidecar.proxy.reuse.redislink import RedisAddress, RedisLink
 from cliproxy_sidecar.runtime.tasks import Tasks
@@ -192,7 +193,7 @@ async def test_what_stands_there_is_not_trusted(
         for strange in (b"", b"garbage", to_wire(Entry((), b"{}", "x", 0.0))):  # the last is too old
             assert await raw(redis.port, b"SET", name, strange) == b"+OK\r\n"
             assert (await two.chat()).headers["x-cliproxy-cache"] == "miss"
-            two.sidecar.shelf.store.clear()  # type: ignore[union-attr]
+            two.sidecar.shelf.store = Store(Cache(ttl_s=60))
         await raw(redis.port, b"DEL", name)
         await raw(redis.port, b"LPUSH", name, b"x")
         assert (await two.chat()).headers["x-cliproxy-cache"] == "miss"

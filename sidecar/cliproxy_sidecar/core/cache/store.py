@@ -31,7 +31,7 @@ class Store:
         self.held_bytes = 0
         """Of all entries."""
         self.evictions = {SIZE: 0, BYTES: 0, EXPIRED: 0}
-        """By reason; replaced and cleared entries are none."""
+        """By reason; replaced entries are none."""
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -40,11 +40,6 @@ class Store:
         """Take other bounds; entries keep the end that they have."""
         self._bounds = bounds
         self._make_room(0, bounds.size)
-
-    def clear(self) -> None:
-        """Forget all entries."""
-        self._slots.clear()
-        self.held_bytes = 0
 
     def get(self, key: bytes, now: float) -> Entry | None:
         """Return a live entry, which becomes the most recently used."""

@@ -109,3 +109,8 @@ def test_what_has_no_canonical_form_has_no_key(body: bytes) -> None:
 
 def test_integers_too_large_for_anyone_do_not_meet() -> None:
     assert key(b'{"a":123456789012345678901234567890}') != key(b'{"a":123456789012345678901234567891}')
+
+
+def test_what_cannot_be_written_has_no_key() -> None:
+    given: dict[str, Any] = {"consumer": "", "served": b"", "query": b"", "headers": ()}
+    assert request_key({"model": "m", "input": "\ud800"}, CHAT, **given) is None

@@ -41,6 +41,16 @@ def test_an_answer_ends_with_its_ttl_and_not_before() -> None:
     assert (len(store), store.held_bytes, store.evictions["expired"]) == (0, 0, 1)
 
 
+def test_the_dead_go_before_the_living() -> None:
+    store = Store(Cache(size=2, ttl_s=10))
+    store.put(b"a", entry(), 0)
+    store.put(b"b", entry(), 5)
+    store.put(b"c", entry(), 11)
+    assert store.get(b"b", 11) is not None
+    assert store.get(b"c", 11) is not None
+    assert store.evictions == {"size": 0, "bytes": 0, "expired": 1}
+
+
 def test_what_comes_from_elsewhere_keeps_its_own_end() -> None:
     store = Store(Cache(ttl_s=10))
     assert store.put(b"a", entry(), 0, ttl_s=3)

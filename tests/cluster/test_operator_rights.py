@@ -110,6 +110,7 @@ async def test_reading_needs_the_right_to_list(pair: Pair, api: KubeApi, control
         "load_balancing/status",
         "circuit_breakers",
         "cache/stats",
+        "injection/status",
     )
     for view in views:
         path = f"/v0/operations/{view}"

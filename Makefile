@@ -6,7 +6,7 @@ VENV   := .venv/bin
 PYTEST := $(VENV)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check redis lint unit integration cluster faults golden bench bench-quick bench-soak bench-latency bench-steady bench-takeover bench-fleet lock crds format clean venv control-plane
+.PHONY: help run test check redis lint unit integration cluster faults fuzz golden bench bench-quick bench-soak bench-latency bench-steady bench-takeover bench-fleet lock crds format clean venv control-plane
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -37,6 +37,9 @@ cluster: control-plane ## the tests on a real etcd and kube-apiserver
 
 faults: control-plane ## the fault cases that wait out real time-outs (about two minutes)
 	@$(PYTEST) -q tests/cluster -m slow
+
+fuzz: venv ## feed spoilt input to every parser (SECONDS=180), then count inputs and failures
+	@$(VENV)/python tests/fuzz --seconds $(or $(SECONDS),180)
 
 golden: venv ## rewrite the golden files; review the diff
 	@GOLDEN_REWRITE=1 $(PYTEST) -q tests/golden tests/inject_golden tests/translate_golden

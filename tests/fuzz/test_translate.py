@@ -6,7 +6,6 @@ The seeds are the golden cases; runs are bounded and seeded, a failing seed stan
 import contextlib
 import json
 import random
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -18,50 +17,12 @@ from cliproxy_sidecar.core.translate.fields import TranslationError
 from cliproxy_sidecar.core.translate.reasoning import without_foreign_thoughts
 from cliproxy_sidecar.core.translate.responses_input import without_foreign_reasoning
 from cliproxy_sidecar.core.translate.token_estimate import estimated_count
+from support.fuzzing import mutated_json
 from support.translating import encoded, request_outcome, translation
 
 GOLDEN = Path(__file__).parents[1] / "translate_golden"
 CASES = sorted(GOLDEN.glob("*/*/in.json"))
 ROUNDS = 60
-DEEP: Any = json.loads("[" * 100 + "]" * 100)
-JUNK: list[Any] = [
-    None,
-    True,
-    False,
-    0,
-    -1,
-    1.5,
-    2**80,
-    "",
-    "x",
-    "\u0000",
-    [],
-    [None],
-    {},
-    {"type": "x"},
-    DEEP,
-]
-JUNK += [{"type": "text"}, {"type": []}, [{}], [{"type": "tool_use"}], {"error": {}}, "data:;base64,"]
-
-
-def places(value: Any) -> list[tuple[Any, Any]]:
-    """Return every (container, key) in a JSON value."""
-    keys = value.keys() if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
-    return [place for key in keys for place in [(value, key), *places(value[key])]]
-
-
-def mutated(chance: random.Random, value: Any) -> Any:
-    copy = json.loads(json.dumps(value))
-    for _ in range(chance.randint(1, 3)):
-        found = places(copy)
-        if not found:
-            break
-        container, key = chance.choice(found)
-        if chance.random() < 0.2:
-            del container[key]
-        else:
-            container[key] = deepcopy(chance.choice(JUNK))
-    return copy
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda path: f"{path.parts[-3]}/{path.parts[-2]}")
@@ -71,7 +32,7 @@ def test_only_declared_errors(case: Path) -> None:
     chance = random.Random(str(case.parts[-3:]))  # noqa: S311 -- a seeded chance
     for _ in range(ROUNDS):
         if kind == "request":
-            body = mutated(chance, given["body"])
+            body = mutated_json(chance, given["body"])
             request_outcome(caller, body, **given.get("destination", {}))
             raw = json.dumps(body).encode()
             without_foreign_thoughts(raw.replace(b'"x"', b'"cliproxy-unsigned"'))
@@ -82,9 +43,9 @@ def test_only_declared_errors(case: Path) -> None:
         made = translation(caller, given.get("request", {}))
         with contextlib.suppress(TranslationError):
             if kind == "answer":
-                made.answer(json.dumps(mutated(chance, given["body"])).encode())
+                made.answer(json.dumps(mutated_json(chance, given["body"])).encode())
             else:
-                play(made.stream(), encoded(mutated(chance, given["events"])))
+                play(made.stream(), encoded(mutated_json(chance, given["events"])))
 
 
 def play(translator: Any, stream: bytes) -> None:

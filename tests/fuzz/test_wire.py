@@ -17,56 +17,11 @@ from cliproxy_sidecar.core.outcome import Response, classify_response, classify_
 from cliproxy_sidecar.core.sse import SSEParser, SSETooLarge
 from cliproxy_sidecar.core.stream import ContentKind, content_kind
 from cliproxy_sidecar.core.usage import UsageMeter
+from support.fuzzing import mutated_bytes
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 SIGNALS = load_all()
 ROUNDS = 40
-JUNK = [
-    b"\x00",
-    b"\xff",
-    b'"',
-    b"{",
-    b"}",
-    b"[",
-    b"]",
-    b"\\",
-    b"\\u",
-    b"\r",
-    b"\n",
-    b"\n\n",
-    b"-",
-    b"9" * 30,
-    b"null",
-]
-JUNK += [
-    b"1e999",
-    b"data: ",
-    b"event: error\n",
-    b'"usage":{',
-    b'"model":',
-    b'"error":',
-    b":",
-    b",",
-    b"[" * 2000,
-]
-
-
-def mutated(chance: random.Random, seed: bytes) -> bytes:
-    data = bytearray(seed)
-    for _ in range(chance.randint(1, 6)):
-        at = chance.randint(0, len(data))
-        stop = min(len(data), at + chance.randint(0, 8))
-        match chance.randint(0, 3):
-            case 0:
-                data[at:at] = chance.choice(JUNK)
-            case 1:
-                del data[at:stop]
-            case 2:
-                data[at:stop] = data[at:stop] * 2
-            case _:
-                data = data[:at] if chance.random() < 0.2 else data
-                data[at:stop] = chance.randbytes(stop - at)
-    return bytes(data)
 
 
 @pytest.mark.parametrize("seed", range(ROUNDS))
@@ -74,10 +29,10 @@ def test_answers(seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311 - repeatable, not secret
     for signal in SIGNALS:
         headers = {
-            name: mutated(chance, value.encode()).decode("latin-1") if chance.random() < 0.3 else value
+            name: mutated_bytes(chance, value.encode()).decode("latin-1") if chance.random() < 0.3 else value
             for name, value in signal.headers.items()
         }
-        body = mutated(chance, signal.body.encode())
+        body = mutated_bytes(chance, signal.body.encode())
         status = chance.choice([signal.status, 200, 400, 429, 500])
         response = Response(status, headers, body)
         outcome = classify_response(ProviderType(signal.provider_type), response, now_utc=NOW)
@@ -90,7 +45,7 @@ def test_streams(seed: int) -> None:
     for signal in SIGNALS:
         if signal.stream_event is None:
             continue
-        stream = mutated(chance, (signal.body + signal.stream_event).encode())
+        stream = mutated_bytes(chance, (signal.body + signal.stream_event).encode())
         parser = SSEParser(max_event_bytes=1500)
         for dialect in Dialect:
             meter = UsageMeter(dialect)
@@ -111,7 +66,7 @@ def test_bodies(seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311 - repeatable, not secret
     seeds = [signal.body.encode() for signal in SIGNALS]
     seeds.append(b'{"model":"gpt-4o","messages":[{"role":"user","content":"model"}],"tools":[{"model":1}]}')
-    for body in (mutated(chance, item) for item in seeds):
+    for body in (mutated_bytes(chance, item) for item in seeds):
         for dialect in Dialect:
             meter = UsageMeter(dialect)
             meter.feed(body)

@@ -54,7 +54,7 @@ def read_error(body: bytes, headers: Mapping[str, str]) -> ErrorBody:
     fields = _error_fields(document)
     details = _dicts(fields.get("details"))
     found = ErrorBody(
-        message=_text(fields.get("message") or fields.get("Message") or fields.get("detail")),
+        message=_message(fields),
         status=_status(fields.get("code")),
         quota_ids=tuple(_quota_ids(details)),
         retry_delay=next((item["retryDelay"] for item in details if "retryDelay" in item), None),
@@ -117,6 +117,22 @@ def _quota_ids(details: list[dict[str, Any]]) -> Iterator[str]:
             quota_id = violation.get("quotaId")
             if isinstance(quota_id, str):
                 yield quota_id[:MAX_WORD_CHARS]
+
+
+def _message(fields: dict[str, Any]) -> str:
+    message = fields.get("message") or fields.get("Message")
+    if isinstance(message, dict):  # Mistral
+        return _text(_detail(message.get("detail")))
+    return _text(message or _detail(fields.get("detail")))
+
+
+def _detail(detail: object) -> object:
+    """Return what validating servers (FastAPI: vLLM, Mistral) say of each field, as one text."""
+    if not isinstance(detail, list):
+        return detail
+    said = [(item.get("loc"), item.get("msg")) for item in _dicts(detail)]
+    where = [".".join(map(str, loc)) if isinstance(loc, list) else "" for loc, _ in said]
+    return "; ".join([f"{at}: {msg}" if at else str(msg) for at, (_, msg) in zip(where, said, strict=True)])
 
 
 def _text(value: object) -> str:

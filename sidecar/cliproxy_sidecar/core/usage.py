@@ -59,6 +59,8 @@ class _Started(msgspec.Struct):
     """Anthropic: `message_start`."""
     response: _Body | None = None
     """Responses API: all events of the response as a whole."""
+    x_groq: _Body | None = None
+    """Groq: where a stream tells its usage without being asked."""
 
 
 _BODY: Final = msgspec.json.Decoder(_Body)
@@ -114,7 +116,9 @@ class UsageMeter:
         except JSON_FAULTS:
             return None
         # Anthropic begins with one usage and goes on with cumulative ones: later figures replace earlier.
-        last = found.usage or (found.response.usage if found.response else None)
+        last = found.usage or next(
+            (one.usage for one in (found.response, found.x_groq) if one is not None and one.usage), None
+        )
         self._final = self._final or bool(last)
         for usage in (found.message.usage if found.message else None, last):
             if usage:

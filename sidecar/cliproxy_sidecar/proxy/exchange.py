@@ -188,7 +188,9 @@ class Exchange:
             body = untouched(self._operation, self._body, target.provider.type)
             body = renamed(self._operation, body, self._model, model)
         else:
-            destination = Destination(target.provider.type, model, native=form is Form.GEMINI)
+            destination = Destination(
+                target.provider.type, model, native=form is Form.GEMINI, base_url=target.provider.base_url
+            )
             self._translation = Translation(
                 pair, self._operation.dialect, self._body, destination, created_s=int(unix_now_s())
             )

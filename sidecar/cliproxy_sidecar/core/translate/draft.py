@@ -21,6 +21,7 @@ class Destination:
     """Its name at the provider."""
     native: bool = False
     """Gemini's own API, not the OpenAI-compatible one."""
+    base_url: str = ""
 
 
 @dataclass(slots=True)

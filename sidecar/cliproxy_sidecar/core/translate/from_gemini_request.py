@@ -33,6 +33,7 @@ from cliproxy_sidecar.core.translate.fields import (
 from cliproxy_sidecar.core.translate.from_gemini_history import history_from_gemini
 from cliproxy_sidecar.core.translate.gemini_names import canonical
 from cliproxy_sidecar.core.translate.gemini_tools import choice_from_gemini, json_schema, tools_from_gemini
+from cliproxy_sidecar.core.translate.quirks import mind_quirks
 from cliproxy_sidecar.core.translate.reasoning import reasons
 from cliproxy_sidecar.core.translate.to_messages_request import request_to_messages
 
@@ -85,6 +86,7 @@ def request_from_gemini(request: Object, destination: Destination, *, stream: bo
     if stream:
         # Gemini's streams always tell the usage, and the sidecar counts by it.
         draft.body |= {"stream": True, "stream_options": {"include_usage": True}}
+    mind_quirks(draft)
     return draft
 
 

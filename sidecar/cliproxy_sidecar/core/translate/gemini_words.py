@@ -15,7 +15,12 @@ SIGNED: Final = "cliproxy-gemini-"
 SKIP_SIGNATURE: Final = "skip_thought_signature_validator"
 """Stands for the signature of a call that another model made; Google's documentation names it for that."""
 _WANTS_SIGNATURES: Final = re.compile(r"gemini-(?:[3-9]|\d\d)")
-_ENDS: Final = {"length": "MAX_TOKENS", "content_filter": "SAFETY"}
+_ENDS: Final = {
+    "length": "MAX_TOKENS",
+    "content_filter": "SAFETY",
+    "model_length": "MAX_TOKENS",
+    "insufficient_system_resource": "OTHER",
+}
 
 
 def is_withheld(reason: object) -> bool:

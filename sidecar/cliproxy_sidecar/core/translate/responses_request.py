@@ -20,6 +20,7 @@ from cliproxy_sidecar.core.translate.fields import (
     text,
     whole,
 )
+from cliproxy_sidecar.core.translate.quirks import mind_quirks
 from cliproxy_sidecar.core.translate.responses_input import input_to_chat
 from cliproxy_sidecar.core.translate.responses_tools import choice_to_chat_form, tools_to_chat_form
 from cliproxy_sidecar.core.translate.to_messages_request import request_to_messages
@@ -55,6 +56,7 @@ def responses_to_chat(request: Object, destination: Destination) -> Draft:
         # Chat servers refuse a choice among no tools; all that were offered may have been left out.
         for name in ("tools", "tool_choice", "parallel_tool_calls"):
             draft.body.pop(name, None)
+    mind_quirks(draft)
     return draft
 
 

@@ -14,7 +14,8 @@ from cliproxy_sidecar.core.translate.draft import Draft
 from cliproxy_sidecar.core.translate.fields import Object, TranslationError, flag, kind_of, objects, text
 from cliproxy_sidecar.core.translate.gemini_words import signature_of_thought, signed_call
 from cliproxy_sidecar.core.translate.media import document_to_chat, image_to_chat
-from cliproxy_sidecar.core.translate.reasoning import is_thought
+from cliproxy_sidecar.core.translate.quirks import wants_thoughts
+from cliproxy_sidecar.core.translate.reasoning import FOREIGN, is_thought
 from cliproxy_sidecar.core.translate.tools import arguments_of
 
 PARAGRAPH: Final = "\n\n"
@@ -124,10 +125,13 @@ def _assistant(draft: Draft, content: object, field: str) -> list[Object]:
     said: list[str] = []
     calls: list[Object] = []
     takes_signatures = draft.destination.provider_type is ProviderType.GEMINI
+    thoughts: list[str] = []
     signature = ""
     for name, block in objects(content, field):
         if is_thought(block):
             signature = signature_of_thought(block) or signature
+            if block.get("signature") == FOREIGN:
+                thoughts.append(text(block.get("thinking"), f"{name}.thinking"))
             continue
         _note(draft, block, "messages[].content")
         match kind_of(block, name):
@@ -145,6 +149,8 @@ def _assistant(draft: Draft, content: object, field: str) -> list[Object]:
     message: Object = {"role": "assistant", "content": "".join(said) if said else None}
     if calls:
         message["tool_calls"] = calls
+        if thoughts and wants_thoughts(draft.destination):
+            message["reasoning_content"] = "".join(thoughts)
     return [message]
 
 

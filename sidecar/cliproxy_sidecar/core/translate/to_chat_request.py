@@ -31,6 +31,7 @@ from cliproxy_sidecar.core.translate.fields import (
     text,
     whole,
 )
+from cliproxy_sidecar.core.translate.quirks import mind_quirks
 from cliproxy_sidecar.core.translate.reasoning import effort_for
 from cliproxy_sidecar.core.translate.to_chat_history import history_to_chat, system_to_chat
 from cliproxy_sidecar.core.translate.tools import choice_to_chat, tools_to_chat
@@ -64,6 +65,7 @@ def request_to_chat(request: Object, destination: Destination) -> Draft:
         request, "output_config", "effort"
     ):
         draft.leave_out("thinking")
+    mind_quirks(draft)
     return draft
 
 

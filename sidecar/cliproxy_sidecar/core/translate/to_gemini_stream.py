@@ -8,7 +8,7 @@ completion chunks; Gemini API reference, streamGenerateContent (read 2026-11).
 from cliproxy_sidecar.core.translate.fields import Object, TranslationError, mapping, objects, text
 from cliproxy_sidecar.core.translate.gemini_words import reason_of, signature_of_call, usage_to_gemini
 from cliproxy_sidecar.core.translate.to_gemini_answer import call_part, logprobs_to_gemini
-from cliproxy_sidecar.core.translate.to_messages_answer import reasoning_of
+from cliproxy_sidecar.core.translate.to_messages_answer import reasoning_of, said_in
 
 
 class _Choice:
@@ -91,8 +91,8 @@ class GeminiStream:
         if thought:
             parts.append({"text": thought, "thought": True})
         for name in ("content", "refusal"):
-            piece = delta.get(name)
-            if piece and isinstance(piece, str):
+            piece = said_in(delta.get(name), f"{field}.delta.{name}")
+            if piece:
                 known.refused = known.refused or name == "refusal"
                 parts.append({"text": piece})
         given = delta.get("tool_calls")

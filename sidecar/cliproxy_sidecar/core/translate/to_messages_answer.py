@@ -10,6 +10,7 @@ from typing import Final
 from cliproxy_sidecar.core.translate.fields import (
     Object,
     TranslationError,
+    inner,
     mapping,
     objects,
     sequence,
@@ -75,9 +76,15 @@ def _sign(blocks: list[Object], signature: str) -> None:
 
 
 def reasoning_of(message: Object) -> str:
-    """Return the reasoning that a message or a delta shows."""
+    """Return the reasoning that a message or a delta shows: in a field, or in parts of its content."""
     shown = next((message[name] for name in REASONING if message.get(name)), "")
-    return shown if isinstance(shown, str) else ""
+    if isinstance(shown, str) and shown:
+        return shown
+    content = message.get("content")
+    parts = content if isinstance(content, list) else []
+    thoughts = [inner(part, "thinking") for part in parts if inner(part, "type") == "thinking"]
+    listed = [one for thought in thoughts if isinstance(thought, list) for one in thought]
+    return "".join([said for said in (inner(one, "text") for one in listed) if isinstance(said, str)])
 
 
 def said_in(content: object, field: str) -> str:

@@ -9,7 +9,7 @@ Sources: OpenAI API reference, chat completion chunks; Anthropic API documentati
 from cliproxy_sidecar.core.translate.fields import Object, TranslationError, mapping, objects, text
 from cliproxy_sidecar.core.translate.gemini_words import SIGNED, signature_of_call
 from cliproxy_sidecar.core.translate.reasoning import FOREIGN
-from cliproxy_sidecar.core.translate.to_messages_answer import reasoning_of
+from cliproxy_sidecar.core.translate.to_messages_answer import reasoning_of, said_in
 from cliproxy_sidecar.core.translate.tools import id_to_messages
 from cliproxy_sidecar.core.translate.usages import usage_to_messages
 from cliproxy_sidecar.core.translate.words import stop_reason
@@ -86,8 +86,8 @@ class MessagesStream:
             events += self._open("thinking", {"type": "thinking", "thinking": "", "signature": ""})
             events.append(self._piece({"type": "thinking_delta", "thinking": thought}))
         for name in ("content", "refusal"):
-            piece = delta.get(name)
-            if piece and isinstance(piece, str):
+            piece = said_in(delta.get(name), f"delta.{name}")
+            if piece:
                 self._refused = self._refused or name == "refusal"
                 events += self._open("text", {"type": "text", "text": ""})
                 events.append(self._piece({"type": "text_delta", "text": piece}))

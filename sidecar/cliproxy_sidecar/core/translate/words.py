@@ -21,6 +21,9 @@ _STOP: Final = {
     "tool_calls": "tool_use",
     "function_call": "tool_use",
     "content_filter": "refusal",
+    # Mistral's and DeepSeek's words for an answer that is not whole.
+    "model_length": "max_tokens",
+    "insufficient_system_resource": "max_tokens",
 }
 _ANTHROPIC_BY_STATUS: Final = {
     401: "authentication_error",

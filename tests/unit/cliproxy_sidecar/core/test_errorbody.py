@@ -94,3 +94,11 @@ def test_what_is_kept_is_bounded_and_printable() -> None:
 @pytest.mark.parametrize("body", [b"[" * 100_000, b'{"a":' * 50_000, b'{"code":' + b"9" * 5000 + b"}"])
 def test_hostile_json_is_read_as_text(body: bytes) -> None:
     assert read_error(body, {}).words == ()
+
+
+def test_a_validators_details_become_one_text() -> None:
+    item = b'{"type":"extra_forbidden","loc":["body","user"],"msg":"Extra inputs are not permitted"}'
+    found = read_error(b'{"detail":[' + item + b',{"msg":"no"},3]}', {})
+    assert found.message == "body.user: Extra inputs are not permitted; no"
+    inside = read_error(b'{"object":"error","message":{"detail":[' + item + b"]}}", {})
+    assert inside.message == "body.user: Extra inputs are not permitted"

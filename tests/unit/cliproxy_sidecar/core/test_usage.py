@@ -235,3 +235,9 @@ def test_a_gemini_stream_repeats_its_usage() -> None:
     assert of_stream(Dialect.GEMINI, first + last) == Usage(input=15, cached_input=8, output=7, reasoning=12)
     assert of_stream(Dialect.GEMINI, first * 5) == Usage(input=9, output=5, estimated=True)
     assert of_stream(Dialect.GEMINI, first + b'data: "usageMetadata"\n\n').estimated
+
+
+def test_groq_tells_its_usage_aside() -> None:
+    usage = b'"usage":{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11}'
+    stream = b'data: {"choices":[],"x_groq":{"id":"req_1",' + usage + b"}}\n\ndata: [DONE]\n\n"
+    assert of_stream(Dialect.OPENAI, stream) == Usage(input=9, output=2)

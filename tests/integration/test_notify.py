@@ -6,15 +6,12 @@ import email
 import email.policy
 import hashlib
 import hmac
-import ssl
 from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from cliproxy_api.resources.alertrule import Notification
 from cliproxy_api.vocabulary import Severity
@@ -27,14 +24,14 @@ from cliproxy_operator.notify.channels import Channels
 from cliproxy_operator.notify.http import HttpSender
 from cliproxy_operator.notify.outcome import Delivered, Later, Never
 from support.objects import alert_rule
+from support.postbox import AUTHORITY, PASSWORD, Postbox, serving
 from support.receivers import Receiver
 
 NOW = datetime(2026, 11, 21, 12, 10, tzinfo=UTC)
 SINCE = NOW - timedelta(minutes=10)
-SECRET = "planted-secret-value"
+SECRET = PASSWORD
 SECRETS = {"team/channel/key": Hidden(SECRET)}
 REF = {"name": "channel", "key": "key"}
-TLS = Path(__file__).parents[1] / "support" / "tls"
 READINGS = (Reading("error_rate", 0.42, ">", 0.05),)
 FIRING = Line("claude", firing=True, since=SINCE, until=None, readings=READINGS, told_before=None)
 OVER = Line("gpt", firing=False, since=SINCE, until=NOW, readings=READINGS, told_before=SINCE)
@@ -190,53 +187,12 @@ async def test_a_missing_secret_is_named(channels: Channels, receiver: Receiver)
 # ---------------------------------------------------------------------- mail
 
 
-class Postbox:
-    """What the SMTP server took; refuses recipients named `nobody`."""
-
-    def __init__(self) -> None:
-        self.mails: list[tuple[list[str], bytes]] = []
-        self.encrypted: list[bool] = []
-        self.code = "250 OK"
-
-    async def handle_RCPT(  # noqa: N802 -- aiosmtpd's name
-        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
-    ) -> str:
-        if address.startswith("nobody"):
-            return "550 no such mailbox"
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
-        if self.code.startswith("250"):
-            self.mails.append((list(envelope.rcpt_tos), envelope.original_content or b""))
-            self.encrypted.append(session.ssl is not None)
-        return self.code
-
-
-def _login(_server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: Any) -> AuthResult:
-    good = isinstance(data, LoginPassword) and data == LoginPassword(b"alerts", SECRET.encode())
-    return AuthResult(success=good, handled=good)
-
-
 @pytest.fixture
 def postbox(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Postbox, int]]:
-    """An SMTP server that insists on STARTTLS and a login; its authority is trusted."""
-    monkeypatch.setenv("SSL_CERT_FILE", str(TLS / "ca.pem"))
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(TLS / "good.pem")
-    box, port = Postbox(), free_ports(1)[0]
-    server = Controller(
-        box,
-        hostname="127.0.0.1",
-        port=port,
-        tls_context=context,
-        require_starttls=True,
-        auth_required=True,
-        authenticator=_login,
-    )
-    server.start()
-    yield box, port
-    server.stop()
+    """An SMTP server whose authority is trusted."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(AUTHORITY))
+    with serving() as found:
+        yield found
 
 
 def mail_to(port: int, *to: str, **more: Any) -> Notification:

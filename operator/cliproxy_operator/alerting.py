@@ -7,33 +7,28 @@ rule's status. What is decided is `alerts`', how it is sent `notify`'s.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-import msgspec
-
 from cliproxy_api.resources.alertrule import AlertRule, Notification
-from cliproxy_api.resources.llmprovider import LLMProvider
-from cliproxy_api.resources.llmprovider_status import LLMProviderStatus
 from cliproxy_api.vocabulary import AlertState, Delivery
-from cliproxy_operator.alerts.figures import Facts, figure
-from cliproxy_operator.alerts.judge import Figures
 from cliproxy_operator.alerts.message import build
 from cliproxy_operator.alerts.owed import Owed
 from cliproxy_operator.alerts.restoring import restore
 from cliproxy_operator.alerts.rule import RuleAlerts, Told
 from cliproxy_operator.clock import Clock
-from cliproxy_operator.collect import Collector, Group
+from cliproxy_operator.collect import Collector
 from cliproxy_operator.compile_alerts import references, secret_of
 from cliproxy_operator.gather import Gatherer
 from cliproxy_operator.hidden import Hidden
 from cliproxy_operator.inputs import Kind, ObjectKey
-from cliproxy_operator.kinds import ALERT_RULE, PROVIDER
+from cliproxy_operator.kinds import ALERT_RULE
 from cliproxy_operator.metrics import Metrics
 from cliproxy_operator.notify.channels import Channels, kind_of
 from cliproxy_operator.notify.outcome import Delivered, Later, Outcome
+from cliproxy_operator.readings import Readings
 from cliproxy_operator.reconcile import Reconciler
 from cliproxy_operator.store import Store, name_of
 from cliproxy_operator.tasks import Tasks
@@ -153,13 +148,16 @@ class Alerting:
         """Judge every rule once and queue what is owed."""
         if not self._is_warm():
             return
+        keys = {ObjectKey(Kind.ALERT_RULE, *name_of(raw)): None for raw in self._store.all(ALERT_RULE)}
+        if not keys and not self._rulings:
+            return
         now = self._clock.utc()
-        seen = _World(self._store, self._gatherer, self._reconciler, self._collector)
-        keys = [ObjectKey(Kind.ALERT_RULE, *name_of(raw)) for raw in self._store.all(ALERT_RULE)]
         for key in keys:
             self._take(key, now)
         for key in [key for key in self._uids if key not in keys]:
             self._retire(key, now)
+        asked = {metric for ruling in self._rulings.values() for metric in ruling.alerts.metrics}
+        seen = Readings(self._store, self._gatherer, self._reconciler, self._collector, asked)
         for uid, ruling in list(self._rulings.items()):
             if ruling.ended_s is None:
                 chosen = seen.selected(ruling.rule, ruling.alerts)
@@ -299,56 +297,3 @@ class Alerting:
             missing = any(known.ready and not known.linked for known in self._collector.all())
             self._warm = not missing or now_s - self._began_s >= WARM_UP_S
         return self._warm
-
-
-class _World:
-    """What is known about providers at one moment, each read once for all rules."""
-
-    def __init__(
-        self, store: Store, gatherer: Gatherer, reconciler: Reconciler, collector: Collector
-    ) -> None:
-        self._store = store
-        self._gatherer = gatherer
-        self._collector = collector
-        self._facts: dict[str, Facts] = {}
-        self._holders: dict[str, list[Group]] = {}
-        for namespace, result in reconciler.results.items():
-            for profile, held in result.held.items():
-                for provider_id in held:
-                    self._holders.setdefault(provider_id, []).append((namespace, profile))
-
-    def selected(self, rule: AlertRule, alerts: RuleAlerts) -> dict[str, Figures]:
-        """Return the figures that a rule needs, by the names of the providers that it is for.
-
-        A provider that a person has disabled is for no rule; one that is misconfigured is.
-        """
-        found: dict[str, Figures] = {}
-        for raw in self._store.all(PROVIDER, rule.metadata.namespace):
-            namespace, name = name_of(raw)
-            entry = self._gatherer.one(ObjectKey(Kind.LLM_PROVIDER, namespace, name))
-            if entry is None or (isinstance(entry, LLMProvider) and not entry.spec.enabled):
-                continue
-            if not alerts.spec.provider_selector.matches(dict(entry.metadata.labels)):
-                continue
-            facts = self._facts.get(f"{namespace}/{name}")
-            if facts is None:
-                status = entry.status if isinstance(entry, LLMProvider) else _status(raw.get("status"))
-                facts = self._facts[f"{namespace}/{name}"] = self._read(f"{namespace}/{name}", status)
-            found[name] = {metric: figure(metric, facts) for metric in alerts.metrics}
-        return found
-
-    def _read(self, provider_id: str, status: LLMProviderStatus) -> Facts:
-        groups: Iterable[Group] = self._holders.get(provider_id, ())
-        return Facts(
-            status=status,
-            traffic=self._collector.traffic(provider_id),
-            reported=self._collector.reported(groups),
-            sidecars=self._collector.view(groups, provider_id),
-        )
-
-
-def _status(raw: object) -> LLMProviderStatus:
-    try:
-        return msgspec.convert(raw or {}, LLMProviderStatus)
-    except msgspec.ValidationError:
-        return LLMProviderStatus()

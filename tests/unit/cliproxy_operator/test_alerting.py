@@ -279,6 +279,21 @@ async def test_a_misconfigured_provider_is_judged(world: World) -> None:
     assert [message.fires for message in world.channels.sent] == [True]
 
 
+async def test_sidecars_that_lag_behind_are_counted_for_who_asks(world: World) -> None:
+    world.rule(condition="sidecars_unsynced > 0")
+    await world.pass_(4)
+    assert [message.fires for message in world.channels.sent] == [True]
+
+
+async def test_a_selector_leaves_others_out(world: World) -> None:
+    world.rule(providerSelector={"matchLabels": {"tier": "gold"}})
+    world.errors(50)
+    await world.pass_(10)
+    alerts = world.alerting.alerts(KEY)
+    assert alerts is not None
+    assert alerts.entries == {}
+
+
 async def test_a_deleted_rule_leaves_no_figures(world: World) -> None:
     world.rule()
     world.errors(50)

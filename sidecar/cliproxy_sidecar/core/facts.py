@@ -37,6 +37,10 @@ class _Body(msgspec.Struct):
     messages: msgspec.Raw = msgspec.Raw()
     input: msgspec.Raw = msgspec.Raw()
     prompt: msgspec.Raw = msgspec.Raw()
+    contents: msgspec.Raw = msgspec.Raw()
+    """Gemini's, with the next two."""
+    system_instruction: msgspec.Raw = msgspec.field(default=msgspec.Raw(), name="systemInstruction")
+    config: msgspec.Raw = msgspec.field(default=msgspec.Raw(), name="generationConfig")
 
 
 class _Message(msgspec.Struct):
@@ -98,8 +102,9 @@ def _session_field(fields: _Body) -> bytes:
 
 def _prefix(fields: _Body) -> tuple[bytes, ...]:
     """Return how the prompt begins: system prompts and the first message behind them."""
-    system = bytes(fields.system)[:MAX_PREFIX_BYTES] + bytes(fields.instructions)[:MAX_PREFIX_BYTES]
-    for listed in (fields.messages, fields.input):
+    prompts = (fields.system, fields.instructions, fields.system_instruction)
+    system = b"".join([bytes(prompt)[:MAX_PREFIX_BYTES] for prompt in prompts])
+    for listed in (fields.messages, fields.input, fields.contents):
         try:
             messages = _LIST.decode(listed)
         except JSON_FAULTS:
@@ -124,7 +129,9 @@ def _leading(messages: list[msgspec.Raw]) -> list[bytes]:
 
 def _bound(fields: _Body) -> int | None:
     values = (fields.max_completion_tokens, fields.max_output_tokens, fields.max_tokens)
-    bounds = [value for value in map(_plain, values) if type(value) is int and value > 0]
+    config = _plain(fields.config) if fields.config else None
+    found = [*map(_plain, values), config.get("maxOutputTokens") if isinstance(config, dict) else None]
+    bounds = [value for value in found if type(value) is int and value > 0]
     return min(bounds, default=None)
 
 

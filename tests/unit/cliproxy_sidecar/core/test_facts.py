@@ -53,9 +53,14 @@ def test_the_same_beginning_is_the_same_prefix() -> None:
 def test_every_format_has_its_prefix() -> None:
     anthropic = {"system": [{"type": "text", "text": "s"}], "messages": [{"role": "user", "content": "a"}]}
     responses = {"instructions": "s", "input": [{"role": "user", "content": "a"}]}
-    keys = {key(PREFIX, fields) for fields in (anthropic, responses, {"prompt": "p"}, {"input": "i"})}
+    said = {"parts": [{"text": "a"}]}
+    gemini = {"systemInstruction": {"parts": [{"text": "s"}]}, "contents": [{"role": "user", **said}]}
+    all_of_them = (anthropic, responses, gemini, {"prompt": "p"}, {"input": "i"})
+    keys = {key(PREFIX, fields) for fields in all_of_them}
     assert None not in keys
-    assert len(keys) == 4
+    assert len(keys) == 5
+    longer = {**gemini, "contents": [*gemini["contents"], {"role": "model", **said}]}
+    assert key(PREFIX, gemini) == key(PREFIX, longer)
     assert key(PREFIX, {"model": "m"}) is None
 
 
@@ -68,6 +73,8 @@ def test_bounds_are_read_where_they_matter() -> None:
     needs = Needs(bounds=True)
     assert facts(needs, {"max_tokens": 50, "max_completion_tokens": 40}).max_output_tokens == 40
     assert facts(needs, {"max_output_tokens": 7}).max_output_tokens == 7
+    assert facts(needs, {"generationConfig": {"maxOutputTokens": 6}}).max_output_tokens == 6
+    assert facts(needs, {"generationConfig": 3}).max_output_tokens is None
     for odd in (True, -3, "9", None, 1.5):
         assert facts(needs, {"max_tokens": odd}).max_output_tokens is None
     assert facts(Needs(), {"max_tokens": 50}) == Facts(body_bytes=18)

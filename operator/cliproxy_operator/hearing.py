@@ -117,9 +117,9 @@ class Hearing:
         self._leader.deposed()
 
     def _used(self, sidecar: SidecarId, report: Used) -> None:
-        namespace, profile = self._group(sidecar)
-        consumers = False
-        for kind, name in self._spending.hear(sidecar, profile, report):
+        namespace, profile = group = self._group(sidecar)
+        held, consumers = self._reconciler.held(group), False
+        for kind, name in self._spending.hear(sidecar, profile, held, report):
             if kind == "provider":
                 self._look_at(name, FIGURES_S)
             consumers = consumers or kind == "consumer"

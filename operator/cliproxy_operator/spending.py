@@ -23,7 +23,7 @@ from cliproxy_operator.money.shown import (
     restore_consumers,
     restore_provider,
 )
-from cliproxy_operator.money.totals import Figures, Key, Owner, Totals
+from cliproxy_operator.money.totals import Figures, Group, Key, Owner, Totals
 from cliproxy_operator.view import SidecarId
 
 LEASE_S: Final = 1.0
@@ -91,9 +91,11 @@ class Spending:
         self._lease(namespace)
 
     # ----------------------------------------------------------------- reports
-    def hear(self, sidecar: SidecarId, profile: str, report: Used) -> frozenset[Owner]:
-        """Take one report; return whose sums have changed."""
-        return self.totals.hear(sidecar, profile, report, self._clock.utc())
+    def hear(self, sidecar: SidecarId, profile: str, held: frozenset[str], report: Used) -> frozenset[Owner]:
+        """Take one report of a sidecar whose snapshot holds these providers; return whose sums changed."""
+        members = self._consumers.get(sidecar.namespace, {}).get(profile, ())
+        group = Group(profile, held, frozenset(consumer.name for consumer in members))
+        return self.totals.hear(sidecar, group, report, self._clock.utc())
 
     def gone(self, sidecar: SidecarId) -> None:
         """A pod is gone."""

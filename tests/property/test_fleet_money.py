@@ -14,7 +14,7 @@ from cliproxy_api.snapshot import Position, Profile, Quota, RateLimit, Snapshot
 from cliproxy_api.state import FleetState, StatePush
 from cliproxy_api.vocabulary import QuotaReset, QuotaUnit
 from cliproxy_operator.money.leases import Leases, leases, with_leases
-from cliproxy_operator.money.totals import Totals
+from cliproxy_operator.money.totals import Group, Totals
 from cliproxy_operator.view import SidecarId
 from cliproxy_sidecar.core.limits.gates import Gate
 from cliproxy_sidecar.core.limits.limits import Limits
@@ -87,9 +87,10 @@ class World:
             self._exchange()
 
     def _exchange(self) -> None:
+        group = Group("", frozenset({self.provider.id}))
         for pod in self.pods:
             for report in pod.limits.reports(self.now, self.utc()):
-                self.totals.hear(SidecarId("team-a", pod.name), "", report, self.utc())
+                self.totals.hear(SidecarId("team-a", pod.name), group, report, self.utc())
         providers = {self.provider.id: self.provider}
         told = leases("team-a", providers, {}, self.totals, self.leases, self.utc())
         if told != self.leases:

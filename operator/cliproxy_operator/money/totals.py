@@ -18,6 +18,8 @@ from cliproxy_operator.view import SidecarId
 MAX_KEYS: Final = 5000
 """Of a day, over all sidecars; whatever comes beyond counts under `other`."""
 OTHER: Final = "other"
+MAX_TOLD: Final = 1500
+"""Keys of one sidecar: three days of as many as it keeps. More is no sidecar of ours."""
 MAX_SKEW_DAYS: Final = 1
 """A sidecar's clock may be off; entries of other days than these are no news but an error."""
 
@@ -25,6 +27,17 @@ Owner = tuple[str, str]
 """("provider", id) or ("consumer", "namespace/profile/name")."""
 Key = tuple[str, str, str]
 """Provider id, model, consumer as "namespace/profile/name" ("" without)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """What a sidecar may speak of: what its own snapshot holds."""
+
+    profile: str
+    providers: frozenset[str]
+    """Ids."""
+    consumers: frozenset[str] = frozenset()
+    """Names."""
 
 
 @dataclass(slots=True)
@@ -98,8 +111,11 @@ class Totals:
         self._months: dict[str, dict[Key, Figures]] = {}
 
     # ---------------------------------------------------------------- reports
-    def hear(self, sidecar: SidecarId, profile: str, report: Used, now_utc: datetime) -> frozenset[Owner]:
-        """Take one report; return whose sums have changed."""
+    def hear(self, sidecar: SidecarId, group: Group, report: Used, now_utc: datetime) -> frozenset[Owner]:
+        """Take one report; return whose sums have changed.
+
+        What a sidecar says of others' providers is passed over: it would use up quotas that are not its own.
+        """
         known = self._heard.get(sidecar)
         if known is None or known.boot != report.boot:
             older = known is None and self._is_older(report, now_utc)
@@ -111,7 +127,8 @@ class Totals:
             day = _day(entry.day)
             if day is None or abs((day - today).days) > MAX_SKEW_DAYS:
                 continue
-            changed.update(self._take(sidecar, profile, known, entry, day, now_utc))
+            if entry.provider in group.providers or entry.provider == OTHER:
+                changed.update(self._take(sidecar, group, known, entry, day, now_utc))
         self._prune(known, today)
         return frozenset(changed)
 
@@ -121,13 +138,15 @@ class Totals:
     def _take(  # noqa: PLR0917 -- one entry and where it comes from
         self,
         sidecar: SidecarId,
-        profile: str,
+        group: Group,
         known: _Heard,
         entry: UsedEntry,
         day: date,
         now_utc: datetime,
     ) -> Iterable[Owner]:
         key = (entry.day, entry.provider, entry.model, entry.consumer)
+        if key not in known.entries and len(known.entries) >= MAX_TOLD:
+            return ()
         told = Figures(entry.requests, entry.tokens, entry.nano_usd, entry.estimated_nano_usd)
         news = told.since(known.entries.get(key, Figures()))
         known.entries[key] = told
@@ -135,8 +154,8 @@ class Totals:
             return ()
         owners: list[Owner] = [("provider", entry.provider)]
         consumer = ""
-        if entry.consumer:
-            consumer = f"{sidecar.namespace}/{profile}/{entry.consumer}"
+        if entry.consumer in group.consumers:
+            consumer = f"{sidecar.namespace}/{group.profile}/{entry.consumer}"
             owners.append(("consumer", consumer))
         at = datetime(day.year, day.month, day.day, tzinfo=UTC)
         for owner in owners:

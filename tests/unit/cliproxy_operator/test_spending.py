@@ -55,7 +55,7 @@ async def test_changed_leases_are_pushed_and_a_new_day_is_noticed(quick: None) -
     host.configure("team-a", compiled())
     running = asyncio.ensure_future(host.run())
     try:
-        host.hear(SidecarId("team-a", "one"), "", used(10))
+        host.hear(SidecarId("team-a", "one"), "", frozenset({PROVIDER.id}), used(10))
         async with asyncio.timeout(5):
             await pushed.wait()
         assert host.leases("team-a").quotas[PROVIDER.id].used == 10

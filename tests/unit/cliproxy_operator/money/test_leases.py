@@ -9,7 +9,7 @@ from cliproxy_api.snapshot import Budget, Consumer, Quota, RateLimit
 from cliproxy_api.state import Amount, FleetState
 from cliproxy_api.vocabulary import QuotaReset, QuotaUnit
 from cliproxy_operator.money.leases import Leases, leases, steady_sharers, with_leases
-from cliproxy_operator.money.totals import Totals
+from cliproxy_operator.money.totals import Group, Totals
 from cliproxy_operator.view import SidecarId
 from support import build
 
@@ -23,6 +23,7 @@ PROVIDER = build.built(
 FREE = build.built(name="beta").provider
 PROVIDERS = {one.id: one for one in (PROVIDER, FREE)}
 NONE = Leases()
+GROUP = Group("gateway", frozenset({PROVIDER.id}), frozenset({"web"}))
 CONSUMERS = {
     "gateway": (
         Consumer(name="web", rate_limit=RateLimit(max_concurrent=5), budget=Budget(daily=500, monthly=900)),
@@ -45,7 +46,7 @@ def use(totals: Totals, amount: int, pod: str = "one", at: datetime = NOON) -> N
         tokens=amount,
         nano_usd=amount,
     )
-    totals.hear(SidecarId("team-a", pod), "gateway", Used(boot="b", age_s=1.0, entries=(entry,)), at)
+    totals.hear(SidecarId("team-a", pod), GROUP, Used(boot="b", age_s=1.0, entries=(entry,)), at)
 
 
 def leader() -> Totals:

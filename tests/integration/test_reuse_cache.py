@@ -5,11 +5,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import anthropic
+import msgspec
 import openai
 import pytest
 
 from cliproxy_api.reuse import Cache
-from cliproxy_api.snapshot import Profile
+from cliproxy_api.snapshot import Consumer, Pricing, Profile
 from cliproxy_dev.providers.provider import ScriptedProvider
 from cliproxy_dev.providers.script import Fail, HalfStream, HugeBody, Normal, StreamError
 from support import build
@@ -202,3 +203,48 @@ async def test_a_refusal_of_ours_is_not_kept(sidecar: RunningSidecar) -> None:
         assert answer.status_code == 404
         assert answer.headers["x-cliproxy-cache"] == "miss"
     assert json.loads(answer.content)["error"]["code"] == "model_not_found"
+
+
+async def test_consumers_share_nothing_and_pay_nothing_for_a_hit(scripted_openai: ScriptedProvider) -> None:
+    consumers = tuple(Consumer(name=name, secret=f"team-a/callers/{name}") for name in ("web", "batch"))
+    price = Pricing(input=2_000_000_000, output=8_000_000_000)
+    part = build.built(scripted_openai)
+    model = msgspec.structs.replace(part.provider.models[0], pricing=price)
+    part = build.Built(msgspec.structs.replace(part.provider, models=(model,)), part.secrets)
+    push = build.push(part, profile=Profile(name="gold", cache=Cache(), coalescing=True, consumers=consumers))
+    secrets = {**push.secrets, **{each.secret: f"sk-{each.name}-0123456789abcdef" for each in consumers}}
+    async with running_sidecar(msgspec.structs.replace(push, secrets=secrets)) as sidecar:
+
+        async def word(name: str) -> str:
+            headers = {"authorization": f"Bearer sk-{name}-0123456789abcdef"}
+            body = {"model": "gpt-4o", "messages": MESSAGES}
+            answer = await sidecar.post("/v1/chat/completions", body, headers=headers)
+            assert answer.status_code == 200
+            return answer.headers["x-cliproxy-cache"]
+
+        words = [await word(name) for name in ("web", "batch", "web", "batch")]
+        lines = sidecar.log_lines("request_success")
+    assert words == ["miss", "miss", "hit", "hit"]
+    assert [line["consumer"] for line in lines] == ["web", "batch", "web", "batch"]
+    assert [bool(line.get("cost_usd")) for line in lines] == [True, True, False, False]
+
+
+async def test_geminis_own_format_is_kept_per_model_and_by_way_of_streaming(
+    scripted_openai: ScriptedProvider,
+) -> None:
+    part = build.built(scripted_openai, models={"one": "gpt-4o", "two": "gpt-4o"})
+    body = {"contents": [{"role": "user", "parts": [{"text": "Hello"}]}]}
+    async with running_sidecar(build.push(part, profile=CACHED)) as sidecar:
+        words = []
+        for path in (
+            "one:generateContent",
+            "one:generateContent?key=any",
+            "two:generateContent",
+            "one:streamGenerateContent?alt=sse",
+            "one:streamGenerateContent?alt=sse",
+            "one:streamGenerateContent",
+        ):
+            answer = await sidecar.post(f"/v1beta/models/{path}", body)
+            assert answer.status_code == 200
+            words.append(answer.headers["x-cliproxy-cache"])
+    assert words == ["miss", "hit", "miss", "miss", "hit", "miss"]

@@ -26,7 +26,7 @@ BODIES = st.dictionaries(TEXTS.map(lambda name: f"x{name}"), JSON, max_size=5)
 def key(raw: bytes) -> bytes | None:
     fields = fields_of(raw)
     assert fields is not None, raw
-    return request_key(fields, CHAT, consumer="", served=b"", query=b"", headers=())
+    return request_key(fields, CHAT, consumer="", model="m", served=b"", query=b"", headers=())
 
 
 def shuffled(value: Any, draw: st.DataObject) -> Any:

@@ -17,7 +17,7 @@ GEMINI_VERSION: Final = "/v1beta"
 """The version whose reference holds all that is translated here; Google's own SDKs ask for it."""
 AZURE_API_VERSION: Final = "2024-10-21"
 """The latest general version of the deployments surface (Azure OpenAI documentation, read 2026-11)."""
-_CREDENTIAL_PARAMETERS: Final = frozenset({b"key", b"api_key", b"api-key", b"access_token"})
+CREDENTIAL_PARAMETERS: Final = frozenset({b"key", b"api_key", b"api-key", b"access_token"})
 """Keys of callers in a query; they go nowhere."""
 
 
@@ -64,7 +64,7 @@ def with_query(url: str, query: bytes) -> str:
         for part in query.split(b"&")
         if part
         and (name := part.partition(b"=")[0].lower()) not in fixed
-        and name not in _CREDENTIAL_PARAMETERS
+        and name not in CREDENTIAL_PARAMETERS
     ]
     if not kept:
         return url

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from cliproxy_sidecar.core.addresses import CREDENTIAL_PARAMETERS
 from cliproxy_sidecar.core.dialect import CHAT, COMPLETIONS, EMBEDDINGS, MESSAGES, RESPONSES, Operation
 from cliproxy_sidecar.core.errorbody import JSON_FAULTS
 from cliproxy_sidecar.core.headers import ANTHROPIC_VERSION, CREDENTIALS, Header
@@ -85,6 +86,7 @@ def request_key(
     operation: Operation,
     *,
     consumer: str,
+    model: str,
     served: bytes,
     query: bytes,
     headers: Iterable[Header],
@@ -94,8 +96,8 @@ def request_key(
 
     `labels`: fields that leave the answer as it is count as well.
 
-    `fields` is the body as `fields_of` gives it. `served` names who may answer (providers and upstream
-    models), so that a model that is moved is asked anew.
+    `fields` is the body as `fields_of` gives it, which names the model in some formats only. `served` names
+    who may answer (providers and upstream models), so that a model that is moved is asked anew.
     """
     if not _is_repeatable(fields):
         return None
@@ -107,7 +109,8 @@ def request_key(
     if body is None:
         return None
     digest = hashlib.blake2b(digest_size=KEY_BYTES)
-    for part in (FORMAT, consumer.encode(), operation.name.encode(), served, query, body):
+    texts = (consumer.encode(), model.encode("utf-8", "replace"), operation.name.encode())
+    for part in (FORMAT, *texts, served, _asked(query), body):
         digest.update(b"%d:" % len(part))
         digest.update(part)
     for name, value in _telling(headers, operation):
@@ -115,6 +118,14 @@ def request_key(
         digest.update(name)
         digest.update(value)
     return digest.digest()
+
+
+def _asked(query: bytes) -> bytes:
+    """Return a query without keys in it."""
+    if not query:
+        return query
+    parts = [part for part in query.split(b"&") if part]
+    return b"&".join([part for part in parts if part.partition(b"=")[0].lower() not in CREDENTIAL_PARAMETERS])
 
 
 def _is_repeatable(fields: dict[str, Any]) -> bool:

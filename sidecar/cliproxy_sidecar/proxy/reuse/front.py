@@ -89,6 +89,7 @@ class Reuse:
             fields,
             call.operation,
             consumer=call.consumer,
+            model=call.peek.model,
             served=self._who_serves(call),
             query=asked.query,
             headers=asked.headers,

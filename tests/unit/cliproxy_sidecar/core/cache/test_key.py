@@ -16,7 +16,14 @@ def key(body: dict[str, Any] | bytes = CHAT_BODY, operation: Operation = CHAT, *
     fields = fields_of(raw)
     if fields is None:
         return None
-    given: dict[str, Any] = {"consumer": "", "served": b"p", "query": b"", "headers": (), **more}
+    given: dict[str, Any] = {
+        "consumer": "",
+        "model": "m",
+        "served": b"p",
+        "query": b"",
+        "headers": (),
+        **more,
+    }
     return request_key(fields, operation, **given)
 
 
@@ -57,6 +64,7 @@ def test_what_changes_the_answer_or_is_not_known_changes_the_key(change: dict[st
     [
         {"consumer": "anna"},
         {"served": b"q"},
+        {"model": "n"},
         {"query": b"beta=true"},
         {"headers": [(b"openai-beta", b"x")]},
         {"operation": RESPONSES},
@@ -64,6 +72,11 @@ def test_what_changes_the_answer_or_is_not_known_changes_the_key(change: dict[st
 )
 def test_consumer_provider_query_and_headers_are_in_the_key(change: dict[str, Any]) -> None:
     assert key(**change) not in (None, key())
+
+
+def test_keys_in_a_query_are_not() -> None:
+    assert key(query=b"key=secret") == key(query=b"key=other&access_token=x") == key()
+    assert key(query=b"alt=sse&key=secret") == key(query=b"key=other&alt=sse") != key()
 
 
 def test_credentials_and_unrelated_headers_are_not() -> None:
@@ -112,5 +125,5 @@ def test_integers_too_large_for_anyone_do_not_meet() -> None:
 
 
 def test_what_cannot_be_written_has_no_key() -> None:
-    given: dict[str, Any] = {"consumer": "", "served": b"", "query": b"", "headers": ()}
+    given: dict[str, Any] = {"consumer": "", "model": "m", "served": b"", "query": b"", "headers": ()}
     assert request_key({"model": "m", "input": "\ud800"}, CHAT, **given) is None

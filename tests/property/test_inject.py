@@ -97,7 +97,12 @@ def test_equals_have_no_difference(value: Any) -> None:
     assert diff(value, copy.deepcopy(value)) == []
 
 
-@given(pods, st.booleans())
+bare = st.fixed_dictionaries(
+    {}, optional={"metadata": st.none() | st.just({}), "spec": st.none() | st.just({})}
+)
+
+
+@given(pods | bare, st.booleans())
 def test_injection_is_total_and_settles(pod: dict[str, Any], native: bool) -> None:  # noqa: FBT001 -- Hypothesis'
     template = Template(image="sidecar:1", native=native)
     before = copy.deepcopy(pod)

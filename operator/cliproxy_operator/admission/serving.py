@@ -33,7 +33,8 @@ LOOK_S: Final = 30.0
 """Between looks at a Secret that is in use: renewal is due days before the end."""
 KEEP_ALIVE_S: Final = 120
 """Longer than the API server keeps an idle connection (90 s): it ends them, and no question meets the end."""
-CONNECTIONS: Final = 200
+CONNECTIONS: Final = 1000
+"""Far more than the API servers open: what is above is refused, and a pod would start without its sidecar."""
 BACKLOG: Final = 128
 END_S: Final = 0.5
 """How long answers under way may take when we stop."""

@@ -19,6 +19,7 @@ from cliproxy_operator.inject.shape import (
     container_named,
     containers,
     labels_of,
+    spec_of,
     starters,
 )
 from cliproxy_operator.inject.template import CONTAINER, Template
@@ -64,7 +65,7 @@ def inject(pod: Pod, template: Template) -> Injection:
 
 
 def _add_sidecar(pod: Json, template: Template, options: Options) -> None:
-    spec = pod.setdefault("spec", {})
+    spec = pod["spec"] = spec_of(pod)
     added = parts.sidecar(template, options)
     if template.native:
         spec["initContainers"] = [*starters(pod)]
@@ -75,10 +76,9 @@ def _add_sidecar(pod: Json, template: Template, options: Options) -> None:
     lacking = [volume for volume in parts.volumes(options) if volume["name"] not in known]
     if lacking:
         spec["volumes"] = [*(spec.get("volumes") or []), *lacking]
-    metadata = pod.setdefault("metadata", {})
-    metadata["labels"] = {**labels_of(pod), SIDECAR_LABEL: "true"}
+    pod["metadata"] = {**(pod.get("metadata") or {}), "labels": {**labels_of(pod), SIDECAR_LABEL: "true"}}
     _annotate(pod, INJECTED_ANNOTATION, template.digest)
-    metadata["annotations"].pop(NOT_INJECTED_ANNOTATION, None)
+    pod["metadata"]["annotations"].pop(NOT_INJECTED_ANNOTATION, None)
 
 
 def _first_place(pod: Pod) -> int:
@@ -115,4 +115,5 @@ def _mesh(pod: Pod, template: Template, options: Options) -> list[str]:
 
 
 def _annotate(pod: Json, name: str, value: str) -> None:
-    pod.setdefault("metadata", {})["annotations"] = {**annotations_of(pod), name: value}
+    annotations = {**annotations_of(pod), name: value}
+    pod["metadata"] = {**(pod.get("metadata") or {}), "annotations": annotations}

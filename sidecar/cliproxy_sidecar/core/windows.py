@@ -18,6 +18,9 @@ _REQUESTS, _ERRORS, _TOKENS, _LATENCY_SUM, _RATE_LIMITED, _KEY_REFUSALS, _NANO_U
 _WIDTH: Final = _HISTOGRAM + len(BOUNDS_MS) + 1
 
 
+_UNSAID: Final = (None, None)
+
+
 class TrafficWindow:
     """Sliding minute of one provider. `now` is monotonic seconds and never goes back; updates are O(1)."""
 
@@ -59,6 +62,11 @@ class TrafficWindow:
         """Keep the provider's own word on what is left; None leaves what was said before."""
         known = self._remaining
         self._remaining = (known[0] if requests is None else requests, known[1] if tokens is None else tokens)
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether there is nothing to tell, as of the last look."""
+        return self._remaining == _UNSAID and not any(self._totals)
 
     def traffic(self, now: float) -> ProviderTraffic:
         """Return the figures of the last minute."""
@@ -119,7 +127,9 @@ class TrafficWindows:
 
     def traffic(self, now: float) -> dict[str, ProviderTraffic]:
         """Return the last minute of every provider that has anything to tell."""
-        figures = {name: window.traffic(now) for name, window in self._windows.items()}
+        # Most of many providers are not in use, and this is asked every second.
+        told = ((name, window) for name, window in self._windows.items() if not window.is_silent)
+        figures = {name: window.traffic(now) for name, window in told}
         return {name: figure for name, figure in figures.items() if figure != _SILENT}
 
 

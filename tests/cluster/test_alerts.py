@@ -206,3 +206,22 @@ async def test_a_deleted_rule_tells_that_it_is_over(pair: Pair, receiver: Receiv
         await shop.delete("AlertRule", "failing")
         await receiver.until(lambda: len(receiver.got) == 2)
     assert receiver.got[1].json["status"] == "resolved"
+
+
+async def test_a_deleted_provider_is_over_and_leaves_the_status(pair: Pair, receiver: Receiver) -> None:
+    operator, shop = pair
+    async with shop.sidecar(operator) as fake:
+        await begun(shop, fake)
+        await rule(shop, receiver)
+        fake.tell(traffic(shop, errors=50))
+        await receiver.until(lambda: receiver.got)
+        await shop.delete("LLMProvider", "claude")
+        await receiver.until(lambda: len(receiver.got) == 2)
+
+        async def gone() -> bool:
+            status = await shop.status("failing", "AlertRule")
+            return not status.get("providers") and status.get("state") == "Inactive"
+
+        await eventually(gone, what="the provider is out of the rule's status")
+    assert [got.json["status"] for got in receiver.got] == ["firing", "resolved"]
+    assert "tried again later" not in operator.log()

@@ -145,7 +145,7 @@ class RedisLink:
     @property
     def connected(self) -> bool:
         """Whether the server is asked at present."""
-        return self._connection is not None
+        return self._connection is not None and not self._connection.lost.done()
 
     async def get(self, key: bytes) -> bytes | None:
         """Return a value; None: not there, or not known in time."""

@@ -34,12 +34,21 @@ _NOTHING: Final = Leases()
 class Spending:
     """The sums of this leadership, and what follows from them."""
 
-    def __init__(self, *, clock: Clock, on_leases: Callable[[], None], on_day: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        on_leases: Callable[[], None],
+        on_day: Callable[[], None],
+        sidecars: Callable[[Owner], int],
+    ) -> None:
         """`on_leases` is called when some namespace's state document must be sent again.
 
-        `on_day` is called at midnight UTC: what status shows of a day is another day's then.
+        `on_day` is called at midnight UTC: what status shows of a day is another day's then. `sidecars` says
+        how many ready ones could use an owner's limits.
         """
         self._on_day = on_day
+        self._sidecars = sidecars
         self._clock = clock
         self._on_leases = on_leases
         self._providers: dict[str, Mapping[str, Provider]] = {}
@@ -127,6 +136,7 @@ class Spending:
             self.totals,
             self._told.get(namespace, _NOTHING),
             self._clock.utc(),
+            sidecars=self._sidecars,
         )
 
     # ------------------------------------------------------------------ status

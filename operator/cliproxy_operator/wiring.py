@@ -33,6 +33,7 @@ from cliproxy_operator.leader import Leader, Standing
 from cliproxy_operator.manual import Manual
 from cliproxy_operator.metrics import Metrics
 from cliproxy_operator.money.leases import Leases
+from cliproxy_operator.money.totals import Owner
 from cliproxy_operator.notify.channels import Channels
 from cliproxy_operator.notify.http import HttpSender
 from cliproxy_operator.pki import Pki
@@ -110,7 +111,9 @@ class Operator:
             on_change=self._cooldowns_changed,
             leases=self._leases,
         )
-        self.spending = Spending(clock=clock, on_leases=self.host.settle, on_day=self._new_day)
+        self.spending = Spending(
+            clock=clock, on_leases=self.host.settle, on_day=self._new_day, sidecars=self._ready
+        )
         self.collector = Collector(
             clock=clock, wanted=self.publisher.wanted_digest, behind=self.publisher.versions.behind
         )
@@ -269,6 +272,14 @@ class Operator:
             phase = (raw.get("status") or {}).get("phase")
             self.metrics.provider_health.labels(namespace, name).set(_HEALTH.get(phase, 0.0))
         return self.metrics.text()
+
+    def _ready(self, owner: Owner) -> int:
+        """Return how many ready sidecars could use a provider, or serve a consumer."""
+        kind, name = owner
+        if kind == "provider":
+            return self.collector.view(self.reconciler.holders(name)).ready
+        namespace, profile, _ = name.split("/", 2)
+        return self.collector.view([(namespace, profile)]).ready
 
     def _new_day(self) -> None:
         for namespace in self.gatherer.namespaces():

@@ -92,7 +92,9 @@ class World:
             for report in pod.limits.reports(self.now, self.utc()):
                 self.totals.hear(SidecarId("team-a", pod.name), group, report, self.utc())
         providers = {self.provider.id: self.provider}
-        told = leases("team-a", providers, {}, self.totals, self.leases, self.utc())
+        told = leases(
+            "team-a", providers, {}, self.totals, self.leases, self.utc(), sidecars=lambda _: len(self.pods)
+        )
         if told != self.leases:
             self.leases = told
             state = with_leases(FleetState(), told)

@@ -4,9 +4,9 @@ Every change is a push to each sidecar of a namespace, so figures move in steps;
 smaller, and reaching it shows at once. Pure; `host` asks.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import msgspec
@@ -15,10 +15,12 @@ from cliproxy_api.periods import period_end
 from cliproxy_api.snapshot import Budget, Consumer, Provider, Quota, RateLimit
 from cliproxy_api.state import Amount, FleetState, Spent
 from cliproxy_api.vocabulary import QuotaReset, QuotaUnit
-from cliproxy_operator.money.totals import Figures, Totals
+from cliproxy_operator.money.totals import Figures, Owner, Totals
 
 ACTIVE_S: Final = 120.0
 """Who has used nothing for so long has no part in a rate: longer than a used-up minute holds anybody back."""
+UNHEARD: Final = timedelta(seconds=15)
+"""So long after its beginning a leader may not have heard from all who are active."""
 STEP_OF_LIMIT: Final = 0.01
 STEP_OF_REST: Final = 0.1
 FEWER: Final = 0.8
@@ -42,17 +44,28 @@ def leases(  # noqa: PLR0917 -- one namespace and what is known of it
     totals: Totals,
     before: Leases,
     now_utc: datetime,
+    *,
+    sidecars: Callable[[Owner], int],
 ) -> Leases:
-    """Return a namespace's leases; `consumers` by profile, `before` is what was told last."""
+    """Return a namespace's leases; `consumers` by profile, `before` is what was told last.
+
+    `sidecars` says how many there are that could use something of an owner's: a new leader, whom nobody has
+    told anything yet, counts those, lest each takes itself for the only one.
+    """
+    unheard = now_utc - totals.began_utc < UNHEARD
+
+    def count(owner: Owner, limit: RateLimit | None, known: int | None) -> int:
+        active = totals.sharers(owner, now_utc, within_s=_active_s(limit, known))
+        return max(active, sidecars(owner)) if unheard else active
+
     sharers: dict[str, int] = {}
     quotas: dict[str, Amount] = {}
     for provider_id, provider in providers.items():
         if provider.rate_limit is None and provider.quota is None:
             continue
         known = before.sharers.get(provider_id)
-        within_s = _active_s(provider.rate_limit, known)
-        count = totals.sharers(("provider", provider_id), now_utc, within_s=within_s)
-        _put(sharers, provider_id, steady_sharers(known, count))
+        active = count(("provider", provider_id), provider.rate_limit, known)
+        _put(sharers, provider_id, steady_sharers(known, active))
         if provider.quota is not None:
             used = totals.used(("provider", provider_id), provider.quota.reset, now_utc)
             quotas[provider_id] = _steady(
@@ -69,9 +82,8 @@ def leases(  # noqa: PLR0917 -- one namespace and what is known of it
             owner = ("consumer", f"{namespace}/{key}")
             if consumer.rate_limit is not None:
                 known = before.consumer_sharers.get(key)
-                within_s = _active_s(consumer.rate_limit, known)
-                count = totals.sharers(owner, now_utc, within_s=within_s)
-                _put(consumer_sharers, key, steady_sharers(known, count))
+                active = count(owner, consumer.rate_limit, known)
+                _put(consumer_sharers, key, steady_sharers(known, active))
             if consumer.budget is not None:
                 told = before.budgets.get(key, Spent())
                 spent = _spent(consumer.budget, told, totals, owner, now_utc)

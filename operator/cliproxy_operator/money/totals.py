@@ -102,7 +102,7 @@ class Totals:
     """All sums of one leadership, which began at `began_utc`."""
 
     def __init__(self, began_utc: datetime) -> None:
-        self._began = began_utc
+        self.began_utc = began_utc
         self._sums: dict[tuple[Owner, QuotaReset, date], Sum] = {}
         self._heard: dict[SidecarId, _Heard] = {}
         self._active: dict[Owner, dict[SidecarId, datetime]] = {}
@@ -133,7 +133,7 @@ class Totals:
         return frozenset(changed)
 
     def _is_older(self, report: Used, now_utc: datetime) -> bool:
-        return now_utc - timedelta(seconds=report.age_s) < self._began
+        return now_utc - timedelta(seconds=report.age_s) < self.began_utc
 
     def _take(  # noqa: PLR0917 -- one entry and where it comes from
         self,

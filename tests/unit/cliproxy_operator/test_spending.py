@@ -51,7 +51,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_changed_leases_are_pushed_and_a_new_day_is_noticed(quick: None) -> None:
     clock, pushed, days = Settable(), asyncio.Event(), asyncio.Event()
-    host = Spending(clock=clock, on_leases=pushed.set, on_day=days.set)
+    host = Spending(clock=clock, on_leases=pushed.set, on_day=days.set, sidecars=lambda _: 1)
     host.configure("team-a", compiled())
     running = asyncio.ensure_future(host.run())
     try:
@@ -72,7 +72,7 @@ async def test_changed_leases_are_pushed_and_a_new_day_is_noticed(quick: None) -
 
 
 async def test_a_namespace_that_is_gone_is_told_nothing() -> None:
-    host = Spending(clock=Settable(), on_leases=lambda: None, on_day=lambda: None)
+    host = Spending(clock=Settable(), on_leases=lambda: None, on_day=lambda: None, sidecars=lambda _: 1)
     host.configure("team-a", compiled())
     assert host.leases("team-a").quotas
     host.drop("team-a")

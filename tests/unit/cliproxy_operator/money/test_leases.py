@@ -8,7 +8,7 @@ from cliproxy_api.report import Used, UsedEntry
 from cliproxy_api.snapshot import Budget, Consumer, Quota, RateLimit
 from cliproxy_api.state import Amount, FleetState
 from cliproxy_api.vocabulary import QuotaReset, QuotaUnit
-from cliproxy_operator.money.leases import Leases, leases, steady_sharers, with_leases
+from cliproxy_operator.money.leases import UNHEARD, Leases, leases, steady_sharers, with_leases
 from cliproxy_operator.money.totals import Group, Totals
 from cliproxy_operator.view import SidecarId
 from support import build
@@ -33,7 +33,7 @@ CONSUMERS = {
 
 
 def told(totals: Totals, before: Leases = NONE, at: datetime = NOON) -> Leases:
-    return leases("team-a", PROVIDERS, CONSUMERS, totals, before, at)
+    return leases("team-a", PROVIDERS, CONSUMERS, totals, before, at, sidecars=lambda _: 5)
 
 
 def use(totals: Totals, amount: int, pod: str = "one", at: datetime = NOON) -> None:
@@ -110,3 +110,13 @@ def test_sharers_grow_at_once_and_shrink_when_it_is_worth_it(
     before: int | None, count: int, shared: int
 ) -> None:
     assert steady_sharers(before, count) == shared
+
+
+def test_a_new_leader_counts_who_could_be_active_until_it_has_heard() -> None:
+    totals = Totals(NOON)
+    first = told(totals)
+    assert first.sharers == {PROVIDER.id: 5}
+    assert first.consumer_sharers == {"gateway/web": 5}
+    use(totals, 7)
+    assert told(totals, first).sharers == {PROVIDER.id: 5}
+    assert told(totals, first, NOON + UNHEARD).sharers == {}

@@ -60,7 +60,8 @@ class GeminiApi:
     def refuse(self, key: str | None, stamp: Stamp) -> Answer:
         """Return Google's exact refusal of a missing or wrong credential."""
         record = presets.signal("gemini.permission_denied" if key is None else "gemini.api_key_invalid")
-        return self._answer(stamp, record.status, record.body.encode())
+        told = msgspec.json.decode(record.body)  # The compatible endpoint wraps its errors in a list.
+        return self._answer(stamp, record.status, encode(told[0] if isinstance(told, list) else told))
 
     def model_of(self, request: Request, _call: Call | Problem) -> str | None:
         """Return the model that the path names."""

@@ -52,13 +52,14 @@ class Rounds:
         crowd, effort = self._crowd, self._effort
         self._say(f"{size} sidecars: adding pods")
         began_s = now_s()
-        await crowd.grow(size)
-        await self._change()
+        pid = (await self._cluster.leader()).process.pid
+        async with self._profiler.phase(f"links-{size}", pid):
+            await crowd.grow(size)
+            await self._change()
         linked_s = now_s() - began_s
         self._say(f"{size} sidecars: all run the newest snapshot after {linked_s:.1f} s; settling")
         await self._settle()
         self._say(f"{size} sidecars: {effort.changes} changes")
-        pid = (await self._cluster.leader()).process.pid
         assert pid is not None, "the operator has ended"
         used = [Usage.of(pid).cpu_s]
         async with self._profiler.phase(f"changes-{size}", pid):

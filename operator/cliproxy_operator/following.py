@@ -77,7 +77,7 @@ class Following:
         if self._pki is not None and change.new is not None:
             self._pki.want(namespace)
         what = concern(change, shares=self._shares(change))
-        if what.compile:
+        if what.compile and not self._is_one_more(change):
             self._reconciler.changed(namespace)
         if what.compile_all:
             for other in self._gatherer.namespaces():
@@ -98,7 +98,16 @@ class Following:
             if key.kind is Kind.COOLDOWN_POLICY:
                 self._statuses.look_at(key, PROGRESS_S)
 
+    def _is_one_more(self, change: Change) -> bool:
+        """Whether this is a new pod that follows what others of its namespace do: compiled already."""
+        if change.resource != POD or change.old is not None or change.new is None:
+            return False
+        result = self._reconciler.results.get(change.namespace)
+        return result is not None and profile_of(change.new) in result.held
+
     def _shares(self, change: Change) -> bool:
+        if change.resource == POD:
+            return False
         if change.resource == PROVIDER:
             return lends(change.old) or lends(change.new)
         return any(lends(raw) for raw in self._store.all(PROVIDER, change.namespace))

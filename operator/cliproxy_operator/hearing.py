@@ -142,7 +142,12 @@ class Hearing:
         group = self._group(sidecar)
         self._reconciler.converged(group)
         now = self._collector.behind(sidecar)
-        news = self._reconciler.held(group) if before is None or now is None else before | now
+        if before is None or now is None:
+            self._statuses.look_at_all(group[0], PROGRESS_S)
+            own = f"{group[0]}/"
+            news = frozenset(id_ for id_ in self._reconciler.held(group) if not id_.startswith(own))
+        else:
+            news = before | now
         for provider_id in news:
             self._look_at(provider_id, PROGRESS_S)
         self._statuses.look_at(ObjectKey(Kind.PROXY_PROFILE, *group), PROGRESS_S)

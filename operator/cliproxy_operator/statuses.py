@@ -101,14 +101,22 @@ class Statuses:
             on_defect=lambda name: metrics.loop_failures.labels(name).inc(),
         )
 
+        self.sweeps: WorkQueue[str] = WorkQueue(
+            self._sweep,
+            name="sweep",
+            clock=clock,
+            tasks=tasks,
+            on_defect=lambda name: metrics.loop_failures.labels(name).inc(),
+        )
+        """Namespaces whose objects are all to be judged: hundreds of pods come as one sweep."""
+
     def look_at(self, key: ObjectKey, after_s: float = SOON_S) -> None:
         """Have an object's status judged."""
         self.queue.add(key, after_s)
 
     def look_at_all(self, namespace: str, after_s: float = SOON_S) -> None:
         """Have the status of all objects of a namespace judged."""
-        for key in self._gatherer.keys(namespace):
-            self.queue.add(key, after_s)
+        self.sweeps.add(namespace, after_s)
 
     def now(self, key: ObjectKey) -> Status | None:
         """Return what the object's status should be at this moment, None if nothing can be said yet."""
@@ -117,6 +125,10 @@ class Statuses:
         if entry is None or result is None or key not in result.generations:
             return None
         return self._merge(key, entry, result)
+
+    async def _sweep(self, namespace: str) -> None:
+        for key in self._gatherer.keys(namespace):
+            self.queue.add(key)
 
     async def _work(self, key: ObjectKey) -> None:
         entry = self._gatherer.one(key)

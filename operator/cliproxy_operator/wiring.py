@@ -226,6 +226,7 @@ class Operator:
             "watch": self.watch.run,
             "reconcile": self.reconciler.queue.run,
             "status": self.statuses.queue.run,
+            "sweep": self.statuses.sweeps.run,
             "fleet": self.host.run,
             "spending": self.spending.run,
             "expiry": self._expire,

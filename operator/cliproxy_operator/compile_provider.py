@@ -34,10 +34,10 @@ from cliproxy_operator.validate import Diagnostic, error, warning
 PUBLIC_ADDRESSES: Final[Mapping[ProviderType, str]] = {
     ProviderType.OPENAI: "https://api.openai.com/v1",
     ProviderType.ANTHROPIC: "https://api.anthropic.com",
-    ProviderType.GEMINI: "https://generativelanguage.googleapis.com/v1beta/openai",
+    ProviderType.GEMINI: "https://generativelanguage.googleapis.com/v1beta",
 }
-"""Used when `baseURL` is left out. Sources: the providers' API references (read 2026-11); Gemini's is its
-OpenAI-compatible surface."""
+"""Used when `baseURL` is left out. Sources: the providers' API references (read 2026-11); Gemini's is its own
+API (docs/adr/0017)."""
 
 _PER_MILLION: Final = {PriceUnit.THOUSAND: 1000, PriceUnit.MILLION: 1}
 _MAX_PRICE: Final = 10**18

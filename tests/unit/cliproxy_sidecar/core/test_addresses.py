@@ -4,6 +4,7 @@ import pytest
 
 from cliproxy_api.snapshot import Azure
 from cliproxy_api.vocabulary import ProviderType
+from cliproxy_operator.compile_provider import PUBLIC_ADDRESSES
 from cliproxy_sidecar.core.addresses import probe_url, upstream_url, with_query
 from cliproxy_sidecar.core.dialect import (
     BATCH_EMBED,
@@ -16,6 +17,8 @@ from cliproxy_sidecar.core.dialect import (
     MESSAGES,
     STREAM_GENERATE,
     Operation,
+    form_of,
+    is_native,
 )
 from support.build import bare_provider as provider
 
@@ -78,6 +81,24 @@ def test_addresses(provider_type: ProviderType, base_url: str, operation: Operat
 def test_geminis_model_stands_in_the_path(model: str, path: str) -> None:
     at_google = provider(ProviderType.GEMINI)
     assert upstream_url(at_google, GENERATE, model) == f"{GOOGLE}/v1beta/{path}:generateContent"
+
+
+@pytest.mark.parametrize(
+    ("type_", "operation"),
+    [
+        (ProviderType.OPENAI, CHAT),
+        (ProviderType.ANTHROPIC, MESSAGES),
+        (ProviderType.GEMINI, GENERATE),
+    ],
+)
+def test_the_operators_public_addresses_are_asked_in_the_providers_own_format(
+    type_: ProviderType, operation: Operation
+) -> None:
+    public = provider(type_, PUBLIC_ADDRESSES[type_])
+    assert is_native(operation, form_of(public))
+    assert upstream_url(public, operation, "m").startswith("https://")
+    if type_ is ProviderType.GEMINI:
+        assert upstream_url(public, operation, "m") == upstream_url(provider(type_), operation, "m")
 
 
 @pytest.mark.parametrize(

@@ -132,7 +132,7 @@ def bodies(seed: bytes, chance: random.Random) -> None:
             renamed(operation, body, "m", "other")
     fields = fields_of(body)
     if fields is not None:
-        request_key(fields, CHAT, consumer="", served=b"", query=b"", headers=())
+        request_key(fields, CHAT, model="m", consumer="", served=b"", query=b"", headers=())
 
 
 def usage(seed: bytes, chance: random.Random) -> None:

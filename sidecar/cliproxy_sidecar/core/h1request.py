@@ -34,6 +34,7 @@ class Request:
         "body_bytes",
         "complete",
         "expects_continue",
+        "head_bytes",
         "headers",
         "keep_alive",
         "max_body_bytes",
@@ -51,6 +52,8 @@ class Request:
         self.query = query
         self.headers = headers
         """In order, names in lower case."""
+        self.head_bytes = 0
+        """What they take at most: a quick bound, larger if other things came with the head."""
         self.keep_alive = True
         """The caller would send another request on this connection."""
         self.old = False
@@ -176,6 +179,7 @@ class RequestReader:
         elif not parser.should_keep_alive():
             request.keep_alive = False
         request.expects_continue = self._expects
+        request.head_bytes = self._barren_bytes
         self._request = request
         self._barren_bytes = 0
         self.heads.append(request)

@@ -220,11 +220,12 @@ def _openai(fields: dict[str, Any]) -> Usage | None:
     prompt = _count(fields.get("prompt_tokens"))
     completion = _count(fields.get("completion_tokens"))
     total = _count(fields.get("total_tokens"))
-    cached = _count(_inner(fields, "prompt_tokens_details", "cached_tokens"))
+    before, after = fields.get("prompt_tokens_details"), fields.get("completion_tokens_details")
+    cached = _count(before.get("cached_tokens")) if isinstance(before, dict) else 0
     cached = min(cached or _count(fields.get("prompt_cache_hit_tokens")), prompt)
-    written = _count(_inner(fields, "prompt_tokens_details", "cache_write_tokens"))
+    written = _count(before.get("cache_write_tokens")) if isinstance(before, dict) else 0
     written = min(written, prompt - cached)
-    reasoning = _count(_inner(fields, "completion_tokens_details", "reasoning_tokens"))
+    reasoning = _count(after.get("reasoning_tokens")) if isinstance(after, dict) else 0
     beside = max(total - prompt - completion, 0)
     if beside:
         reasoning, output = max(reasoning, beside), completion

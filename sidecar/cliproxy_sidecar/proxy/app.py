@@ -7,9 +7,9 @@ Paths, methods, bounds and the caller's format are judged here; a request that p
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from cliproxy_api.chance import Chance
 from cliproxy_sidecar.core.body import BodyError, Peek, peek, peek_named
@@ -187,7 +187,7 @@ class ProxyApp:
             await plan.reuse.serve(Call(operation, downstream, ledger, body, seen, ledger.consumer, ask))
         return None
 
-    async def _ask(
+    def _ask(
         self,
         downstream: Sink,
         ledger: Ledger,
@@ -196,8 +196,8 @@ class ProxyApp:
         plan: Plan,
         operation: Operation,
         seen: Peek,
-    ) -> None:
-        """Ask providers for an answer, to be sent to this downstream."""
+    ) -> Coroutine[Any, Any, None]:
+        """Return what asks providers for an answer, to be sent to this downstream."""
         exchange = Exchange(
             plan=plan,
             machines=self._machines,
@@ -208,7 +208,7 @@ class ProxyApp:
             body=body,
             peek=seen,
         )
-        return await exchange.run()
+        return exchange.run()
 
     def _admit(self, plan: Plan, operation: Operation, ledger: Ledger, body_bytes: int) -> Refusal | None:
         """Return why a known caller's request must not go on."""
@@ -246,7 +246,10 @@ class ProxyApp:
             message = f"{path[:200]} takes {operation.method}, not {method[:20]}."
             return Refusal(ErrorKind.WRONG_METHOD, message, allow=operation.method.encode())
         bound = self.plan.limits.max_header_bytes if self.plan is not None else 0
-        if bound and sum([len(name) + len(value) for name, value in request.headers]) > bound:
+        # Adding up is for heads that may be too large at all.
+        if bound < request.head_bytes and (
+            sum([len(name) + len(value) for name, value in request.headers]) > bound > 0
+        ):
             return Refusal(ErrorKind.HEADERS_TOO_LARGE, f"The request's headers exceed {bound} bytes.")
         return None
 

@@ -87,7 +87,7 @@ class Plan:
         self.holders = 0
         self.reuse: Reuse | None = None
         """None: every request is asked of a provider on its own."""
-        self._routes: dict[tuple[str, str, str, str], Route] = {}
+        self._routes: dict[tuple[Target, Operation], Route] = {}
 
     def _usable(self, provider: Provider, secrets: dict[str, str]) -> Provider:
         """Leave out credentials that no header can carry: one bad key must not stop the others."""
@@ -114,7 +114,7 @@ class Plan:
 
     def route(self, target: Target, operation: Operation) -> Route:
         """Return the address and fixed headers for an operation at a target."""
-        key = (*target.id, operation.name)
+        key = (target, operation)
         route = self._routes.get(key)
         if route is None:
             provider_id, credential, model = target.id

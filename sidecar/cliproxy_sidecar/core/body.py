@@ -100,7 +100,7 @@ def with_model(body: bytes, old: str, new: str) -> bytes:
         RepeatedKeysError: the body repeats top-level keys and is too large to be searched for them.
 
     """
-    if old == new and body.count(_UNESCAPED) == 1 and _ESCAPED not in body:
+    if old == new and body.count(_UNESCAPED) == 1 and body.find(_ESCAPED) < 0:
         return body  # `peek` has found the key, so this is it.
     value = _encode(new)
     span = _only_span(body, old)

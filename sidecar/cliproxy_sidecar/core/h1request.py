@@ -164,7 +164,7 @@ class RequestReader:
         method = parser.get_method().decode("ascii")
         if method == "CONNECT":
             raise ValueError("no tunnels here")  # The parser makes it a malformed request.
-        if url[:1] != b"/" or b"#" in url:
+        if url[:1] != b"/" or url.find(b"#") >= 0:
             parsed = httptools.parse_url(url)
             raw_path, query = parsed.path or b"/", parsed.query or b""
         else:

@@ -204,7 +204,7 @@ def request_block(downstream: Iterable[Header], fixed: FixedHeaders) -> bytes:
     """Return the headers of the request to the provider, but for those that the HTTP client adds."""
     block = fixed.sieve.block(downstream)
     for start, line in fixed.lacks:
-        if start not in block:
+        if block.find(start) < 0:
             block += line
     return block + fixed.block
 

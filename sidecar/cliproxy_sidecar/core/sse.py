@@ -82,7 +82,7 @@ class SSEParser:
         """Return the complete events of the buffer and where the rest begins."""
         events: list[Event] = []
         start = 0
-        if b"\r" not in buffer:
+        if buffer.find(b"\r") < 0:
             # Nearly every stream: the same as below, several times faster.
             while (found := buffer.find(b"\n\n", scan)) >= 0:
                 start = scan = self._take(events, buffer, start, found + 2)
@@ -119,7 +119,7 @@ class SSEParser:
         if self._first:
             self._first = False
             block = block.removeprefix(_BOM)
-        if block.startswith(b"data: ") and block.find(b"\n") == len(block) - 2 and b"\r" not in block:
+        if block.startswith(b"data: ") and block.find(b"\n") == len(block) - 2 and block.find(b"\r") < 0:
             return Event(None, block[6:-2], raw)
         return _parse(block, raw)
 

@@ -80,18 +80,27 @@ _CANDIDATES: Final = msgspec.json.Decoder(_Candidates)
 _TYPED: Final = msgspec.json.Decoder(_Typed)
 
 
+_SIGNS: Final = (
+    *(b"\r", b"\n:", b"error", b"[DONE]", b"message_stop", b"response."),
+    # Gemini's; it has both in nearly every event.
+    *(b'Reason"', b'"usageMetadata"'),
+)
+"""What makes a chunk worth a closer look."""
+
+
 def plain_events(chunk: bytes) -> int:
     """Return how many events the chunk consists of if they are content and nothing else; 0: look closer.
 
     For most chunks of a stream: whole events with nothing in them that ends the stream, tells usage, or might
     be an error. Counts blocks, so one without data counts as well. `chunk` begins an event.
     """
-    if not chunk.endswith(b"\n\n") or b"\r" in chunk or b"error" in chunk or chunk[:1] == b":":
+    if not chunk.endswith(b"\n\n") or chunk.startswith(b":"):
         return 0
-    if b"[DONE]" in chunk or b"message_stop" in chunk or b"response." in chunk or b"\n:" in chunk:
-        return 0
-    if b'Reason"' in chunk or b'"usageMetadata"' in chunk:
-        return 0  # Gemini's; it has both in nearly every event.
+    for sign in _SIGNS:
+        # Not `in`: for bytes it raises and swallows a TypeError before it looks (bytes may be sought as an
+        # integer), which takes five times as long as looking.
+        if chunk.find(sign) >= 0:
+            return 0
     if not _all_null(chunk, b'_reason"') or not _all_null(chunk, b'"usage"'):
         return 0
     return chunk.count(b"\n\n")

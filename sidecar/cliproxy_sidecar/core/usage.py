@@ -109,7 +109,7 @@ class UsageMeter:
         self._events += 1
         if self._dialect is Dialect.GEMINI:
             return self._feed_gemini(data)
-        if b'"usage"' not in data or b'"usage":null' in data:
+        if data.find(b'"usage"') < 0 or data.find(b'"usage":null') >= 0:
             return None
         try:
             found = _STARTED.decode(data)

@@ -218,7 +218,7 @@ class Relay:
                 self._ended = True
                 self._end = classify_end(event.data)
             # A word's look before the parsing: nearly no event of a running stream is an error.
-            if b"error" in event.raw and content_kind(self._dialect, event) is ContentKind.ERROR:
+            if event.raw.find(b"error") >= 0 and content_kind(self._dialect, event) is ContentKind.ERROR:
                 failed = self._attempt.classify_event(event)
         return failed
 

@@ -26,6 +26,7 @@ from cliproxy_sidecar.runtime.tasks import Tasks
 from fleet.board import Board
 
 OK: Final = 200
+MOST_EPOCHS: Final = 20
 
 
 def share_decoding() -> None:
@@ -58,6 +59,7 @@ class Light:
         self._watched = watched
         self._board = board
         self._cooling: frozenset[str] = frozenset()
+        self._led = 0
         self.reporter = Reporter(
             standing=self._standing,
             traffic=lambda: self.machines.traffic(),  # noqa: PLW0108 -- made below
@@ -98,7 +100,10 @@ class Light:
 
     # ---------------------------------------------------------------- joints
     def _standing(self) -> tuple[Report, ...]:
-        self._board.note(f"led {self.snapshots.newest_epoch}", self.pod)
+        newest = self.snapshots.newest_epoch
+        for passed in range(max(self._led, newest - MOST_EPOCHS), newest):  # a successor may leave some out
+            self._board.note(f"led after {passed}", self.pod)
+        self._led = newest
         hello = Hello(
             sidecar=self.pod,
             namespace=self._namespace,

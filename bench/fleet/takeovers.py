@@ -42,7 +42,7 @@ async def _one(cluster: Cluster, crowd: Crowd, number: signal.Signals) -> tuple[
     epoch = await leader.epoch()
     began_s = now_s()
     leader.process.send(number)
-    linked = await crowd.when(f"led {epoch + 1}", WITHIN_S)
+    linked = await crowd.when(f"led after {epoch}", WITHIN_S)
     await leader.process.wait()
     leader.process.start()
     await leader.ready()

@@ -111,10 +111,10 @@ class Hearing:
         else:
             self._publisher.outrun(seen)
 
-    def deposed(self, sidecar: SidecarId) -> None:
+    def deposed(self, sidecar: SidecarId, epoch: int) -> None:
         """The sidecar follows another leader."""
         log.warning("sidecar follows another leader", extra={"sidecar": str(sidecar)})
-        self._leader.deposed()
+        self._leader.deposed(epoch)
 
     def _used(self, sidecar: SidecarId, report: Used) -> None:
         namespace, profile = group = self._group(sidecar)

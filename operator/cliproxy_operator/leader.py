@@ -75,6 +75,7 @@ class Leader:
         self._standing = Standing.UNKNOWN
         self._told: tuple[Standing, int] | None = None
         self._guess = 1
+        self._guessed_from = 0
         self._wake = asyncio.Event()
         self.problem = "the lease has not been read yet"
         """Why the lease cannot be read or written; empty: it can."""
@@ -98,15 +99,19 @@ class Leader:
             self._stand(Standing.STANDBY, 0)
         self._wake.set()
 
-    def deposed(self) -> None:
-        """A sidecar refuses our epoch without naming a later one.
+    def deposed(self, epoch: int) -> None:
+        """A sidecar refuses this epoch without naming a later one.
+
+        Of interest only if it is the present one: links of an earlier one may be refused because of this very
+        replica, and to go on from there would chase its own tail.
 
         Adrift, that is another leader. Leading, the Lease was deleted and counts anew (a real successor would
         be in it): guess upwards, in growing steps, until sidecars accept.
         """
         current = self._leading or self._adrift
-        if current is None:
+        if current is None or epoch != current.epoch or epoch == self._guessed_from:
             return
+        self._guessed_from = epoch  # hundreds of links are refused at once
         self._guess = min(self._guess * 2, MAX_EPOCH_STEP)
         self.outrun(current.epoch + self._guess)
 

@@ -70,8 +70,8 @@ class Listener(Protocol):
         """The sidecar has a later position than ours, of the same or a later epoch."""
         ...
 
-    def deposed(self, sidecar: SidecarId) -> None:
-        """The sidecar follows a leader of a later epoch, and does not say which."""
+    def deposed(self, sidecar: SidecarId, epoch: int) -> None:
+        """The sidecar follows a leader of a later epoch than the link's, and does not say which."""
         ...
 
 
@@ -144,7 +144,7 @@ class Link:
                 self._metrics.link_failures.labels(error.trouble).inc()
                 self._say(error)
                 if error.trouble == "deposed":
-                    self._listener.deposed(self.sidecar)
+                    self._listener.deposed(self.sidecar, self.epoch)
                 self._listener.lost(self.sidecar, f"{error.trouble}: {error}")
             if self._clock.now() - started_s > STABLE_S:
                 pause_s = PAUSE_FIRST_S

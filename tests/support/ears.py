@@ -39,5 +39,5 @@ class Ears:
         self.ahead.append(seen)
         self.on_ahead(seen)
 
-    def deposed(self, sidecar: SidecarId) -> None:
+    def deposed(self, sidecar: SidecarId, epoch: int) -> None:
         self.depositions += 1

@@ -160,7 +160,7 @@ async def test_adrift_a_refusal_without_an_epoch_is_enough(
     clock.advance(5)
     await first.step()
 
-    first.leader.deposed()
+    first.leader.deposed(1)
     assert first.told[-1] == (Standing.STANDBY, 0)
 
 
@@ -184,6 +184,28 @@ async def test_a_deleted_lease_leads_to_an_epoch_that_sidecars_accept(
 
     assert first.told[-1] == (Standing.LEADING, 41)
     assert spec(kube)["leaseTransitions"] == 41
+
+
+async def test_a_refusal_is_guessed_from_once_however_many_sidecars_refuse(
+    first: Replica, clock: ManualClock
+) -> None:
+    await first.step()
+    for _ in range(500):
+        first.leader.deposed(1)
+    await first.step()
+    assert first.told[-1] == (Standing.LEADING, 4)
+
+
+async def test_links_of_an_earlier_epoch_say_nothing_about_the_present_one(
+    first: Replica, clock: ManualClock
+) -> None:
+    await first.step()
+    first.leader.outrun(40)
+    await first.step()
+    first.leader.deposed(1)
+    clock.advance(1)
+    await first.step()
+    assert first.told[-1] == (Standing.LEADING, 41)
 
 
 async def test_a_claim_from_the_clouds_is_ignored(first: Replica, clock: ManualClock) -> None:

@@ -172,6 +172,7 @@ async def test_concurrency_is_bounded(both: SnapshotPush, scripted_openai: Scrip
     async with running_sidecar(both) as sidecar:
         waiting = [asyncio.ensure_future(occupied(sidecar)) for _ in range(2)]
         await eventually(lambda: sidecar.sidecar.metrics.active == 2, what="two requests under way")
+        await eventually(lambda: len(scripted_openai.requests) == 2, what="both at the provider")
         refused = await sidecar.chat()
         assert openai_error(refused.status_code, refused.text) == (
             503,

@@ -16,9 +16,11 @@ from gateways.procfs import Usage
 WITHIN_S: Final = 60.0
 RETRY_AFTER_S: Final = 300.0
 """Long enough that no run sees the way back; each run ends its cooldown by hand."""
-QUIET_S: Final = 4.0
-"""Nothing written for so long: what was to be written is."""
-SETTLE_S: Final = 60.0
+BRIEF_S: Final = 3.0
+QUIET_S: Final = 17.0
+"""Nothing written for so long: what was to be written is; figures are at most 15 s late."""
+SETTLE_S: Final = 120.0
+"""The last minute's traffic of the size before slides out of the figures meanwhile."""
 BUSY_PROVIDERS: Final = 20
 
 Say = Callable[[str], None]
@@ -58,7 +60,7 @@ class Rounds:
             await self._change()
         linked_s = now_s() - began_s
         self._say(f"{size} sidecars: all run the newest snapshot after {linked_s:.1f} s; settling")
-        await self._settle()
+        await self._settle(BRIEF_S)
         self._say(f"{size} sidecars: {effort.changes} changes")
         assert pid is not None, "the operator has ended"
         used = [Usage.of(pid).cpu_s]
@@ -70,7 +72,7 @@ class Rounds:
             trips = [await self._trip() for _ in range(effort.trips)]
         used.append(Usage.of(pid).cpu_s)
         self._say(f"{size} sidecars: settling, then {effort.steady_s:g} s of quiet and of traffic")
-        await self._settle()
+        await self._settle(QUIET_S)
         steady = await self._steady()
         lights = crowd.lights
         return Size(
@@ -114,11 +116,11 @@ class Rounds:
             at_s - began_s for at_s in seen
         ]
 
-    async def _settle(self) -> None:
+    async def _settle(self, wanted_s: float) -> None:
         """Wait until the leader has written what there was to write."""
         leader = await self._cluster.leader()
         end_s, quiet_s, before = now_s() + SETTLE_S, 0.0, await _object_writes(leader)
-        while quiet_s < QUIET_S and now_s() < end_s:
+        while quiet_s < wanted_s and now_s() < end_s:
             await asyncio.sleep(1.0)
             now = await _object_writes(leader)
             quiet_s, before = (quiet_s + 1.0 if now == before else 0.0), now

@@ -244,11 +244,13 @@ class Operator:
     async def stop(self) -> None:
         """Give the lease back, close all links, end all loops."""
         self.reconciler.active = False
-        self.publisher.deactivate()
         if self._electing is not None:
             self._electing.cancel()
             await asyncio.wait({self._electing}, timeout=ELECTION_END_S)
+        # First of all: a successor waits for it, and taking hundreds of links down takes its time. From here on
+        # nothing is written, and what is still pushed is of an epoch that sidecars refuse after the next.
         await self.leader.release()
+        self.publisher.deactivate()
         await self.tasks.stop()
         await self.http.close()
         await self.transport.close()

@@ -114,9 +114,12 @@ class Fleet:
         changed = self.tick(now_utc)
         match report:
             case Tripped() | Failed() | TrialStarted() | TrialSettled():
-                self._due_known = False
                 known = self._known.get(report.scope.provider)
-                return (known is not None and self._scoped(known, sidecar, report, now_utc)) or changed
+                if known is None:
+                    return changed
+                changed |= self._scoped(known, sidecar, report, now_utc)
+                self._sooner(known)
+                return changed
             case Recovered():
                 return self.recover(report.provider, now_utc) or changed
             case Probed():
@@ -204,6 +207,15 @@ class Fleet:
         known = self._known.get(provider_id)
         return known.cooldowns.trips.total(now_utc) if known is not None else 0
 
+    def _sooner(self, known: _Known) -> None:
+        """Take note that one provider may be due sooner than all.
+
+        That it is due later is found out at the old instant, in vain and once. Hundreds of sidecars tell
+        their probes at the beginning of each stream; looking at all providers for each would take seconds.
+        """
+        instants = (self._due, self._local.wake_at(), known.cooldowns.wake_at(), known.health.expires_at())
+        self._due = min((instant for instant in instants if instant is not None), default=None)
+
     def _begin(self, now: datetime) -> bool:
         """Tick before a change; the next due instant is to be found anew after it."""
         changed = self.tick(now)
@@ -258,11 +270,12 @@ class Fleet:
         known = self._known.get(report.provider)
         if known is None or not known.cooldowns.provider.health_check.enabled:
             return False
-        self._due_known = False
         changed = known.health.record(report, known.cooldowns.provider.health_check, now)
         # A verdict can be "healthy" while this probe failed: only a passed one proves that it is back.
         back = report.healthy and report.ok
-        return known.cooldowns.probed(healthy=back, now=now) or changed
+        changed |= known.cooldowns.probed(healthy=back, now=now)
+        self._sooner(known)
+        return changed
 
     def _assign(self) -> bool:
         return self._duty.assign(

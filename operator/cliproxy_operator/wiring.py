@@ -216,6 +216,7 @@ class Operator:
         self.conditions: list[Callable[[], str]] = []
         """What else readiness depends on: each says what is missing, "" when nothing is."""
         self._electing: asyncio.Task[Any] | None = None
+        self._warm = False
 
     # ------------------------------------------------------------------ life
 
@@ -247,8 +248,8 @@ class Operator:
         if self._electing is not None:
             self._electing.cancel()
             await asyncio.wait({self._electing}, timeout=ELECTION_END_S)
-        # First of all: a successor waits for it, and taking hundreds of links down takes its time. From here on
-        # nothing is written, and what is still pushed is of an epoch that sidecars refuse after the next.
+        # First of all: a successor waits for it, and taking hundreds of links down takes its time. From here
+        # on nothing is written, and what is still pushed is of an epoch that sidecars refuse after the next.
         await self.leader.release()
         self.publisher.deactivate()
         await self.tasks.stop()
@@ -261,6 +262,10 @@ class Operator:
         found = sorted(self.resync.problems.values()) if not self.resync.synced.is_set() else []
         if self.leader.standing is Standing.UNKNOWN:
             found.append(self.leader.problem)
+        # In a roll-out the old leader goes as soon as we are ready: by then we must have read what we need.
+        self._warm = self._warm or (self.resync.synced.is_set() and self.reconciler.queue.idle())
+        if not self._warm and self.leader.standing is Standing.STANDBY:
+            found.append("the Secrets that the configuration names are being read")
         return found + [words for condition in self.conditions if (words := condition())]
 
     def figures(self) -> bytes:

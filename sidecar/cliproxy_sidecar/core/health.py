@@ -69,6 +69,8 @@ class Health:
     def __init__(self, *, sidecar: str) -> None:
         self._sidecar = sidecar
         self._attached = False
+        self._told = False
+        """Whether there ever was a document."""
         self._providers: dict[str, Provider] = {}
         self._probed: dict[str, _Probed] = {}
         self._told_unhealthy: frozenset[str] = frozenset()
@@ -89,6 +91,10 @@ class Health:
         """Return the ids of the providers that this sidecar is to probe now."""
         return self._duties
 
+    def stands_in(self, provider_id: str) -> bool:
+        """Return whether a probe is this sidecar's only as long as the fleet's word does not come."""
+        return self._told and provider_id not in self._told_duties
+
     def configure(self, providers: tuple[Provider, ...]) -> None:
         """Take a new snapshot's providers; a changed address or check starts its verdict again."""
         before, self._providers = self._providers, {provider.id: provider for provider in providers}
@@ -100,6 +106,7 @@ class Health:
 
     def adopt(self, state: FleetState) -> None:
         """Take the fleet's word: who is unhealthy, and whom this sidecar probes."""
+        self._told = True
         self._told_unhealthy = frozenset(state.unhealthy)
         self._told_duties = frozenset(
             provider_id for provider_id, sidecar in state.probes.items() if sidecar == self._sidecar

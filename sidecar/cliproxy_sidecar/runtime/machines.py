@@ -127,7 +127,9 @@ class Machines:
     def standing(self) -> tuple[Report, ...]:
         """Return what is true and the operator may not know."""
         now = now_s()
-        return (*self.cooldowns.standing_reports(now), *self._probed.values(), *self.limits.standing(now))
+        # What others have to probe they tell: each result counts once.
+        probed = (probed for name, probed in self._probed.items() if not self.health.stands_in(name))
+        return (*self.cooldowns.standing_reports(now), *probed, *self.limits.standing(now))
 
     def traffic(self) -> Traffic:
         """Return the last minute of all providers."""

@@ -55,7 +55,10 @@ class Prober:
 
     async def _go_on(self, provider: Provider) -> None:
         interval_s = provider.health_check.interval_s
-        await asyncio.sleep(self._chance.random() * min(interval_s, MAX_START_DELAY_S))
+        # A new leader comes within seconds. Would all sidecars probe all providers until then, it would be an
+        # onslaught; somebody has the duty, and goes on with it.
+        wait_s = interval_s if self._machines.health.stands_in(provider.id) else 0.0
+        await asyncio.sleep(wait_s + self._chance.random() * min(interval_s, MAX_START_DELAY_S))
         while True:
             started_s = now_s()
             error = await self.probe(provider)

@@ -157,3 +157,12 @@ def test_memory_is_bounded() -> None:
     for hour in range(1000):
         machine.record(A, ok=True, now=hour * HOUR_S)
     assert len(machine._probed[A].hours) == DAY_HOURS
+
+
+def test_it_stands_in_for_others_only_once_the_fleet_has_given_duties() -> None:
+    fresh = Health(sidecar="me")
+    fresh.configure((provider("a"), provider("b")))
+    assert not fresh.stands_in(A), "who never had an operator probes everything in its own right"
+    machine = health(attached=False)
+    assert (machine.stands_in(A), machine.stands_in(B)) == (False, True)
+    assert machine.duties() == {A, B}

@@ -34,7 +34,8 @@ class Pacer:
 
     def __init__(self, port: int, request: bytes, connections: int) -> None:
         self._port, self._request = port, request
-        self._idle: list[socket.socket] = []
+        self._idle: collections.deque[socket.socket] = collections.deque()
+        """The longest idle first: none is left alone until the gateway closes it."""
         self._busy: dict[socket.socket, tuple[float, Answer]] = {}
         self._due: collections.deque[float] = collections.deque()
         self._took: list[tuple[float, float]] = []
@@ -72,7 +73,7 @@ class Pacer:
         self._idle.append(connection)
 
     def _send(self, due_s: float) -> None:
-        connection = self._idle.pop()
+        connection = self._idle.popleft()
         self._busy[connection] = (due_s, Answer())
         try:
             connection.sendall(self._request)

@@ -65,7 +65,8 @@ def describe(soak: Soak) -> str:
     return (
         f"Measured {soak.date} with `make bench-soak`: {soak.seconds / 60:.0f} minutes of"
         f" {requests.rate_per_s:,.0f} requests/s ({count:,} in all) beside {streams.tokens:,} tokens of"
-        f" paced streams; {requests.failed + streams.broken} failed, {requests.late} unanswered at the end,"
+        f" paced streams; {requests.failed} requests failed, {requests.late} were unanswered at the end,"
+        f" {streams.broken} streams broke off;"
         f" {busy:.0%} of a core.\n\n"
         f"Memory: {samples[0].memory_bytes / _MIB:.1f} MiB at the start, {most / _MIB:.1f} MiB at most,"
         f" {samples[-1].memory_bytes / _MIB:.1f} MiB at the end; from the second fifth to the last it changed"

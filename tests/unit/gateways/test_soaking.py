@@ -58,7 +58,7 @@ def test_what_stays_is_growth() -> None:
 def test_the_text_holds_the_figures() -> None:
     text = soaking.describe(soak(30, 38, 40, 40, 40, 41, 40, 40, 41, 41))
     assert "10 minutes of 100 requests/s (60,000 in all)" in text
-    assert "0 failed, 0 unanswered at the end, 50% of a core" in text
+    assert "0 requests failed, 0 were unanswered at the end, 0 streams broke off; 50% of a core" in text
     assert "30.0 MiB at the start, 41.0 MiB at most, 41.0 MiB at the end" in text
 
 

@@ -7,6 +7,8 @@ here is the caller's.
 Nothing is kept for a scope that never failed, so `admit` costs one look-up while nothing cools.
 """
 
+from typing import Final
+
 from cliproxy_api.chance import Chance
 from cliproxy_api.report import Recovered, Report
 from cliproxy_api.scope import Scope
@@ -20,6 +22,8 @@ from cliproxy_sidecar.core.permit import ActiveCooldown, Blocked, Permit, order
 from cliproxy_sidecar.core.scope_parts import Cause, Entry, Failure
 from cliproxy_sidecar.core.scope_store import ScopeStore
 from cliproxy_sidecar.core.target import Target
+
+_SUCCESS: Final = OutcomeClass.SUCCESS
 
 
 class Cooldowns:
@@ -96,7 +100,7 @@ class Cooldowns:
             return ()
         permit.settled = True
         self.outstanding -= 1
-        if outcome.cls is OutcomeClass.SUCCESS:
+        if outcome.cls is _SUCCESS:
             states = self._scopes.of_provider(permit.target.provider_id)
             if not states:
                 return ()

@@ -5,7 +5,7 @@ Downstream paths become operations. Providers' addresses are `addresses`', heade
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -66,15 +66,15 @@ class Operation:
     """What follows the version path at a provider; for Gemini's what follows the model's name."""
     need: Need = Need.CONVERSATION
 
-    @property
-    def generates(self) -> bool:
-        """Whether its answer is a model's output, so that its size says something about tokens."""
-        return self.need is Need.CONVERSATION or self.need is Need.COMPLETIONS
+    generates: bool = field(init=False)
+    """Its answer is a model's output, so that its size says something about tokens."""
+    is_billed: bool = field(init=False)
+    """Providers want money for it."""
 
-    @property
-    def is_billed(self) -> bool:
-        """Whether providers want money for it."""
-        return self.need is not Need.COUNT
+    def __post_init__(self) -> None:
+        generates = self.need is Need.CONVERSATION or self.need is Need.COMPLETIONS
+        object.__setattr__(self, "generates", generates)
+        object.__setattr__(self, "is_billed", self.need is not Need.COUNT)
 
 
 CHAT: Final = Operation(Dialect.OPENAI, "chat", "/v1/chat/completions", "POST", "/chat/completions")

@@ -27,12 +27,13 @@ class _Body(msgspec.Struct):
     feedback: Any = msgspec.field(default=None, name="promptFeedback")
 
 
+_GEMINI: Final = Dialect.GEMINI
 _BODY: Final = msgspec.json.Decoder(_Body)
 
 
 def glance(dialect: Dialect, body: bytes) -> Usage | None:
     """Return the usage of a plain good answer; None: look closer. Never raises."""
-    if dialect is Dialect.GEMINI:
+    if dialect is _GEMINI:
         return None  # It has its own words for everything.
     try:
         seen = _BODY.decode(body)
@@ -40,7 +41,7 @@ def glance(dialect: Dialect, body: bytes) -> Usage | None:
         return None
     if seen.error is not None or seen.candidates is not None or seen.feedback is not None:
         return None
-    if seen.stop_reason in FILTER_ENDS:
+    if seen.stop_reason is not None and seen.stop_reason in FILTER_ENDS:
         return None
     for choice in seen.choices:
         if choice.finish_reason in FILTER_ENDS:

@@ -187,7 +187,8 @@ class AnswerReader:
         headers = self.headers
         if len(headers) >= MAX_HEADERS:
             self._refuse("too_many_headers", f"more than {MAX_HEADERS} headers")
-        if size + len(value) > MAX_HEADER_LINE_BYTES:
+        # No line is longer than all that has come.
+        if self._head_bytes > MAX_HEADER_LINE_BYTES and size + len(value) > MAX_HEADER_LINE_BYTES:
             self._refuse("too_many_headers", f"a header of more than {MAX_HEADER_LINE_BYTES} bytes")
         headers.append((name, value))
         if size == 14 or size == 17:  # noqa: PLR2004, PLR1714 -- the two names' lengths, looked at for each header

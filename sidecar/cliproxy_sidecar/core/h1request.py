@@ -20,6 +20,10 @@ MAX_HEAD_BYTES: Final = 1024 * 1024
 between two pieces of body (chunk extensions)."""
 
 
+_HASH: Final = ord("#")
+"""As a number: `in` with bytes on both sides raises and swallows a TypeError inside CPython 3.11."""
+
+
 class Fault(Enum):
     """Why a connection cannot be read any further."""
 
@@ -164,7 +168,7 @@ class RequestReader:
         method = parser.get_method().decode("ascii")
         if method == "CONNECT":
             raise ValueError("no tunnels here")  # The parser makes it a malformed request.
-        if url[:1] != b"/" or url.find(b"#") >= 0:
+        if url[:1] != b"/" or _HASH in url:
             parsed = httptools.parse_url(url)
             raw_path, query = parsed.path or b"/", parsed.query or b""
         else:
@@ -190,7 +194,8 @@ class RequestReader:
         self._barren_bytes = 0
         if request is not None:
             request.body_bytes += len(part)
-            if not request.is_too_large:
+            bound = request.max_body_bytes
+            if bound is None or request.body_bytes <= bound:
                 request.parts.append(part)
             else:
                 request.parts.clear()

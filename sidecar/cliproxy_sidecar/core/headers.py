@@ -73,7 +73,7 @@ UPSTREAM_REQUEST_ID: Final = b"x-cliproxy-upstream-request-id"
 MAX_KNOWN_NAMES: Final = 512
 """That a sieve remembers: callers and providers use a few dozen, but they could make names up."""
 OWN_PREFIX: Final = b"x-cliproxy-"
-_USUAL_CONNECTIONS: Final = frozenset({b"", b"keep-alive", b"close"})
+_USUAL_CONNECTIONS: Final = frozenset({b"keep-alive", b"close"})
 
 
 class UnusableCredentialError(ValueError):
@@ -92,8 +92,8 @@ class Sieve:
     def __init__(self, dropped: frozenset[bytes], renamed: Mapping[bytes, bytes] | None = None) -> None:
         self._dropped = dropped
         self._renamed = renamed or {}
-        self._starts: dict[bytes, bytes] = {}
-        """Name as received: how its line begins; b"" for one that is dropped."""
+        self._starts: dict[bytes, bytes | None] = {}
+        """Name as received: how its line begins; b"" for one that is dropped, None for `Connection`."""
 
     def block(self, headers: Iterable[Header]) -> bytes:
         """Return the lines that pass; names may be of any case, and come out lower."""
@@ -101,22 +101,25 @@ class Sieve:
         lines: list[bytes] = []
         named = b""
         for name, value in headers:
-            start = starts.get(name)
-            if start is None:
+            try:
+                start = starts[name]
+            except KeyError:
                 start = self._judge(name)
             if start:
                 lines.append(start + value)
-            elif name.lower() == b"connection":
+            elif start is None:
                 named = value
         block = b"".join(lines)
-        if block.count(b"\n") != len(lines) or named.lower() not in _USUAL_CONNECTIONS:
+        if block.count(b"\n") != len(lines) or (named and named.lower() not in _USUAL_CONNECTIONS):
             return _without_named(lines, named)
         return block
 
-    def _judge(self, received: bytes) -> bytes:
+    def _judge(self, received: bytes) -> bytes | None:
         name = received.lower()
         passes = name not in self._dropped and not name.startswith(OWN_PREFIX)
-        start = b"\r\n%b: " % self._renamed.get(name, name) if passes else b""
+        start: bytes | None = b"\r\n%b: " % self._renamed.get(name, name) if passes else b""
+        if not passes and name == b"connection":
+            start = None
         if len(self._starts) < MAX_KNOWN_NAMES:
             self._starts[received] = start
         return start

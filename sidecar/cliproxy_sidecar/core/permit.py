@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from cliproxy_api.report import Report
 from cliproxy_api.scope import Scope
 from cliproxy_api.state import Evidence, FleetCooldown
@@ -18,8 +20,8 @@ _HOPELESS = frozenset({OutcomeClass.AUTH, OutcomeClass.QUOTA_MONEY, OutcomeClass
 """What waiting does not mend: trying it all the same would surely fail."""
 
 
-@dataclass(slots=True, eq=False)
-class Permit:
+# A Struct, not a dataclass: one is made per attempt.
+class Permit(msgspec.Struct, eq=False):
     """Leave for one attempt; settled exactly once, whatever happens to the attempt."""
 
     target: Target

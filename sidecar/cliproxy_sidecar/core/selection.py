@@ -77,8 +77,7 @@ class Skipped:
     """What cools, if anything does; an unhealthy target may cool as well."""
 
 
-@dataclass(slots=True, eq=False)
-class Chosen:
+class Chosen(msgspec.Struct, eq=False):
     """Who takes the request."""
 
     target: Target

@@ -222,16 +222,23 @@ def _openai(fields: dict[str, Any]) -> Usage | None:
     total = _count(fields.get("total_tokens"))
     before, after = fields.get("prompt_tokens_details"), fields.get("completion_tokens_details")
     cached = _count(before.get("cached_tokens")) if isinstance(before, dict) else 0
-    cached = min(cached or _count(fields.get("prompt_cache_hit_tokens")), prompt)
+    cached = cached or _count(fields.get("prompt_cache_hit_tokens"))
+    # No min() and max() here: a call costs ten times as much as a comparison.
+    if cached > prompt:  # noqa: PLR1730 -- see above
+        cached = prompt
     written = _count(before.get("cache_write_tokens")) if isinstance(before, dict) else 0
-    written = min(written, prompt - cached)
+    if written > prompt - cached:  # noqa: PLR1730
+        written = prompt - cached
     reasoning = _count(after.get("reasoning_tokens")) if isinstance(after, dict) else 0
-    beside = max(total - prompt - completion, 0)
-    if beside:
-        reasoning, output = max(reasoning, beside), completion
+    beside = total - prompt - completion
+    output = completion
+    if beside > 0:
+        if reasoning < beside:  # noqa: PLR1730
+            reasoning = beside
     else:
-        reasoning = min(reasoning, completion)
-        output = completion - reasoning
+        if reasoning > completion:  # noqa: PLR1730
+            reasoning = completion
+        output -= reasoning
     return Usage(
         input=prompt - cached - written,
         cached_input=cached,

@@ -24,25 +24,30 @@ _UNSAID: Final = (None, None)
 class TrafficWindow:
     """Sliding minute of one provider. `now` is monotonic seconds and never goes back; updates are O(1)."""
 
-    __slots__ = ("_newest", "_remaining", "_slots", "_totals")
+    __slots__ = ("_current", "_ends", "_newest", "_remaining", "_slots", "_totals")
 
     def __init__(self) -> None:
         self._slots: list[list[int] | None] = [None] * SLOTS
         self._totals = [0] * _WIDTH
+        """Of all slots but the newest."""
         self._newest = 0
         """Number of the newest slot since time began."""
+        self._current = self._slots[0] = [0] * _WIDTH
+        """The newest slot."""
+        self._ends = SLOT_S
+        """When it ends."""
         self._remaining: tuple[int | None, int | None] = (None, None)
 
     def record(self, now: float, *, error: bool, latency_ms: int, tokens: int = 0) -> None:
         """Count one attempt that has ended."""
         column = _HISTOGRAM + bisect_left(BOUNDS_MS, latency_ms)
-        slot, totals = self._slot(now), self._totals
-        for where in (slot, totals):
-            where[_REQUESTS] += 1
-            where[_ERRORS] += error
-            where[_TOKENS] += tokens
-            where[_LATENCY_SUM] += latency_ms
-            where[column] += 1
+        slot = self._current if now < self._ends else self._slot(now)
+        slot[_REQUESTS] += 1
+        if error:
+            slot[_ERRORS] += 1
+        slot[_TOKENS] += tokens
+        slot[_LATENCY_SUM] += latency_ms
+        slot[column] += 1
 
     def rate_limited(self, now: float) -> None:
         """Count that an attempt, recorded as an error too, met the provider's rate limit."""
@@ -54,9 +59,7 @@ class TrafficWindow:
 
     def spent(self, now: float, nano_usd: int) -> None:
         """Count what an attempt cost."""
-        slot, totals = self._slot(now), self._totals
-        slot[_NANO_USD] += nano_usd
-        totals[_NANO_USD] += nano_usd
+        self._slot(now)[_NANO_USD] += nano_usd
 
     def remain(self, requests: int | None, tokens: int | None) -> None:
         """Keep the provider's own word on what is left; None leaves what was said before."""
@@ -66,12 +69,13 @@ class TrafficWindow:
     @property
     def is_silent(self) -> bool:
         """Whether there is nothing to tell, as of the last look."""
-        return self._remaining == _UNSAID and not any(self._totals)
+        return self._remaining == _UNSAID and not any(self._totals) and not any(self._current)
 
     def traffic(self, now: float) -> ProviderTraffic:
         """Return the figures of the last minute."""
         self._expire(int(now // SLOT_S))
-        totals, histogram = self._totals, self._totals[_HISTOGRAM:]
+        totals = [total + new for total, new in zip(self._totals, self._current, strict=True)]
+        histogram = totals[_HISTOGRAM:]
         return ProviderTraffic(
             requests=totals[_REQUESTS],
             errors=totals[_ERRORS],
@@ -88,27 +92,26 @@ class TrafficWindow:
         )
 
     def _note(self, now: float, column: int) -> None:
-        slot, totals = self._slot(now), self._totals
-        slot[column] += 1
-        totals[column] += 1
+        self._slot(now)[column] += 1
 
     def _slot(self, now: float) -> list[int]:
-        number = int(now // SLOT_S)
-        if number > self._newest:
-            self._expire(number)
-        slot = self._slots[number % SLOTS]
-        if slot is None:
-            slot = self._slots[number % SLOTS] = [0] * _WIDTH
-        return slot
+        if now >= self._ends:
+            self._expire(int(now // SLOT_S))
+        return self._current
 
     def _expire(self, number: int) -> None:
         """Move the window's end to this slot: what falls out is taken off the totals."""
+        if number <= self._newest:
+            return
+        self._totals = [total + new for total, new in zip(self._totals, self._current, strict=True)]
         for passed in range(max(self._newest + 1, number - SLOTS + 1), number + 1):
             old = self._slots[passed % SLOTS]
             if old is not None:
                 self._totals = [total - gone for total, gone in zip(self._totals, old, strict=True)]
                 self._slots[passed % SLOTS] = None
-        self._newest = max(self._newest, number)
+        self._newest = number
+        self._current = self._slots[number % SLOTS] = [0] * _WIDTH
+        self._ends = (number + 1) * SLOT_S
 
 
 class TrafficWindows:

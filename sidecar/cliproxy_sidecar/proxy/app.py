@@ -32,7 +32,7 @@ from cliproxy_sidecar.core.h1request import Request
 from cliproxy_sidecar.core.translate.fields import TranslationError
 from cliproxy_sidecar.core.translate.token_estimate import estimated_count
 from cliproxy_sidecar.proxy.doorkeeper import admit, caller_of
-from cliproxy_sidecar.proxy.downstream import BodyTooLarge, BodyTooSlow, Downstream, Sink, Stage
+from cliproxy_sidecar.proxy.downstream import FRESH, BodyTooLarge, BodyTooSlow, Downstream, Sink
 from cliproxy_sidecar.proxy.exchange import Exchange
 from cliproxy_sidecar.proxy.ledger import Ledger
 from cliproxy_sidecar.proxy.models import list_body, model_body
@@ -57,6 +57,8 @@ log = logging.getLogger(__name__)
 _SANE_ID: Final = re.compile(rb"[A-Za-z0-9._:\-]{1,128}")
 ESTIMATED: Final = b"\r\nx-cliproxy-estimated: input_tokens"
 """Says that a figure is ours and rough."""
+_GEMINI: Final = Dialect.GEMINI
+_COUNT: Final = Need.COUNT
 _BUSY_RETRY_S: Final = 1.0
 _NO_SNAPSHOT_RETRY_S: Final = 2.0
 
@@ -101,7 +103,13 @@ class ProxyApp:
                 return await self._health(downstream)
         ledger = Ledger(self._machines, self._metrics, self._logs, request_id=_request_id(request))
         try:
-            await self._serve(operation, downstream, ledger)
+            plan = self._enter(operation, downstream, ledger)
+            if plan is not None and operation is not None:
+                try:
+                    await self._exchange(plan, operation, downstream, ledger)
+                finally:
+                    self._metrics.active -= 1
+                    self._plans.release(plan)
         except BrokenAnswer:
             pass
         except asyncio.CancelledError:
@@ -111,58 +119,60 @@ class ProxyApp:
                 task.uncancel()
         except Exception:
             log.exception("request %s failed by a bug", ledger.request_id)
-            if downstream.stage is Stage.FRESH:
+            if downstream.stage is FRESH:
                 bug = Refusal(ErrorKind.INTERNAL, "The sidecar failed; its log says why.")
                 self._refuse(downstream, ledger, _dialect_of(request, operation), bug)
         finally:
             ledger.close(downstream)
 
-    async def _serve(self, operation: Operation | None, downstream: Downstream, ledger: Ledger) -> None:
+    def _enter(self, operation: Operation | None, downstream: Downstream, ledger: Ledger) -> Plan | None:
+        """Return the plan that a request runs on, held and counted once; None: it has been answered."""
         request = downstream.request
         dialect = _dialect_of(request, operation)
         refusal = self._objection(operation, request)
         if refusal is not None:
-            return self._refuse(downstream, ledger, dialect, refusal)
+            self._refuse(downstream, ledger, dialect, refusal)
+            return None
         plan = self.plan
         if plan is None:
             message = "The sidecar has no configuration yet."
             wait = Refusal(ErrorKind.UNAVAILABLE, message, retry_after_s=_NO_SNAPSHOT_RETRY_S)
-            return self._refuse(downstream, ledger, dialect, wait)
+            self._refuse(downstream, ledger, dialect, wait)
+            return None
         ring = plan.in_force.ring
         if ring is not None:
             known = caller_of(ring, self._machines.limits.guesses, downstream, self._metrics, now_s())
             if isinstance(known, Refusal):
-                return self._refuse(downstream, ledger, dialect, known)
+                self._refuse(downstream, ledger, dialect, known)
+                return None
             ledger.caller = known
         if operation in LISTS:
-            return self._list(plan, operation, downstream, ledger)
+            self._list(plan, operation, downstream, ledger)
+            return None
         if self._metrics.active >= plan.limits.max_concurrent_requests:
             message = f"The sidecar serves {self._metrics.active} requests, which is its limit."
             busy = Refusal(ErrorKind.BUSY, message, retry_after_s=_BUSY_RETRY_S)
-            return self._refuse(downstream, ledger, dialect, busy)
-        assert operation is not None  # noqa: S101 -- `_objection` refuses an unknown path
+            self._refuse(downstream, ledger, dialect, busy)
+            return None
         self._metrics.active += 1
         plan.holders += 1
-        try:
-            await self._exchange(plan, operation, downstream, ledger)
-        finally:
-            self._metrics.active -= 1
-            self._plans.release(plan)
-        return None
+        return plan
 
     async def _exchange(
         self, plan: Plan, operation: Operation, downstream: Downstream, ledger: Ledger
     ) -> None:
         dialect = operation.dialect
         try:
-            body = await downstream.read_body(at_most_bytes=plan.limits.max_body_bytes)
+            # Nearly always it is here, and then nobody needs to be asked to wait for it.
+            bound = plan.limits.max_body_bytes
+            body = downstream.whole_body(bound) or await downstream.read_body(at_most_bytes=bound)
         except BodyTooLarge:
             message = f"The request's body exceeds {plan.limits.max_body_bytes} bytes."
             return self._refuse(downstream, ledger, dialect, Refusal(ErrorKind.TOO_LARGE, message))
         except BodyTooSlow:
             slow = Refusal(ErrorKind.CALLER_TIMEOUT, "The request's body did not come in time.")
             return self._refuse(downstream, ledger, dialect, slow)
-        if dialect is Dialect.GEMINI:
+        if dialect is _GEMINI:
             operation = as_asked(operation, downstream.request.query)
             name = model_in(downstream.request.path, operation)
             seen = peek_named(body, name, stream=operation is STREAM_GENERATE)
@@ -175,7 +185,7 @@ class ProxyApp:
         if plan.table.knows(seen.model):
             ledger.model_label = seen.model
         table = plan.table
-        uncounted = operation.need is Need.COUNT and table.groups(Need.COUNT, seen.model) is None
+        uncounted = operation.need is _COUNT and table.groups(_COUNT, seen.model) is None
         if uncounted and table.knows(seen.model):
             return self._estimate(operation, body, downstream, ledger)
         if ledger.caller is not None and (refusal := self._admit(plan, operation, ledger, len(body))):

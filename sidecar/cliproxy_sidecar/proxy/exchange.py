@@ -105,18 +105,23 @@ class Exchange:
             BrokenAnswer: the answer broke off after it had begun.
 
         """
-        step: Step = Choose()
         try:
+            step = self._course.choose(now_s())
             while True:
+                # The two steps of nearly every request come first.
+                if isinstance(step, Try):
+                    step = await self._try(step)
+                    continue
+                if isinstance(step, Commit):
+                    answer = step.answer
+                    if answer.usage is not None:
+                        return self._whole(step.attempt, answer, answer.usage)
+                    return await self._commit(step)
                 match step:
                     case Choose():
                         step = self._course.choose(now_s())
                     case Wait():
                         step = await self._wait(step)
-                    case Try():
-                        step = await self._try(step)
-                    case Commit():
-                        return await self._commit(step)
                     case PassOn():
                         return self._pass_on(step)
                     case Refuse():
@@ -124,7 +129,8 @@ class Exchange:
                     case _:
                         assert_never(step)
         finally:
-            self._settle(CANCELLED, self._unanswered() if self._sent else _NOTHING)
+            if self._current is not None:
+                self._settle(CANCELLED, self._unanswered() if self._sent else _NOTHING)
 
     async def _wait(self, step: Wait) -> Step:
         await in_task()
@@ -200,9 +206,6 @@ class Exchange:
 
     # ------------------------------------------------------------------ ending
     async def _commit(self, step: Commit) -> None:
-        answer = step.answer
-        if answer.usage is not None:
-            return self._whole(step.attempt, answer, answer.usage)
         relay = self._relay(step.attempt)
         if self._current is not None and not step.answer.complete:
             self._machines.answered(self._current[1])
@@ -213,7 +216,6 @@ class Exchange:
             usage = relay.meter.result(request_bytes=len(self._body)) if billed else _NOTHING
             outcome = relay.outcome or CANCELLED
             self._settle(outcome if outcome.code is None else self._plan.cleaned(outcome), usage)
-        return None
 
     def _whole(self, attempt: Attempt, answer: Answer, usage: Usage) -> None:
         """Send a plain good answer that is all here."""

@@ -19,7 +19,7 @@ from cliproxy_sidecar.core.preference import Preferences
 from cliproxy_sidecar.core.scopes import scopes_of
 from cliproxy_sidecar.core.target import Target
 from cliproxy_sidecar.core.usage import Usage
-from cliproxy_sidecar.proxy.downstream import Downstream, Stage
+from cliproxy_sidecar.proxy.downstream import ENDED, FRESH, Downstream
 from cliproxy_sidecar.runtime.clock import now_s, unix_now_s, utc_now
 from cliproxy_sidecar.runtime.logs import Logs, RequestLine, TokenCounts, rfc3339
 from cliproxy_sidecar.runtime.machines import Machines
@@ -28,6 +28,8 @@ from cliproxy_sidecar.runtime.metrics import NO_ATTEMPT, NO_PROVIDER, OTHER, Met
 CLIENT_CLOSED_REQUEST: Final = 499
 """nginx's word for a caller that left before the answer."""
 _NO_USAGE: Final = Usage()
+_SUCCESS: Final = OutcomeClass.SUCCESS
+_CANCELLED: Final = OutcomeClass.CANCELLED
 
 
 class Ledger:
@@ -129,7 +131,7 @@ class Ledger:
         self._machines.settle(permit, outcome, scopes, now)
         self.outcome, self.usage = outcome, usage
         cost = 0
-        if self.counts and (outcome.cls is OutcomeClass.SUCCESS or usage.total):
+        if self.counts and (outcome.cls is _SUCCESS or usage.total):
             cost = self._spend(target, usage, now)
         if permit.passage is not None:
             permit.passage.settle(usage.total, cost, now)
@@ -141,7 +143,7 @@ class Ledger:
             self.preferences.ended(
                 target, outcome, usage, latency_ms=seen_s * 1000, stream=self.stream, now=now
             )
-        if outcome.cls is OutcomeClass.CANCELLED:
+        if outcome.cls is _CANCELLED:
             return
         failed = outcome.cls in COUNTED_CLASSES
         window = self._machines.windows.of(provider_id)
@@ -172,11 +174,11 @@ class Ledger:
         duration_s = now - self._started_s
         if self.call is not None:
             self.call.settle(now)
-        status = downstream.status if downstream.stage is not Stage.FRESH else 0
+        status = downstream.status if downstream.stage is not FRESH else 0
         if downstream.left:
             status = CLIENT_CLOSED_REQUEST
         succeeded = (
-            downstream.stage is Stage.ENDED
+            downstream.stage is ENDED
             and status < 400  # noqa: PLR2004 -- success
             and (self.outcome is None or self.outcome.cls not in COUNTED_CLASSES)
         )
@@ -192,7 +194,7 @@ class Ledger:
                     status,
                     self.refused,
                     self.preferences.strategy.name,
-                    self.preferences.affinity.value,
+                    self.preferences.affinity,
                     self.trail,
                 )
             )

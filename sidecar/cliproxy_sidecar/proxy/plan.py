@@ -66,6 +66,7 @@ class Plan:
         providers = tuple(self._usable(provider, push.secrets) for provider in push.snapshot.providers)
         self.snapshot = msgspec.structs.replace(push.snapshot, providers=providers)
         self.limits = push.snapshot.profile.limits
+        self.retry_timeout_s = push.snapshot.profile.retry_budget.timeout_s
         self.table: RoutingTable = RoutingTable(
             providers, previous=None if previous is None else previous.table
         )

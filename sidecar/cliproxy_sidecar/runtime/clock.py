@@ -34,4 +34,4 @@ def secret_bytes() -> bytes:
 
 def request_id() -> str:
     """Return a fresh name for one request: `req_` and 24 hex digits; unique, not secret."""
-    return f"req_{random.getrandbits(96):024x}"
+    return "req_" + random.getrandbits(96).to_bytes(12).hex()

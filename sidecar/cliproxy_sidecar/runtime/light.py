@@ -146,6 +146,6 @@ class Light:
 
     def _end(self, end: BaseException) -> None:
         self._over = True
-        if not isinstance(end, StopIteration | asyncio.CancelledError):
+        if type(end) is not StopIteration and not isinstance(end, asyncio.CancelledError):
             self._tasks.failed(self._name, end)
         self._ended()

@@ -182,8 +182,9 @@ def rfc3339(unix_s: float) -> str:
     if second != _second:
         _second_text = dt.datetime.fromtimestamp(second, tz=dt.UTC).strftime("%Y-%m-%dT%H:%M:%S")
         _second = second
-    return f"{_second_text}.{int(unix_s * 1000) % 1000:03d}Z"
+    return _second_text + _MILLISECONDS[int(unix_s * 1000) % 1000]
 
 
+_MILLISECONDS: Final = tuple(f".{number:03d}Z" for number in range(1000))
 _second = -1
 _second_text = ""

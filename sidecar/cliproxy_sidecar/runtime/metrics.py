@@ -45,9 +45,13 @@ class Counter:
     def add(self, labels: Labels, amount: int = 1) -> None:
         """Count; label values beyond the bound fold into `other`."""
         values = self.values
-        if labels in values:
+        try:
             values[labels] += amount
-            return
+        except KeyError:
+            self._begin(labels, amount)
+
+    def _begin(self, labels: Labels, amount: int) -> None:
+        values = self.values
         if len(values) >= MAX_SERIES:
             labels = (OTHER,) * len(labels)
         values[labels] = values.get(labels, 0) + amount
@@ -84,14 +88,17 @@ class Histogram:
 
     def observe(self, labels: Labels, value: float) -> None:
         """Count one observation; label values beyond the bound fold into `other`."""
-        series = self.values.get(labels)
-        if series is None:
-            if len(self.values) >= MAX_SERIES:
-                labels = (OTHER,) * len(labels)
-            series = self.values.setdefault(labels, ([0] * (len(self.bounds) + 1), [0.0]))
-        counts, total = series
+        try:
+            counts, total = self.values[labels]
+        except KeyError:
+            counts, total = self._begin(labels)
         counts[bisect_left(self.bounds, value)] += 1
         total[0] += value
+
+    def _begin(self, labels: Labels) -> tuple[list[int], list[float]]:
+        if len(self.values) >= MAX_SERIES:
+            labels = (OTHER,) * len(labels)
+        return self.values.setdefault(labels, ([0] * (len(self.bounds) + 1), [0.0]))
 
     def family(self) -> Metric:
         """Return what a scrape shows."""

@@ -16,6 +16,8 @@ from cliproxy_sidecar.core.translate.fields import Object, inner
 from cliproxy_sidecar.core.translate.reasoning import without_foreign_thoughts
 from cliproxy_sidecar.core.translate.responses_input import without_foreign_reasoning
 
+_GEMINI: Final = ProviderType.GEMINI
+_GEMINIS: Final = Dialect.GEMINI
 _MODEL: Final = b'"model"'
 _SIGNATURE: Final = b'"thought_signature"'
 _Fields = dict[str, msgspec.Raw]
@@ -30,7 +32,7 @@ def untouched(operation: Operation, body: bytes, provider_type: ProviderType) ->
         return without_foreign_thoughts(body)
     if operation is RESPONSES:
         return without_foreign_reasoning(body)
-    if operation is CHAT and provider_type is not ProviderType.GEMINI and _SIGNATURE in body:
+    if operation is CHAT and provider_type is not _GEMINI and body.find(_SIGNATURE) >= 0:
         return _without_signatures(body)
     return body
 
@@ -42,7 +44,7 @@ def renamed(operation: Operation, body: bytes, public: str, upstream: str) -> by
         RepeatedKeysError: see `with_model`.
 
     """
-    if operation.dialect is not Dialect.GEMINI:
+    if operation.dialect is not _GEMINIS:
         return with_model(body, public, upstream)
     if public == upstream or _MODEL not in body:
         return body

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final, Protocol, cast
 
 from cliproxy_sidecar.core.h1request import Fault, Request, RequestReader
-from cliproxy_sidecar.proxy.downstream import Downstream, Stage
+from cliproxy_sidecar.proxy.downstream import ENDED, FRESH, Downstream
 from cliproxy_sidecar.runtime.light import Light, Signal
 from cliproxy_sidecar.runtime.tasks import Tasks
 
@@ -115,7 +115,7 @@ class CallerConnection(asyncio.Protocol):
         if reader.heads:
             self._pause_reading()
         if reader.fault is not None and not busy.request.complete:
-            if busy.stage is Stage.FRESH:
+            if busy.stage is FRESH:
                 self.write(_REFUSALS[reader.fault])
             self._lose(busy)
         elif self._light is not None:
@@ -231,7 +231,7 @@ class CallerConnection(asyncio.Protocol):
         busy = self._busy
         if busy is None or self._closed:
             return
-        if busy.stage is not Stage.ENDED or not busy.keeps:
+        if busy.stage is not ENDED or not busy.keeps:
             self._close()
         elif busy.request.complete:
             self._busy = None
@@ -248,7 +248,7 @@ class CallerConnection(asyncio.Protocol):
     def _lose(self, busy: Downstream) -> None:
         """Give up a request whose caller has gone."""
         light = self._light
-        if busy.stage is Stage.ENDED or light is None:
+        if busy.stage is ENDED or light is None:
             self._close()
             return
         busy.left = True

@@ -27,7 +27,9 @@ def made_requests(draw: st.DrawFn) -> bytes:
                 ]
             )
         )
-        names = st.sampled_from([b"Content-Type", b"x-a", b"Connection", b"Expect", b"Upgrade"])
+        names = st.sampled_from(
+            [b"Content-Type", b"x-a", b"Connection", b"Proxy-Connection", b"Expect", b"Upgrade"]
+        )
         values = st.sampled_from([b"a", b"close", b"keep-alive", b"", b"100-continue", b"\xe9", b"upgrade"])
         headers = draw(st.lists(st.tuples(names, values), max_size=4))
         body = draw(st.binary(max_size=40))
@@ -109,3 +111,12 @@ def test_a_head_is_bounded_to_the_byte_whatever_it_consists_of() -> None:
             fed += len(filler)
         assert reader.fault is Fault.HEAD_TOO_LARGE
         assert fed <= MAX_HEAD_BYTES + len(filler)
+
+
+@given(st.sampled_from([b"", b"connection", b"Connection", b"Proxy-Connection", b"x-request-id"]))
+def test_version_1_0_is_known_whatever_else_the_head_says(name: bytes) -> None:
+    reader = RequestReader()
+    reader.feed(b"GET / HTTP/1.0\r\n" + (name + b": keep-alive\r\n" if name else b"") + b"\r\n")
+    request = reader.heads.popleft()
+    assert request.old
+    assert not request.keep_alive

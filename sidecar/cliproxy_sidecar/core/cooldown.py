@@ -37,7 +37,8 @@ class Cooldowns:
         self._sidecar = sidecar
         self._chance = chance
         self._scopes = ScopeStore()
-        self._gated = self._scopes.gated
+        self.gated: Final = self._scopes.gated
+        """Ids of the providers of which something cools."""
         self._epochs = self._scopes.epochs
         self._seen: dict[Scope, Entry] = {}
         """The newest document."""
@@ -47,7 +48,7 @@ class Cooldowns:
     @property
     def is_idle(self) -> bool:
         """Whether nothing cools: `admit` refuses nobody."""
-        return not self._gated
+        return not self.gated
 
     # -------------------------------------------------------------- attempts
     def admit(self, target: Target, now: float) -> Permit | Blocked:
@@ -56,7 +57,7 @@ class Cooldowns:
         In half-open the permit is the scope's trial; `Permit.reports` then tells the operator. In a ramp a
         draw decides, so a second call may answer otherwise.
         """
-        if target.provider_id in self._gated:
+        if target.provider_id in self.gated:
             admitted = admit_gated(self._scopes, self._chance, target, now)
             self.outstanding += isinstance(admitted, Permit)
             return admitted
@@ -65,7 +66,7 @@ class Cooldowns:
 
     def peek(self, target: Target, now: float) -> Blocked | None:
         """Say what `admit` would refuse. Takes nothing; a ramp refuses nobody here: one draw decides."""
-        if target.provider_id not in self._gated:
+        if target.provider_id not in self.gated:
             return None
         return refusal(self._scopes.covering(target, now), now)
 

@@ -24,6 +24,12 @@ _HASH: Final = ord("#")
 """As a number: `in` with bytes on both sides raises and swallows a TypeError inside CPython 3.11."""
 
 
+_NOTED: Final = frozenset({b"expect", b"connection", b"proxy-connection", b"x-request-id"})
+"""Names of headers that are looked at; two of them may keep an HTTP/1.0 connection (to llhttp as well)."""
+_MAX_KNOWN: Final = 256
+_MAX_KNOWN_BYTES: Final = 256
+
+
 class Fault(Enum):
     """Why a connection cannot be read any further."""
 
@@ -38,6 +44,7 @@ class Request:
         "body_bytes",
         "complete",
         "expects_continue",
+        "has_id",
         "head_bytes",
         "headers",
         "keep_alive",
@@ -62,6 +69,8 @@ class Request:
         """The caller would send another request on this connection."""
         self.old = False
         """HTTP/1.0: knows no chunks."""
+        self.has_id = False
+        """There is an `x-request-id` among the headers."""
         self.expects_continue = False
         """Sends the body when it is asked for."""
         self.parts: list[bytes] = []
@@ -95,6 +104,7 @@ class RequestReader:
         "_barren_bytes",
         "_expects",
         "_fields",
+        "_noted",
         "_parser",
         "_request",
         "_url",
@@ -107,6 +117,8 @@ class RequestReader:
         self._url = b""
         self._fields: list[tuple[bytes, bytes]] = []
         self._expects = False
+        self._noted: set[bytes] | None = None
+        """Names of the head that matter here."""
         self._request: Request | None = None
         """Whose body is coming."""
         self._barren_bytes = 0
@@ -149,6 +161,7 @@ class RequestReader:
         self._url = b""
         self._fields = []
         self._expects = False
+        self._noted = None
 
     def on_url(self, url: bytes) -> None:
         """Take a piece of the request's target."""
@@ -159,30 +172,35 @@ class RequestReader:
         if self._request is None:
             name = name.lower()
             self._fields.append((name, value))
-            if name == b"expect" and value.lower() == b"100-continue":
-                self._expects = True
+            if name in _NOTED:
+                self._note(name, value)
+
+    def _note(self, name: bytes, value: bytes) -> None:
+        if self._noted is None:
+            self._noted = set()
+        self._noted.add(name)
+        if name == b"expect" and value.lower() == b"100-continue":
+            self._expects = True
 
     def on_headers_complete(self) -> None:
         """End a head."""
-        parser, url = self._parser, self._url
+        parser, url, noted = self._parser, self._url, self._noted
         method = parser.get_method().decode("ascii")
         if method == "CONNECT":
             raise ValueError("no tunnels here")  # The parser makes it a malformed request.
-        if url[:1] != b"/" or _HASH in url:
-            parsed = httptools.parse_url(url)
-            raw_path, query = parsed.path or b"/", parsed.query or b""
-        else:
-            raw_path, _, query = url.partition(b"?")
-        path = raw_path.decode("ascii")
-        if "%" in path:
-            path = unquote(path)
+        try:
+            path, query = _targets[url]
+        except KeyError:
+            path, query = _target(url)
         request = Request(method, path, query, self._fields)
-        if parser.get_http_version() == "1.0":
-            request.old = True
-            request.keep_alive = False
-        elif not parser.should_keep_alive():
-            request.keep_alive = False
-        request.expects_continue = self._expects
+        keep_alive = parser.should_keep_alive()
+        # A version 1.0 keeps the connection only if it says so in a header; asking for it is dear.
+        if not keep_alive or noted is not None:
+            request.old = parser.get_http_version() == "1.0"
+            request.keep_alive = keep_alive and not request.old
+        if noted is not None:
+            request.expects_continue = self._expects
+            request.has_id = b"x-request-id" in noted
         request.head_bytes = self._barren_bytes
         self._request = request
         self._barren_bytes = 0
@@ -206,6 +224,24 @@ class RequestReader:
             self._request.complete = True
             self._request = None
         self._barren_bytes = 0
+
+
+def _target(url: bytes) -> tuple[str, bytes]:
+    """Return the path and the query of a request's target, and remember short ones: callers use a few."""
+    if url[:1] != b"/" or _HASH in url:
+        parsed = httptools.parse_url(url)
+        raw_path, query = parsed.path or b"/", parsed.query or b""
+    else:
+        raw_path, _, query = url.partition(b"?")
+    path = raw_path.decode("ascii")
+    if "%" in path:
+        path = unquote(path)
+    if len(url) <= _MAX_KNOWN_BYTES and len(_targets) < _MAX_KNOWN:
+        _targets[url] = (path, query)
+    return path, query
+
+
+_targets: Final[dict[bytes, tuple[str, bytes]]] = {}
 
 
 def _parser(reader: RequestReader) -> httptools.HttpRequestParser:

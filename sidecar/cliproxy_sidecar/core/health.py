@@ -76,12 +76,9 @@ class Health:
         self._told_unhealthy: frozenset[str] = frozenset()
         self._told_duties: frozenset[str] = frozenset()
         self._unhealthy: frozenset[str] = frozenset()
+        self.is_all_well = True
+        """No provider is unhealthy."""
         self._duties: frozenset[str] = frozenset()
-
-    @property
-    def is_all_well(self) -> bool:
-        """Whether no provider is unhealthy."""
-        return not self._unhealthy
 
     def healthy(self, provider_id: str) -> bool:
         """Return whether the provider may be a candidate."""
@@ -165,3 +162,4 @@ class Health:
         own = self._duties & self._probed.keys()
         failing = {provider_id for provider_id in own if not self._probed[provider_id].healthy}
         self._unhealthy = frozenset(failing | (self._told_unhealthy - own))
+        self.is_all_well = not self._unhealthy

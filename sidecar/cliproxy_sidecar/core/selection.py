@@ -127,8 +127,8 @@ class Chooser:
         preferences = self.preferences
         if preferences is not None and preferences.plain and not preferences.low:
             preferences = None
-        everyone = not wanted.exclude and self._health.is_all_well and self._cooldowns.is_idle
-        everyone = everyone and self._gates is None
+        everyone = not wanted.exclude and self._health.is_all_well
+        everyone = everyone and self._gates is None and not self._cooldowns.gated
         for group in groups:
             candidates: Sequence[int] = group.everyone
             if not everyone:

@@ -217,12 +217,13 @@ def _openai(fields: dict[str, Any]) -> Usage | None:
     """
     if not fields:
         return None
-    prompt = _count(fields.get("prompt_tokens"))
-    completion = _count(fields.get("completion_tokens"))
-    total = _count(fields.get("total_tokens"))
-    before, after = fields.get("prompt_tokens_details"), fields.get("completion_tokens_details")
+    get = fields.get
+    prompt = _count(get("prompt_tokens"))
+    completion = _count(get("completion_tokens"))
+    total = _count(get("total_tokens"))
+    before, after = get("prompt_tokens_details"), get("completion_tokens_details")
     cached = _count(before.get("cached_tokens")) if isinstance(before, dict) else 0
-    cached = cached or _count(fields.get("prompt_cache_hit_tokens"))
+    cached = cached or _count(get("prompt_cache_hit_tokens"))
     # No min() and max() here: a call costs ten times as much as a comparison.
     if cached > prompt:  # noqa: PLR1730 -- see above
         cached = prompt

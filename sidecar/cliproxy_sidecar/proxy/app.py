@@ -290,7 +290,7 @@ def _dialect_of(request: Request, operation: Operation | None) -> Dialect:
 
 def _request_id(request: Request) -> str:
     """Return the caller's own id if it is sane, else a fresh one."""
-    for name, value in request.headers:
+    for name, value in request.headers if request.has_id else ():
         if name == b"x-request-id" and _SANE_ID.fullmatch(value):
             return value.decode("ascii")
     return request_id()

@@ -101,7 +101,8 @@ class Attempt:
                     return Answer(response.status, response.headers, [], complete=False)
                 if content_type.startswith(b"text/event-stream"):
                     return await self._peek(response)
-                return await self._hold(response)
+                body = response.whole(MAX_HELD_BYTES) or await self._collect(response)
+                return self._judge(response, body) if isinstance(body, bytes) else body
             return await self._error(response)
         except UpstreamFailed as failure:
             return Failed(self.cut(failure, after_headers=self.response is not None))
@@ -126,11 +127,8 @@ class Attempt:
         timeouts = self.target.provider.timeouts
         return msgspec.structs.replace(timeouts, total_s=self._budget_s) if self._clamped else timeouts
 
-    async def _hold(self, response: UpstreamResponse) -> Answer | Failed:
-        """Read a body that is no stream, as far as it is held."""
-        body = response.whole(MAX_HELD_BYTES) or await self._collect(response)
-        if not isinstance(body, bytes):
-            return body
+    def _judge(self, response: UpstreamResponse, body: bytes) -> Answer | Failed:
+        """Look at a whole body that is no stream."""
         usage = glance(self._operation.dialect, body)
         if usage is not None:
             return Answer(response.status, response.headers, [body], complete=True, usage=usage)

@@ -39,6 +39,23 @@ MIN_BUDGET_S: Final = 0.001
 class Course:
     """The history of one request and what follows from it. `now` is monotonic seconds."""
 
+    __slots__ = (
+        "_chance",
+        "_deadline",
+        "_failures",
+        "_fault",
+        "_insisted",
+        "_machines",
+        "_objection",
+        "_plan",
+        "_tries",
+        "_unfit",
+        "_wait_until",
+        "_wanted",
+        "attempts",
+        "trail",
+    )
+
     def __init__(self, plan: Plan, machines: Machines, chance: Chance, wanted: Wanted) -> None:
         self._plan = plan
         self._machines = machines

@@ -52,6 +52,7 @@ from cliproxy_sidecar.runtime.machines import Machines
 
 _MIN_WAIT_S: Final = 0.01
 _ATTEMPTS: Final = b"\r\nx-cliproxy-attempts: %d"
+_FIRST_ID: Final = _ATTEMPTS % 1 + b"\r\nx-request-id: "
 _NOTHING: Final = Usage()
 UNANSWERED: Final = frozenset({"first_byte_timeout", "idle_timeout", "total_timeout"})
 """Ends of an attempt after which the provider may well have worked, and charge for it."""
@@ -59,6 +60,22 @@ UNANSWERED: Final = frozenset({"first_byte_timeout", "idle_timeout", "total_time
 
 class Exchange:
     """One request and what becomes of it."""
+
+    __slots__ = (
+        "_body",
+        "_course",
+        "_current",
+        "_downstream",
+        "_ledger",
+        "_machines",
+        "_model",
+        "_operation",
+        "_plan",
+        "_sent",
+        "_stream",
+        "_tokens",
+        "_translation",
+    )
 
     def __init__(
         self,
@@ -262,7 +279,10 @@ class Exchange:
         """Return the headers that we add to an answer."""
         request_id, translation = self._ledger.request_id, self._translation
         block = self._plan.route(target, self._operation).named
-        block += _ATTEMPTS % self._ledger.attempts + REQUEST_ID % request_id.encode()
+        if self._ledger.attempts == 1:
+            block += _FIRST_ID + request_id.encode()
+        else:
+            block += _ATTEMPTS % self._ledger.attempts + REQUEST_ID % request_id.encode()
         if self._ledger.notes:
             block += block_of(self._ledger.notes)
         if translation is None:

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from cliproxy_api.money import NANO_USD_PER_USD
+from cliproxy_api.scope import Scope
 from cliproxy_api.vocabulary import COUNTED_CLASSES, OutcomeClass
 from cliproxy_sidecar.core.decisions import Trail
 from cliproxy_sidecar.core.headers import Header
@@ -127,7 +128,9 @@ class Ledger:
         """Settle one attempt with the machines and count it."""
         now = now_s()
         provider_id, credential, upstream_model = target.id
-        scopes = scopes_of(outcome, target.provider, credential, upstream_model)
+        scopes: tuple[Scope, ...] = ()
+        if outcome.scope_kind is not None:
+            scopes = scopes_of(outcome, target.provider, credential, upstream_model)
         self._machines.settle(permit, outcome, scopes, now)
         self.outcome, self.usage = outcome, usage
         cost = 0

@@ -74,8 +74,8 @@ class Activation:
                     self._pki.lead()
                 self._beginning = self._tasks.spawn(self._begin(epoch), "activation")
             case Standing.STANDBY:
+                self._forget()  # first: links that end are no news for a fleet that is forgotten
                 self._publisher.deactivate()
-                self._forget()
                 if self._pki is not None:
                     self._pki.stand_by()
                 if self._keeper is not None:
@@ -91,8 +91,8 @@ class Activation:
 
     async def _begin(self, epoch: int) -> None:
         await self._resync.synced.wait()
-        self._publisher.deactivate()
         self._forget()
+        self._publisher.deactivate()
         if self._pki is not None:
             self._pki.want_all()
             if not await happens(self._pki.ready, CERTIFICATE_S):

@@ -251,6 +251,7 @@ class Operator:
         # First of all: a successor waits for it, and taking hundreds of links down takes its time. From here
         # on nothing is written, and what is still pushed is of an epoch that sidecars refuse after the next.
         await self.leader.release()
+        self.host.reset()
         self.publisher.deactivate()
         await self.tasks.stop()
         await self.http.close()

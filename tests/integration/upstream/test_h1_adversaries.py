@@ -401,13 +401,16 @@ async def test_two_hundred_at_once_get_their_own_answers() -> None:
 
 
 async def test_closing_ends_everything_under_way() -> None:
+    asked: list[bytes] = []
+
     async def script(peer: Peer) -> None:
-        await peer.request()
+        head, _ = await peer.request()
+        asked.append(head)
         await peer.gone()
 
     async with RawServer(script) as server, engine(ConnectionPool(max_connections=1)) as client:
         calls = [asyncio.ensure_future(call(client, server.url)) for _ in range(3)]
-        await eventually(lambda: server.connections == 1)
+        await eventually(lambda: len(asked) == 1)
         async with asyncio.timeout(DEADLINE_S):
             await client.aclose()
             kinds = sorted([(await ended).error or "" for ended in calls])

@@ -6,7 +6,6 @@ on the provider's own events.
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Final
 
 from cliproxy_api.vocabulary import OutcomeClass, ProviderType
@@ -44,7 +43,8 @@ async def open_translated(
         return result
     too_long = result.outcome.cls is OutcomeClass.CONTEXT
     told = translation.error(result.answer.status, b"".join(result.answer.held), too_long=too_long)
-    return replace(result, answer=replace(result.answer, held=[told]))
+    result.answer.held = [told]
+    return result
 
 
 async def _answer(attempt: Attempt, answer: Answer, translation: Translation) -> Answer | Failed:

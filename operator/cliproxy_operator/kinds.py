@@ -1,46 +1,36 @@
-"""The resources that the operator reads and writes, and where the API server serves them."""
+"""The resources that the operator reads and writes; the places of each are `cliproxy_api.kinds`'s."""
 
-from dataclasses import dataclass
 from typing import Final
 
-from cliproxy_api.vocabulary import API_GROUP, API_VERSION, SIDECAR_LABEL
+from cliproxy_api.kinds import (
+    ALERT_RULE,
+    CUSTOM,
+    EVENT,
+    LEASE,
+    NAMESPACE,
+    POD,
+    POLICY,
+    PROFILE,
+    PROVIDER,
+    SECRET,
+    Resource,
+)
 
-
-@dataclass(frozen=True, slots=True)
-class Resource:
-    """One kind of object and its place in the API."""
-
-    kind: str
-    group: str
-    version: str
-    plural: str
-    namespaced: bool = True
-    selector: str = ""
-    """Label selector that the server applies to lists and watches."""
-
-    @property
-    def api_version(self) -> str:
-        """`apiVersion` as objects carry it."""
-        return f"{self.group}/{self.version}" if self.group else self.version
-
-    def path(self, namespace: str | None = None, name: str | None = None, sub: str | None = None) -> str:
-        """Return the URL path of a collection (no name), an object, or its subresource."""
-        parts = ["apis", self.group, self.version] if self.group else ["api", self.version]
-        if namespace and self.namespaced:
-            parts += ["namespaces", namespace]
-        parts += [part for part in (self.plural, name, sub) if part]
-        return "/" + "/".join(parts)
-
-
-PROVIDER: Final = Resource("LLMProvider", API_GROUP, API_VERSION, "llmproviders")
-POLICY: Final = Resource("CooldownPolicy", API_GROUP, API_VERSION, "cooldownpolicies")
-ALERT_RULE: Final = Resource("AlertRule", API_GROUP, API_VERSION, "alertrules")
-PROFILE: Final = Resource("ProxyProfile", API_GROUP, API_VERSION, "proxyprofiles")
-SECRET: Final = Resource("Secret", "", "v1", "secrets")
-POD: Final = Resource("Pod", "", "v1", "pods", selector=f"{SIDECAR_LABEL}=true")
-NAMESPACE: Final = Resource("Namespace", "", "v1", "namespaces", namespaced=False)
-EVENT: Final = Resource("Event", "", "v1", "events")
-LEASE: Final = Resource("Lease", "coordination.k8s.io", "v1", "leases")
+__all__ = [
+    "ALERT_RULE",
+    "CUSTOM",
+    "EVENT",
+    "LEASE",
+    "NAMESPACE",
+    "POD",
+    "POLICY",
+    "PROFILE",
+    "PROVIDER",
+    "SECRET",
+    "WATCHED",
+    "WEBHOOK_CONFIGURATIONS",
+    "Resource",
+]
 
 WEBHOOK_CONFIGURATIONS: Final = (
     Resource(
@@ -59,6 +49,4 @@ WEBHOOK_CONFIGURATIONS: Final = (
     ),
 )
 
-CUSTOM: Final = (PROVIDER, POLICY, ALERT_RULE, PROFILE)
-"""Kinds that carry a status of ours."""
 WATCHED: Final = (*CUSTOM, SECRET, POD, NAMESPACE)

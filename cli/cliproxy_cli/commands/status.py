@@ -28,7 +28,7 @@ def register(subparsers: Subparsers) -> None:
         "status",
         run,
         summary="providers: phase, cooldown and why, traffic, sidecars in step",
-        description="Providers: phase, cooldown and why, traffic, sidecars in step, from the objects' status.",
+        description="Providers: phase, cooldown and why, traffic, sidecars in step, by the objects' status.",
         all_namespaces=True,
         watch=True,
     )

@@ -5,6 +5,7 @@ schema versions that this side does not know.
 """
 
 import hashlib
+import zlib
 from typing import Final, TypeVar
 
 import msgspec
@@ -18,6 +19,11 @@ T = TypeVar("T")
 
 MAX_REPORT_LINE_BYTES: Final = 256 * 1024
 """One report line; `Traffic` of 1,000 providers stays well below."""
+
+PACKED: Final = "deflate"
+"""The one content coding of pushes, by its name in `Hello.encodings` and in HTTP: zlib's format."""
+_PACK_LEVEL: Final = 1
+"""A snapshot of 200 providers: from 140 to 9 KB in half a millisecond; level 6: to 6 KB in twice that."""
 
 
 class DecodeError(ValueError):
@@ -48,6 +54,28 @@ def encode(document: SnapshotPush | StatePush | Snapshot | FleetState | Running)
 def encode_report(report: Report) -> bytes:
     """Return the report as one line, newline included."""
     return _LINE_ENCODER.encode(report) + b"\n"
+
+
+def pack(data: bytes) -> bytes:
+    """Return the bytes in the content coding `PACKED`."""
+    return zlib.compress(data, _PACK_LEVEL)
+
+
+def unpack(data: bytes, *, at_most_bytes: int) -> bytes:
+    """Return what was packed, at most one byte more than `at_most_bytes`: that is too much already.
+
+    Raises:
+        DecodeError: this is not whole, or not packed at all. The sender's fault.
+
+    """
+    reader = zlib.decompressobj()
+    try:
+        content = reader.decompress(data, at_most_bytes + 1)
+    except zlib.error as error:
+        raise DecodeError(f"not in the content coding {PACKED}: {error}") from None
+    if not reader.eof and len(content) <= at_most_bytes:
+        raise DecodeError(f"not in the content coding {PACKED}: it breaks off")
+    return content
 
 
 def decode_snapshot_push(data: bytes) -> SnapshotPush:

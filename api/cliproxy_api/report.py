@@ -21,6 +21,8 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello", tag_field="k
     namespace: str
     version: str
     running: Running
+    encodings: tuple[str, ...] = ()
+    """In which content codings it takes pushes, besides as they are: "deflate" (RFC 9110 section 8.4.1.2)."""
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True, tag="applied", tag_field="kind"):

@@ -109,6 +109,7 @@ class Light:
             namespace=self._namespace,
             version=__version__,
             running=self.snapshots.running,
+            encodings=(codec.PACKED,),
         )
         return (hello, *self.machines.standing())
 

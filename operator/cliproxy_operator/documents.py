@@ -15,6 +15,8 @@ from cliproxy_operator.hidden import Hidden
 
 STATE_FRESH_S: Final = 0.05
 """An encoded state is sent again within this time; its `sent_at_utc` is off by that much at most."""
+PACK_FROM_BYTES: Final = 2048
+"""A smaller document fits into two packets as it is."""
 MAX_SEQUENCE: Final = 2**53
 """A later one is no sequence of ours, whoever claims it."""
 
@@ -43,6 +45,22 @@ class Sequencer:
             self._last = max(self._last, self._floor)
 
 
+class Body:
+    """A document as bytes, packed at most once however many it is sent to."""
+
+    __slots__ = ("_packed", "content")
+
+    def __init__(self, content: bytes) -> None:
+        self.content: Final = content
+        self._packed: bytes | None = None
+
+    def packed(self) -> bytes | None:
+        """Return it as `codec.pack` makes it; None: it is too small for that."""
+        if self._packed is None and len(self.content) >= PACK_FROM_BYTES:
+            self._packed = codec.pack(self.content)
+        return self._packed
+
+
 class SnapshotDocument:
     """A snapshot with its credential values; its repr shows neither."""
 
@@ -52,17 +70,16 @@ class SnapshotDocument:
         self._secrets = secrets
         self._sequencer = sequencer
         self._position = sequencer.next()
-        self._body: bytes | None = None
+        self._body: Body | None = None
 
-    def render(self) -> tuple[Position, bytes]:
+    def render(self) -> tuple[Position, Body]:
         """Return the position and the encoded push, encoded at the first call."""
         if self._sequencer.stale(self._position):
             self._position, self._body = self._sequencer.next(), None
         if self._body is None:
             secrets = {name: value.reveal() for name, value in self._secrets.items()}
-            self._body = codec.encode(
-                SnapshotPush(position=self._position, snapshot=self._snapshot, secrets=secrets)
-            )
+            push = SnapshotPush(position=self._position, snapshot=self._snapshot, secrets=secrets)
+            self._body = Body(codec.encode(push))
         return self._position, self._body
 
     def __repr__(self) -> str:
@@ -78,9 +95,9 @@ class StateDocument:
         self.state = state
         self._sequencer = sequencer
         self._clock = clock
-        self._encoded: tuple[float, Position, bytes] | None = None
+        self._encoded: tuple[float, Position, Body] | None = None
 
-    def render(self) -> tuple[Position, bytes]:
+    def render(self) -> tuple[Position, Body]:
         """Return the position and the encoded push of now."""
         now = self._clock.now()
         if self._encoded is not None:
@@ -89,5 +106,5 @@ class StateDocument:
                 return position, body
         position = self._sequencer.next()
         push = StatePush(position=position, sent_at_utc=self._clock.utc(), state=self.state)
-        self._encoded = (now, position, codec.encode(push))
+        self._encoded = (now, position, Body(codec.encode(push)))
         return position, self._encoded[2]

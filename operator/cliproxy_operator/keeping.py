@@ -165,7 +165,7 @@ class SnapshotKeeper:
         if self._kept.get(key) == document.digest:
             return
         _, body = document.render()
-        packed = await asyncio.to_thread(gzip.compress, body, mtime=0)
+        packed = await asyncio.to_thread(gzip.compress, body.content, mtime=0)
         if len(packed) > MAX_BYTES:
             self._note(key, len(packed))
             self._kept[key] = document.digest  # as good as it gets; what is there is older, yet it runs

@@ -20,17 +20,18 @@ from cliproxy_api import codec
 from cliproxy_api.report import Hello, Report
 from cliproxy_api.snapshot import Position
 from cliproxy_operator.clock import Clock
+from cliproxy_operator.documents import Body
 from cliproxy_operator.gate import Gate
 from cliproxy_operator.metrics import Metrics
 from cliproxy_operator.tasks import happens
-from cliproxy_operator.transport import Answer, DocumentName, LinkError, Peer, Transport
+from cliproxy_operator.transport import ANSWER_TIMEOUT_S, Answer, DocumentName, Peer, Transport
 from cliproxy_operator.view import SidecarId
+from cliproxy_operator.wire.trouble import LinkError
 
 log = logging.getLogger(__name__)
 
 PAUSE_FIRST_S: Final = 0.05
 PAUSE_MAX_S: Final = 2.0
-HELLO_TIMEOUT_S: Final = 3.0
 REFUSALS: Final = 5
 """Refusals of one document in a row, each answered with a later position, before the link is made anew."""
 STABLE_S: Final = 5.0
@@ -42,7 +43,7 @@ class Document(Protocol):
 
     digest: str
 
-    def render(self) -> tuple[Position, bytes]:
+    def render(self) -> tuple[Position, Body]:
         """Return what to send now, and its place in the order."""
         ...
 
@@ -119,6 +120,8 @@ class Link:
         self._nudged = asyncio.Event()
         self._renewed = asyncio.Event()
         self._last_trouble = ""
+        self._unpacks = False
+        """Whether the sidecar takes packed pushes; told in its hello."""
         self._slots = {name: Slot(name, newest, asyncio.Event()) for name, newest in documents.items()}
 
     def wake(self, document: DocumentName) -> None:
@@ -135,6 +138,12 @@ class Link:
 
     async def run(self) -> None:
         """Keep the link, until cancelled."""
+        try:
+            await self._keep_up()
+        finally:
+            self._transport.forget(self.peer)
+
+    async def _keep_up(self) -> None:
         pause_s = PAUSE_FIRST_S
         while True:
             started_s = self._clock.now()
@@ -165,6 +174,7 @@ class Link:
             async with self._connecting.passing():
                 lines = await stack.enter_async_context(self._transport.reports(self.peer, self.epoch))
                 hello = await self._hello(lines)
+            self._unpacks = codec.PACKED in hello.encodings
             self._listener.greeted(self.sidecar, hello)
             for slot in self._slots.values():
                 slot.sent = None
@@ -174,7 +184,7 @@ class Link:
                 snapshot.sent = newest  # it runs this already: a new leader need not send it again
             stated = asyncio.Event()
             await _first_failure(
-                self._hear(lines), self._keep(state, begun=stated), self._keep(snapshot, after=stated)
+                self._hear(lines), self._maintain(state, begun=stated), self._maintain(snapshot, after=stated)
             )
 
     async def _hear(self, lines: AsyncIterator[bytes]) -> None:
@@ -192,6 +202,7 @@ class Link:
                 async with self._connecting.passing():
                     lines = await stack.enter_async_context(self._transport.reports(self.peer, self.epoch))
                     await self._hello(lines)
+                    await self._transport.warm(self.peer)
                 # The sidecar ends the former stream; what it has said on it until then is heard to the end.
                 with contextlib.suppress(LinkError):
                     await reading
@@ -201,7 +212,7 @@ class Link:
     async def _hello(self, lines: AsyncIterator[bytes]) -> Hello:
         """Read the first line: nothing is sent to a peer that is not our pod, as addresses are reused."""
         try:
-            async with asyncio.timeout(HELLO_TIMEOUT_S):
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 hello = codec.decode_report(await anext(lines))
         except TimeoutError:
             raise LinkError("timeout", "no hello came in time") from None
@@ -225,7 +236,7 @@ class Link:
             self._listener.heard(self.sidecar, report)
         raise LinkError("closed", "the report stream ended")
 
-    async def _keep(
+    async def _maintain(
         self, slot: Slot, *, after: asyncio.Event | None = None, begun: asyncio.Event | None = None
     ) -> None:
         """Keep the newest of one document pushed; from `after` on, and set `begun` after the first push."""
@@ -252,12 +263,14 @@ class Link:
 
     async def _push(self, name: DocumentName, document: Document) -> bool:
         """Push once; whether this document is done with (taken, or refused for good)."""
-        position, body = document.render()
+        position, rendered = document.render()
+        packed = rendered.packed() if self._unpacks else None
+        body = rendered.content if packed is None else packed
         started_s = self._clock.now()
         # State never waits for configuration, its own link's or another's.
         way = self._configuring.passing(len(body)) if name == "snapshot" else contextlib.nullcontext()
         async with way:
-            answer = await self._transport.put(self.peer, name, body)
+            answer = await self._transport.put(self.peer, name, body, packed=packed is not None)
         self._metrics.push_s.labels(name).observe(self._clock.now() - started_s)
         self._metrics.pushes.labels(name, str(answer.status)).inc()
         if answer.status != 409:  # noqa: PLR2004 -- HTTP's own number

@@ -1,45 +1,35 @@
 """How a sidecar is reached: two calls behind one interface, over mutual TLS or, for development, a token.
 
-Bytes in and out, bounded in size and time; every failure is a `LinkError`. What to send, and when to try
-again, is left to `link.py`.
+Bytes in and out, bounded in size and time; every failure is a `LinkError`. A connection for pushes stays open
+between them: a trip must not wait for the handshakes of a whole fleet. What to send, and when to try again,
+is left to `link.py`; one connection's bytes to `wire/`.
 """
 
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol, TypedDict
-
-import aiohttp
+from functools import partial
+from typing import Final, Literal, Protocol
 
 from cliproxy_api import codec
 from cliproxy_api.channel import sidecar_host
-from cliproxy_api.codec import MAX_REPORT_LINE_BYTES
 from cliproxy_api.snapshot import Running
 from cliproxy_operator.hidden import Hidden
 from cliproxy_operator.identity import Identity, IdentityError
+from cliproxy_operator.wire.connection import Connection, connect
+from cliproxy_operator.wire.trouble import LinkError, refused
 
-CONNECT_TIMEOUT_S: Final = 2.0
-PUT_TIMEOUT_S: Final = 5.0
+CONNECT_TIMEOUT_S: Final = 5.0
+"""TCP and TLS together. Linux sends a lost SYN again after 1 s and after 3 s, so two may be lost; and a busy
+node may take a second for a handshake. Who waits here holds up nobody for longer than the gate's patience."""
+ANSWER_TIMEOUT_S: Final = 10.0
+"""To a push, and for a stream's first line. A sidecar whose CPU is throttled answers late and is well; giving
+its link up costs it a connection, a hello and both documents more, which makes it later still."""
 IDLE_TIMEOUT_S: Final = 20.0
 """A report stream without a line for this long is dead: sidecars send heartbeats several times as often."""
-KEEP_ALIVE_S: Final = 3600.0
-"""Of an idle connection: a trip must not wait for the handshakes of a whole fleet."""
-MAX_ANSWER_BYTES: Final = 64 * 1024
 
 DocumentName = Literal["snapshot", "state"]
-Trouble = Literal[
-    "connect",
-    "timeout",
-    "closed",
-    "unauthorized",
-    "deposed",
-    "stranger",
-    "malformed",
-    "status",
-    "tls",
-    "identity",
-]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +38,6 @@ class Peer:
 
     namespace: str
     address: str
-
-
-class Protection(TypedDict, total=False):
-    """What aiohttp is told about TLS for one request."""
-
-    ssl: ssl.SSLContext
-    server_hostname: str
-
-
-class LinkError(Exception):
-    """The sidecar could not be talked to; `trouble` is the bounded word for metrics."""
-
-    def __init__(self, trouble: Trouble, message: str) -> None:
-        super().__init__(message)
-        self.trouble: Final = trouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +60,26 @@ class Transport(Protocol):
         """
         ...
 
-    async def put(self, peer: Peer, document: DocumentName, body: bytes) -> Answer:
-        """Put one document; answers with status 200, 409 and 422 are returned.
+    async def put(self, peer: Peer, document: DocumentName, body: bytes, *, packed: bool = False) -> Answer:
+        """Put one document, `packed` if `codec.pack` made it; answers 200, 409 and 422 are returned.
 
         Raises:
             LinkError: no such answer.
 
         """
+        ...
+
+    async def warm(self, peer: Peer) -> None:
+        """Have a connection for pushes ready, protected by what protects new ones now.
+
+        Raises:
+            LinkError: none can be made.
+
+        """
+        ...
+
+    def forget(self, peer: Peer) -> None:
+        """Close what is kept open to a peer."""
         ...
 
     async def close(self) -> None:
@@ -103,144 +91,143 @@ class HttpTransport:
     """HTTP/1.1 to the control port; how it is protected is left to the two below."""
 
     def __init__(
-        self, *, scheme: str, port: int, headers: Mapping[str, str], idle_timeout_s: float = IDLE_TIMEOUT_S
+        self, *, port: int, credentials: bytes = b"", idle_timeout_s: float = IDLE_TIMEOUT_S
     ) -> None:
-        """Open the session; must run inside the loop that will use it."""
-        self._scheme = scheme
+        """`credentials` are header lines, each with its end."""
         self._port = port
+        self._credentials = credentials
         self._idle_timeout_s = idle_timeout_s
-        self._session = aiohttp.ClientSession(
-            # The number of sidecars bounds the connections; one for pushes stays warm for the next trip.
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S),
-            headers=headers,
-            trust_env=False,
-        )
+        self._open: set[Connection] = set()
+        self._kept: dict[Peer, list[Connection]] = {}
+        """Ready for the next push: as many as one peer ever had under way at once, that is two."""
 
     async def close(self) -> None:
         """Close all connections."""
-        await self._session.close()
+        for connection in list(self._open):
+            connection.close()
 
-    def protection(self, peer: Peer) -> Protection:
-        """Return what a connection to this peer has to be like."""
+    def context(self) -> ssl.SSLContext | None:
+        """Return what a new connection has to be protected with."""
         raise NotImplementedError
-
-    def _url(self, peer: Peer, what: str) -> str:
-        host = f"[{peer.address}]" if ":" in peer.address else peer.address
-        return f"{self._scheme}://{host}:{self._port}/v0/control/{what}"
 
     @asynccontextmanager
     async def reports(self, peer: Peer, epoch: int) -> AsyncIterator[AsyncIterator[bytes]]:
         """Open the report stream."""
-        timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=self._idle_timeout_s
-        )
-        protection = self.protection(peer)
+        request = self._head("GET", "reports", peer, b"x-cliproxy-epoch: %d\r\n" % epoch)
+        connection = await self._connect(peer, self.context())
         try:
-            async with self._session.get(
-                self._url(peer, "reports"),
-                headers={"x-cliproxy-epoch": str(epoch)},
-                timeout=timeout,
-                allow_redirects=False,
-                **protection,
-            ) as response:
-                if response.status != 200:  # noqa: PLR2004 -- HTTP's own number
-                    raise _refused(response.status)
-                yield _lines(response.content)
-        except (aiohttp.ClientError, OSError) as error:
-            raise _broken(error) from None
+            status = await connection.stream(
+                request, timeout_s=ANSWER_TIMEOUT_S, idle_timeout_s=self._idle_timeout_s
+            )
+            if status != 200:  # noqa: PLR2004 -- HTTP's own number
+                raise refused(status)
+            yield connection
+        finally:
+            connection.close()
 
-    async def put(self, peer: Peer, document: DocumentName, body: bytes) -> Answer:
+    async def put(self, peer: Peer, document: DocumentName, body: bytes, *, packed: bool = False) -> Answer:
         """Put one document."""
-        timeout = aiohttp.ClientTimeout(total=PUT_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S)
-        protection = self.protection(peer)
+        length = b"content-length: %d\r\n" % len(body)
+        head = self._head("PUT", document, peer, _PACKED + length if packed else _PLAIN + length)
+        context = self.context()
+        kept = self._take(peer, context)
+        if kept is not None:
+            try:
+                return await self._ask(peer, kept, head, body)
+            except LinkError as error:
+                # Closed before a byte of an answer: it was on its way out, and a push may be sent twice.
+                if error.trouble == "timeout" or not kept.silent:
+                    raise
+        return await self._ask(peer, await self._connect(peer, context), head, body)
+
+    async def warm(self, peer: Peer) -> None:
+        """Have a connection for pushes ready."""
+        context = self.context()
+        self._keep(peer, self._take(peer, context) or await self._connect(peer, context))
+
+    def forget(self, peer: Peer) -> None:
+        """Close what is kept open to a peer."""
+        for connection in self._kept.pop(peer, ()):
+            connection.close()
+
+    async def _ask(self, peer: Peer, connection: Connection, head: bytes, content: bytes) -> Answer:
+        status, answer = await connection.ask(head, content, timeout_s=ANSWER_TIMEOUT_S)
+        if status not in (200, 409, 422):
+            connection.close()
+            raise refused(status)
+        self._keep(peer, connection)
         try:
-            async with self._session.put(
-                self._url(peer, document),
-                data=body,
-                headers={"Content-Type": "application/json"},
-                timeout=timeout,
-                allow_redirects=False,
-                **protection,
-            ) as response:
-                if response.status not in (200, 409, 422):
-                    raise _refused(response.status)
-                content = await _bounded(response.content)
-                return Answer(response.status, codec.decode_running(content))
+            return Answer(status, codec.decode_running(answer))
         except codec.DecodeError as error:
             raise LinkError("malformed", f"answer to a push: {error}") from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise _broken(error) from None
+
+    async def _connect(self, peer: Peer, context: ssl.SSLContext | None) -> Connection:
+        made = await connect(
+            peer.address,
+            self._port,
+            context=context,
+            name=sidecar_host(peer.namespace) if context is not None else None,
+            timeout_s=CONNECT_TIMEOUT_S,
+            on_end=partial(self._ended, peer),
+        )
+        if made.is_ready:  # else: it has ended already, and says so when it is used
+            self._open.add(made)
+        return made
+
+    def _take(self, peer: Peer, context: ssl.SSLContext | None) -> Connection | None:
+        """Return a connection that is ready; those of a former certificate are closed."""
+        kept = self._kept.get(peer)
+        while kept:
+            connection = kept.pop()
+            if connection.is_ready and connection.context is context:
+                return connection
+            connection.close()
+        return None
+
+    def _keep(self, peer: Peer, connection: Connection) -> None:
+        if connection.is_ready:
+            self._kept.setdefault(peer, []).append(connection)
+
+    def _ended(self, peer: Peer, connection: Connection) -> None:
+        self._open.discard(connection)
+        kept = self._kept.get(peer, [])
+        if connection in kept:
+            kept.remove(connection)
+        if not kept:
+            self._kept.pop(peer, None)
+
+    def _head(self, method: str, what: str, peer: Peer, headers: bytes) -> bytes:
+        host = f"[{peer.address}]" if ":" in peer.address else peer.address
+        line = f"{method} /v0/control/{what} HTTP/1.1\r\nhost: {host}:{self._port}\r\n".encode("ascii")
+        return b"".join((line, self._credentials, headers, b"\r\n"))
 
 
 class PlainTransport(HttpTransport):
     """HTTP with a bearer token that all sidecars share: for development only."""
 
     def __init__(self, *, token: Hidden, port: int, idle_timeout_s: float = IDLE_TIMEOUT_S) -> None:
-        """Open the session."""
-        headers = {"Authorization": f"Bearer {token.reveal()}"}
-        super().__init__(scheme="http", port=port, headers=headers, idle_timeout_s=idle_timeout_s)
+        credentials = f"authorization: Bearer {token.reveal()}\r\n".encode("ascii")
+        super().__init__(port=port, credentials=credentials, idle_timeout_s=idle_timeout_s)
 
-    def protection(self, peer: Peer) -> Protection:  # noqa: ARG002 -- the same for every peer
-        """Return nothing: there is none."""
-        return {}
+    def context(self) -> None:
+        """Return nothing: there is no protection."""
+        return
 
 
 class TlsTransport(HttpTransport):
     """Mutual TLS: each connection is made with the newest certificate, and checked against the namespace."""
 
     def __init__(self, *, identity: Identity, port: int, idle_timeout_s: float = IDLE_TIMEOUT_S) -> None:
-        """Open the session."""
-        super().__init__(scheme="https", port=port, headers={}, idle_timeout_s=idle_timeout_s)
+        super().__init__(port=port, idle_timeout_s=idle_timeout_s)
         self._identity = identity
 
-    def protection(self, peer: Peer) -> Protection:
-        """Return our certificate and the name that theirs must carry."""
+    def context(self) -> ssl.SSLContext:
+        """Return our newest certificate, and whom it trusts."""
         try:
-            return {"ssl": self._identity.context(), "server_hostname": sidecar_host(peer.namespace)}
+            return self._identity.context()
         except IdentityError as error:
             raise LinkError("identity", str(error)) from None
 
 
-async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-    buffer = bytearray()
-    async for chunk in content.iter_any():
-        buffer += chunk
-        *lines, rest = buffer.split(b"\n")
-        buffer = bytearray(rest)
-        for line in lines:
-            if line:
-                yield bytes(line)
-        if len(buffer) > MAX_REPORT_LINE_BYTES:
-            raise LinkError("malformed", f"a report line is longer than {MAX_REPORT_LINE_BYTES} bytes")
-    raise LinkError("closed", "the sidecar ended the report stream")
-
-
-async def _bounded(content: aiohttp.StreamReader) -> bytes:
-    body = bytearray()
-    async for chunk in content.iter_any():
-        body += chunk
-        if len(body) > MAX_ANSWER_BYTES:
-            raise LinkError("malformed", f"an answer is longer than {MAX_ANSWER_BYTES} bytes")
-    return bytes(body)
-
-
-def _refused(status: int) -> LinkError:
-    if status in (401, 403):
-        return LinkError("unauthorized", f"the sidecar does not take us for the operator ({status})")
-    if status == 409:  # noqa: PLR2004 -- HTTP's own number
-        return LinkError("deposed", "the sidecar follows a newer leader")
-    return LinkError("status", f"the sidecar answered {status}")
-
-
-def _broken(error: Exception) -> LinkError:
-    if isinstance(error, aiohttp.ClientConnectorCertificateError):
-        why = getattr(error.certificate_error, "verify_message", "") or str(error.certificate_error)
-        return LinkError("tls", f"the certificate at the pod's address is refused: {why}"[:300])
-    words = f"{type(error).__name__}: {error}"[:200]
-    if isinstance(error, TimeoutError):
-        return LinkError("timeout", words)
-    if isinstance(error, aiohttp.ClientSSLError | ssl.SSLError):
-        return LinkError("tls", words)
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return LinkError("connect", words)
-    return LinkError("closed", words)
+_PLAIN: Final = b"content-type: application/json\r\n"
+_PACKED: Final = _PLAIN + b"content-encoding: deflate\r\n"

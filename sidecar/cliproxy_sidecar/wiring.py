@@ -217,6 +217,7 @@ class Sidecar:
             namespace=self.settings.namespace,
             version=__version__,
             running=self.snapshots.running,
+            encodings=(codec.PACKED,),
         )
         return (hello, *self.machines.standing())
 

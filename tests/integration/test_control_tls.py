@@ -22,8 +22,9 @@ from cliproxy_operator.identity import IdentityError, MountedIdentity, client_co
 from cliproxy_operator.metrics import Metrics
 from cliproxy_operator.publish import Endpoint, Publisher
 from cliproxy_operator.tasks import Tasks
-from cliproxy_operator.transport import LinkError, Peer, TlsTransport
+from cliproxy_operator.transport import Peer, TlsTransport
 from cliproxy_operator.view import SidecarId
+from cliproxy_operator.wire.trouble import LinkError
 from support.ears import Ears
 from support.pki import HOUR, Authority, FixedIdentity, write
 from support.sidecar import HOST, RunningSidecar, eventually, running_sidecar

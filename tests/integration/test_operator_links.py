@@ -111,6 +111,34 @@ async def test_state_goes_before_configuration(fake: FakeSidecar) -> None:
         assert fake.snapshot.secrets == {"shop/keys/key": "sk-planted"}
 
 
+@pytest.mark.parametrize(
+    ("encodings", "coded"), [((), ""), (("br",), ""), ((codec.PACKED, "br"), codec.PACKED)]
+)
+async def test_large_documents_are_packed_for_those_who_take_them_so(
+    fake: FakeSidecar, encodings: tuple[str, ...], coded: str
+) -> None:
+    fake.encodings = encodings
+    cooldowns = tuple(
+        FleetCooldown(
+            scope=Scope(provider=f"shop/p{number}"),
+            phase=CooldownPhase.COOLING,
+            since_utc=NOON,
+            until_utc=NOON,
+        )
+        for number in range(50)
+    )
+    async with fake.serving() as port, desk(port) as made:
+        made.publisher.activate(1)
+        made.link()
+        made.publisher.publish_state("shop", FleetState(cooldowns=cooldowns))
+        await fake.until(lambda: fake.state)
+        made.state()
+        await fake.until(lambda: len(fake.states) == 2)
+
+        assert fake.states[0].state.cooldowns == cooldowns
+        assert fake.coded == [coded, ""]
+
+
 async def test_a_sidecar_that_runs_it_already_is_left_alone(fake: FakeSidecar) -> None:
     fake.running = Running(digest=snapshot().digest)
     async with fake.serving() as port, desk(port) as made:
@@ -419,12 +447,12 @@ def test_a_state_is_encoded_once_for_a_moment_and_dated_anew_later() -> None:
     later, body = document.render()
     assert later > position
     assert later.epoch == 7
-    assert codec.decode_state_push(body).sent_at_utc == clock.utc()
+    assert codec.decode_state_push(body.content).sent_at_utc == clock.utc()
 
 
 def test_a_document_does_not_show_its_keys() -> None:
     document = SnapshotDocument(snapshot(), {"shop/keys/key": Hidden("sk-planted")}, Sequencer(1))
     _, body = document.render()
 
-    assert b"sk-planted" in body
+    assert b"sk-planted" in body.content
     assert "sk-planted" not in repr(document)

@@ -99,6 +99,25 @@ async def test_the_door_is_closed_to_others(scripted_openai: ScriptedProvider) -
         assert response.status_code == 413
 
 
+async def test_packed_pushes_are_taken_within_their_bounds(scripted_openai: ScriptedProvider) -> None:
+    push = build.push(build.built(scripted_openai))
+    async with running_sidecar(push) as sidecar, sidecar.reports() as reports:
+        assert (await reports.wait_for(Hello))[0].encodings == (codec.PACKED,)
+
+        async def put(body: bytes, coding: str = codec.PACKED) -> int:
+            headers = {**sidecar.authority, "content-encoding": coding}
+            url = f"{sidecar.control_url}/v0/control/snapshot"
+            return (await sidecar.client.put(url, content=body, headers=headers)).status_code
+
+        assert await put(codec.pack(codec.encode(at(push, 5, 1)))) == 200
+        assert sidecar.sidecar.snapshots.running.snapshot == Position(5, 1)
+        assert await put(codec.pack(b"{}")) == 422
+        assert await put(codec.encode(at(push, 5, 2))) == 400
+        assert await put(codec.pack(codec.encode(at(push, 5, 2))), "gzip") == 415
+        assert await put(codec.pack(b" " * (16 * 1024 * 1024 + 1))) == 413
+        assert sidecar.sidecar.snapshots.running.snapshot == Position(5, 1)
+
+
 async def test_requests_in_flight_finish_on_the_snapshot_they_began_with(
     scripted_openai: ScriptedProvider,
 ) -> None:

@@ -47,6 +47,9 @@ class FakeSidecar:
         self.changed = asyncio.Condition()
         self.refuse_snapshots = ""
         """Why snapshots are refused (422); empty: they are taken."""
+        self.encodings: tuple[str, ...] = (codec.PACKED,)
+        self.coded: list[str] = []
+        """The content coding of each push."""
         self.gate = asyncio.Event()
         """While clear, pushes wait: a slow sidecar."""
         self.gate.set()
@@ -107,6 +110,7 @@ class FakeSidecar:
     async def _push(self, request: web.Request, name: str, refusal: str, *, older: bool, epoch: int) -> int:
         if request.headers.get("Authorization") != f"Bearer {TOKEN}":
             return 401
+        self.coded.append(request.headers.get("Content-Encoding", ""))
         self.concurrent_pushes += 1
         self.most_concurrent_pushes = max(self.most_concurrent_pushes, self.concurrent_pushes)
         try:
@@ -165,7 +169,13 @@ class FakeSidecar:
         await response.prepare(request)
         lines = self._lines = asyncio.Queue()
         self.streams += 1
-        hello = Hello(sidecar=self.pod, namespace=self.namespace, version="test", running=self.running)
+        hello = Hello(
+            sidecar=self.pod,
+            namespace=self.namespace,
+            version="test",
+            running=self.running,
+            encodings=self.encodings,
+        )
         await response.write(codec.encode_report(hello))
         async with self.changed:
             self.changed.notify_all()

@@ -17,6 +17,8 @@ from cliproxy_sidecar.runtime.tasks import Tasks
 
 MAX_SNAPSHOT_BYTES: Final = 16 * 1024 * 1024
 MAX_STATE_BYTES: Final = 4 * 1024 * 1024
+PACKED: Final = codec.PACKED.encode()
+ACCEPTED: Final = (b"accept-encoding", PACKED)
 NDJSON: Final = b"application/x-ndjson"
 
 
@@ -96,9 +98,9 @@ class ControlApp:
             return
         match (scope["path"], scope["method"]):
             case ("/v0/control/snapshot", "PUT"):
-                await self._push(receive, send, self._pushes.offer_snapshot, MAX_SNAPSHOT_BYTES)
+                await self._push(scope, receive, send, self._pushes.offer_snapshot, MAX_SNAPSHOT_BYTES)
             case ("/v0/control/state", "PUT"):
-                await self._push(receive, send, self._pushes.offer_state, MAX_STATE_BYTES)
+                await self._push(scope, receive, send, self._pushes.offer_state, MAX_STATE_BYTES)
             case ("/v0/control/reports", "GET"):
                 await self._reports(scope, receive, send)
             case ("/v0/control/snapshot" | "/v0/control/state", _):
@@ -109,10 +111,25 @@ class ControlApp:
                 await _refuse(send, 404, "the control port serves snapshot, state and reports")
 
     async def _push(
-        self, receive: Receive, send: Send, offer: Callable[[bytes], Verdict], at_most_bytes: int
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        offer: Callable[[bytes], Verdict],
+        at_most_bytes: int,
     ) -> None:
         body = await read_body(receive, at_most_bytes=at_most_bytes)
-        if body is None:
+        coding = header(scope, b"content-encoding")
+        if body is not None and coding == PACKED:
+            try:
+                body = codec.unpack(body, at_most_bytes=at_most_bytes)
+            except codec.DecodeError as error:
+                await _refuse(send, 400, str(error))
+                return
+        elif coding:
+            await _refuse(send, 415, f"the content coding is {codec.PACKED} or none", ACCEPTED)
+            return
+        if body is None or len(body) > at_most_bytes:
             await _refuse(send, 413, f"a push has at most {at_most_bytes} bytes", (b"connection", b"close"))
             return
         verdict = offer(body)

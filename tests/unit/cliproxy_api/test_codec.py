@@ -54,6 +54,23 @@ def test_a_push_without_the_redis_password_it_names_is_refused() -> None:
         codec.decode_snapshot_push(codec.encode(lacking))
 
 
+@pytest.mark.parametrize("size", [0, 1, 100_000])
+def test_what_is_packed_comes_out_again(size: int) -> None:
+    data = b"fleet" * (size // 5) + b"x" * (size % 5)
+
+    assert codec.unpack(codec.pack(data), at_most_bytes=size) == data
+
+
+def test_unpacking_stops_at_its_bound() -> None:
+    assert len(codec.unpack(codec.pack(bytes(10_000_000)), at_most_bytes=1000)) == 1001
+
+
+@pytest.mark.parametrize("data", [b"", b"{}", codec.pack(b"whole")[:-1], codec.pack(b"whole")[:3]])
+def test_what_is_not_packed_or_not_whole_is_refused(data: bytes) -> None:
+    with pytest.raises(codec.DecodeError, match="content coding"):
+        codec.unpack(data, at_most_bytes=100)
+
+
 def test_an_unknown_schema_version_is_refused() -> None:
     line = codec.encode_report(
         Hello(schema_version=2, sidecar="a", namespace="b", version="1", running=Running())

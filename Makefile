@@ -6,7 +6,7 @@ VENV   := .venv/bin
 PYTEST := $(VENV)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check redis lint unit integration cluster faults fuzz golden bench bench-quick bench-soak bench-latency bench-steady bench-takeover bench-fleet lock crds format clean venv control-plane
+.PHONY: docs help run test check redis lint unit integration cluster faults fuzz golden bench bench-quick bench-soak bench-latency bench-steady bench-takeover bench-fleet lock crds format clean venv control-plane
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -64,6 +64,11 @@ bench-steady: control-plane ## API writes counted over 60 s of steady state, wit
 
 bench-fleet: control-plane ## a fleet of up to 1,000 light sidecars (20 minutes, a quiet machine); writes docs/benchmarks.md
 	@$(VENV)/python bench/run_fleet.py
+
+docs: venv ## write the generated pages, then build the site into build/site; warnings are errors
+	@$(VENV)/python -m cliproxy_dev.pages
+	@$(VENV)/python -m sphinx -W --keep-going -q -b dirhtml docs build/site
+	@echo build/site/index.html
 
 crds: venv ## refresh the chart's copy of the CRDs from crds/
 	@$(VENV)/python -m cliproxy_dev.crds chart

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from cliproxy_api.reuse import Batching, Cache
+from cliproxy_api.telling import Tracing
 from cliproxy_api.vocabulary import (
     Affinity,
     CooldownScope,
@@ -258,6 +259,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     affinity: Affinity = Affinity.NONE
     limits: Limits = Limits()
     log_level: LogLevel = LogLevel.INFO
+    tracing: Tracing | None = None
+    """None: nothing is traced."""
     max_attempts: int = 4
     """Attempts for one request over all providers."""
     retry_budget: RetryBudget = RetryBudget()

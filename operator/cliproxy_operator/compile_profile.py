@@ -4,6 +4,7 @@ Whether it is valid `validate` says; which providers its sidecars use `compile`.
 """
 
 from collections.abc import Mapping
+from typing import Final
 
 from cliproxy_api.conditions import Reason
 from cliproxy_api.durations import parse_duration_s
@@ -12,9 +13,13 @@ from cliproxy_api.resources.common import SecretRef
 from cliproxy_api.resources.proxyprofile import ProxyProfile
 from cliproxy_api.reuse import Batching, Cache, Redis
 from cliproxy_api.snapshot import Limits, Profile, RetryBudget
+from cliproxy_api.telling import Tracing
 from cliproxy_operator.compile_consumers import build_consumers, consumer_secrets
 from cliproxy_operator.inputs import SecretView
 from cliproxy_operator.validate import Diagnostic, warning
+
+TRACES_PATH: Final = "/v1/traces"
+"""Source: OTLP specification, OTLP/HTTP request (read 2026-11)."""
 
 Secrets = Mapping[tuple[str, str], SecretView | None]
 
@@ -42,6 +47,7 @@ def build_profile(profile: ProxyProfile, secrets: Secrets) -> tuple[Profile, tup
             max_header_bytes=spec.limits.max_header_bytes,
         ),
         log_level=spec.logging.level,
+        tracing=_tracing(spec.tracing),
         max_attempts=spec.retry_budget.max_attempts,
         retry_budget=RetryBudget(
             timeout_s=parse_duration_s(spec.retry_budget.timeout),
@@ -91,6 +97,16 @@ def _redis(profile: ProxyProfile, secrets: Secrets) -> tuple[Redis | None, tuple
 def _password_ref(profile: ProxyProfile) -> SecretRef | None:
     cache = profile.spec.cache
     return cache.redis.password_secret_ref if cache.enabled and cache.redis is not None else None
+
+
+def _tracing(spec: parts.Tracing | None) -> Tracing | None:
+    """Return where traces go: OTLP's own path is added, unless the address ends in it already."""
+    if spec is None:
+        return None
+    base = spec.endpoint.rstrip("/")
+    return Tracing(
+        url=base if base.endswith(TRACES_PATH) else base + TRACES_PATH, sample_rate=spec.sample_rate
+    )
 
 
 def _batching(spec: parts.Batching) -> Batching | None:

@@ -40,7 +40,5 @@ def _profile(profile: ProxyProfile) -> Iterator[tuple[str, str]]:
         yield "spec.condensation", "a request that exceeds a model's context window gets the error"
     if spec.logging.format is not LogFormat.JSON:
         yield "spec.logging.format", "lines are JSON"
-    if spec.tracing is not None:
-        yield "spec.tracing", "no traces are sent"
     if spec.fault_injection is not None:
         yield "spec.faultInjection", "no faults are made"

@@ -84,6 +84,8 @@ def validate(entry: Resource | ParseFailure, addresses: AddressRules) -> tuple[D
         found += _provider(entry, addresses)
     elif isinstance(entry, ProxyProfile):
         found += _address(entry.spec.failover.backup_url, "spec.failover.backupURL", addresses)
+        if entry.spec.tracing is not None:
+            found += _address(entry.spec.tracing.endpoint, "spec.tracing.endpoint", addresses)
         if entry.spec.cache.redis is not None:
             found += _address(entry.spec.cache.redis.url, "spec.cache.redis.url", addresses)
     return tuple(found[:MAX_DIAGNOSTICS])

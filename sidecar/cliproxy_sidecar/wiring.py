@@ -12,7 +12,7 @@ import msgspec
 from cliproxy_api import codec
 from cliproxy_api.chance import Chance
 from cliproxy_api.report import Applied, Hello, Report, Traffic
-from cliproxy_api.snapshot import Snapshot
+from cliproxy_api.snapshot import ConnectionPool, Snapshot
 from cliproxy_api.state import StatePush
 from cliproxy_api.version import __version__
 from cliproxy_sidecar.admin.control import BearerToken, ControlApp, OperatorCertificate
@@ -20,6 +20,7 @@ from cliproxy_sidecar.admin.door import OperationsDoor
 from cliproxy_sidecar.admin.health import HealthApp
 from cliproxy_sidecar.controltls import MountedContext, operator_only
 from cliproxy_sidecar.core.kept_state import still_cooling
+from cliproxy_sidecar.core.tracing.otlp import resource
 from cliproxy_sidecar.proxy.app import ProxyApp
 from cliproxy_sidecar.proxy.figures import connections_view
 from cliproxy_sidecar.proxy.h1.client import EngineUpstream
@@ -29,6 +30,8 @@ from cliproxy_sidecar.proxy.reuse.figures import cache_view, reused
 from cliproxy_sidecar.proxy.reuse.shelf import Shelf
 from cliproxy_sidecar.proxy.server.asgi import aside
 from cliproxy_sidecar.proxy.server.listener import Listener
+from cliproxy_sidecar.proxy.tracing.exporter import Exporter
+from cliproxy_sidecar.proxy.tracing.tracer import Tracer
 from cliproxy_sidecar.runtime.asgi import logged
 from cliproxy_sidecar.runtime.clock import CHANCE, utc_now
 from cliproxy_sidecar.runtime.figures import Figures
@@ -49,6 +52,22 @@ log = logging.getLogger(__name__)
 
 CONTROL_KEEP_ALIVE_S: Final = 7200
 """Longer than the operator keeps an idle connection, so that it is the one to close."""
+
+
+TRACE_DRAIN_S: Final = 3.0
+"""How long the last spans may take to get out; a receiver that is away must not hold up a pod's end."""
+
+
+def _about(settings: Settings) -> tuple[bytes, bytes]:
+    """Return what every batch of spans says about this process."""
+    told = {
+        "service.name": "cliproxy-sidecar",
+        "service.version": __version__,
+        "service.instance.id": f"{settings.namespace}/{settings.pod_name}",
+        "k8s.namespace.name": settings.namespace,
+        "k8s.pod.name": settings.pod_name,
+    }
+    return resource(told, scope="cliproxy", version=__version__)
 
 
 def dial_of(kind: UpstreamKind) -> Dial:
@@ -108,6 +127,12 @@ class Sidecar:
             health=aside(self.health),
             operations=aside(self.operations),
         )
+        self.traces = Exporter(
+            dial=lambda: EngineUpstream(ConnectionPool(max_connections=2, max_idle_connections=1)),
+            about=_about(settings),
+            chance=chance,
+            metrics=self.metrics,
+        )
         self.listener = Listener(self.proxy.serve, self.tasks)
         self.servers = Servers(drain_timeout_s=settings.drain_timeout_s)
 
@@ -142,6 +167,7 @@ class Sidecar:
         self.health.draining = True
         self.reporter.stop()
         await self.servers.drain()
+        await self.traces.drain(min(self.settings.drain_timeout_s, TRACE_DRAIN_S))
         await self.tasks.stop()
         await self.plans.aclose()
         self.logs.writer.attach(None)
@@ -194,8 +220,19 @@ class Sidecar:
         self.logs.set_level(self.settings.log_level or plan.snapshot.profile.log_level)
         self.machines.configure(plan.snapshot.providers)
         self.prober.follow()
+        self._trace(plan)
         if before is not None:
             self.plans.release(before)
+
+    def _trace(self, plan: Plan) -> None:
+        """Trace new requests as this plan's profile wants it."""
+        tracing = plan.snapshot.profile.tracing
+        if tracing is None:
+            self.proxy.tracer = None
+            return
+        self.traces.configure(tracing.url, self.tasks)
+        chance = self.machines.chance
+        self.proxy.tracer = Tracer(plan.snapshot, tracing.sample_rate, self.traces, chance, plan.secrets)
 
     def _adopt(self, push: StatePush) -> None:
         self.machines.adopt(push)

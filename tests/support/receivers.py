@@ -32,6 +32,8 @@ class Receiver:
 
     answers: list[int | str] = field(default_factory=list)
     retry_after: str | None = None
+    body: bytes | None = None
+    """What the answers say; None: words that must come up nowhere."""
     got: list[Got] = field(default_factory=list)
     changed: asyncio.Condition = field(default_factory=asyncio.Condition)
     released: asyncio.Event = field(default_factory=asyncio.Event)
@@ -79,4 +81,5 @@ class Receiver:
             request.transport.abort()
             return web.Response(status=500)
         headers = {"Retry-After": self.retry_after} if self.retry_after is not None and status == 429 else {}
-        return web.Response(status=status, headers=headers, text="planted words of the receiver")
+        said = b"planted words of the receiver" if self.body is None else self.body
+        return web.Response(status=status, headers=headers, body=said)

@@ -46,6 +46,7 @@ from cliproxy_sidecar.proxy.refusal import (
 )
 from cliproxy_sidecar.proxy.relay import BrokenAnswer
 from cliproxy_sidecar.proxy.reuse.call import Call
+from cliproxy_sidecar.proxy.tracing.tracer import Tracer
 from cliproxy_sidecar.runtime.clock import now_s, request_id
 from cliproxy_sidecar.runtime.light import own_task
 from cliproxy_sidecar.runtime.logs import Logs
@@ -83,6 +84,8 @@ class ProxyApp:
     ) -> None:
         self.plan: Plan | None = None
         """What new requests run on; replaced whole."""
+        self.tracer: Tracer | None = None
+        """What traces them; None: nothing does."""
         self._plans = plans
         self._machines = machines
         self._metrics = metrics
@@ -128,6 +131,9 @@ class ProxyApp:
     def _enter(self, operation: Operation | None, downstream: Downstream, ledger: Ledger) -> Plan | None:
         """Return the plan that a request runs on, held and counted once; None: it has been answered."""
         request = downstream.request
+        if self.tracer is not None:
+            ledger.tracer = self.tracer
+            ledger.span = self.tracer.begin(request.headers)
         dialect = _dialect_of(request, operation)
         refusal = self._objection(operation, request)
         if refusal is not None:
@@ -208,6 +214,8 @@ class ProxyApp:
         seen: Peek,
     ) -> Coroutine[Any, Any, None]:
         """Return what asks providers for an answer, to be sent to this downstream."""
+        if ledger.span is not None:
+            downstream = ledger.span.watching(downstream)
         exchange = Exchange(
             plan=plan,
             machines=self._machines,

@@ -219,7 +219,10 @@ class Exchange:
             )
             route = self._plan.route(target, pair.upstream)
             url, headers, body = route.url, translated_headers(asked.headers), self._translation.body
-        return UpstreamRequest(self._operation.method, url, (), body, request_block(headers, route.fixed))
+        block, span = request_block(headers, route.fixed), self._ledger.span
+        if span is not None:
+            block = span.carried(block)
+        return UpstreamRequest(self._operation.method, url, (), body, block)
 
     # ------------------------------------------------------------------ ending
     async def _commit(self, step: Commit) -> None:

@@ -12,6 +12,7 @@ from cliproxy_api.money import NANO_USD_PER_USD
 from cliproxy_api.scope import Scope
 from cliproxy_api.vocabulary import COUNTED_CLASSES, OutcomeClass
 from cliproxy_sidecar.core.decisions import Trail
+from cliproxy_sidecar.core.dialect import operation_of
 from cliproxy_sidecar.core.headers import Header
 from cliproxy_sidecar.core.limits.callers import Call, Caller
 from cliproxy_sidecar.core.outcome import Outcome
@@ -19,8 +20,10 @@ from cliproxy_sidecar.core.permit import Permit
 from cliproxy_sidecar.core.preference import Preferences
 from cliproxy_sidecar.core.scopes import scopes_of
 from cliproxy_sidecar.core.target import Target
+from cliproxy_sidecar.core.tracing.spans import Finished
 from cliproxy_sidecar.core.usage import Usage
 from cliproxy_sidecar.proxy.downstream import ENDED, FRESH, Downstream
+from cliproxy_sidecar.proxy.tracing.tracer import Span, Tracer
 from cliproxy_sidecar.runtime.clock import now_s, unix_now_s, utc_now
 from cliproxy_sidecar.runtime.logs import Logs, RequestLine, TokenCounts, rfc3339
 from cliproxy_sidecar.runtime.machines import Machines
@@ -57,8 +60,10 @@ class Ledger:
         "provider",
         "refused",
         "request_id",
+        "span",
         "stand_in",
         "stream",
+        "tracer",
         "trail",
         "usage",
     )
@@ -101,6 +106,10 @@ class Ledger:
         """A cheaper model that serves instead, since the caller is over budget."""
         self.notes: tuple[Header, ...] = ()
         """What else the answer's head tells."""
+        self.tracer: Tracer | None = None
+        """None: nothing is traced."""
+        self.span: Span | None = None
+        """None: not chosen to be recorded, whatever its end."""
 
     @property
     def consumer(self) -> str:
@@ -186,6 +195,11 @@ class Ledger:
             and (self.outcome is None or self.outcome.cls not in COUNTED_CLASSES)
         )
         self._count(downstream, status, duration_s)
+        trace_id = None
+        if self.tracer is not None and (self.span is not None or not succeeded):
+            trace_id = self.tracer.end(
+                self.span, downstream.request, self._finished(downstream, status, now, succeeded=succeeded)
+            )
         if self.trail is not None and self.preferences is not None:
             self._machines.decisions.add(
                 (
@@ -203,7 +217,7 @@ class Ledger:
             )
         logs = self._logs
         if logs.requests_enabled or not succeeded:
-            logs.request(self._line(status, duration_s, succeeded=succeeded))
+            logs.request(self._line(status, duration_s, trace_id, succeeded=succeeded))
 
     def _count(self, downstream: Downstream, status: int, duration_s: float) -> None:
         metrics, model = self._metrics, self.model_label
@@ -225,9 +239,35 @@ class Ledger:
         if usage.reasoning:
             metrics.tokens.add((provider, model, "reasoning"), usage.reasoning)
 
-    def _line(self, status: int, duration_s: float, *, succeeded: bool) -> RequestLine:
-        usage, outcome = self.usage, self.outcome
-        failure = None if succeeded else self.refused or (outcome.cls.value if outcome is not None else None)
+    def _failure(self) -> str | None:
+        """Return why a request has failed, in one word."""
+        return self.refused or (self.outcome.cls.value if self.outcome is not None else None)
+
+    def _finished(self, downstream: Downstream, status: int, now: float, *, succeeded: bool) -> Finished:
+        request = downstream.request
+        return Finished(
+            request_id=self.request_id,
+            method=request.method,
+            operation=operation_of(request.path),
+            model=self.model if self.model_label is not OTHER else None,
+            provider=self.provider,
+            status=status,
+            failure=None if succeeded else self._failure() or "broken",
+            stream=self.stream,
+            attempts=self.attempts,
+            usage=self.usage,
+            cost_nano_usd=self.cost_nano_usd,
+            consumer=self.consumer,
+            cache=self.cache,
+            trail=self.trail,
+            started_s=self._started_s,
+            first_content_s=self._first_content_s,
+            ended_s=now,
+        )
+
+    def _line(self, status: int, duration_s: float, trace_id: str | None, *, succeeded: bool) -> RequestLine:
+        usage = self.usage
+        failure = None if succeeded else self._failure()
         return RequestLine(
             timestamp=rfc3339(unix_now_s()),
             level="info" if succeeded else "warning",
@@ -250,4 +290,5 @@ class Ledger:
             cost_usd=self.cost_nano_usd / NANO_USD_PER_USD if self.cost_nano_usd else None,
             cost_estimated=True if self._estimated and self.cost_nano_usd else None,
             over_budget=None if self.call is None else self.call.over,
+            trace_id=trace_id,
         )

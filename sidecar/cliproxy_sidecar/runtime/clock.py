@@ -32,6 +32,11 @@ def secret_bytes() -> bytes:
     return os.urandom(32)
 
 
+def random_bytes(count: int) -> bytes:
+    """Return random bytes for ids of traces and spans; not secret."""
+    return random.randbytes(count)  # noqa: S311 -- names, not secrets
+
+
 def request_id() -> str:
     """Return a fresh name for one request: `req_` and 24 hex digits; unique, not secret."""
     return "req_" + random.getrandbits(96).to_bytes(12).hex()

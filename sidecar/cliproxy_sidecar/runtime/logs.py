@@ -66,6 +66,8 @@ class RequestLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """Part of the cost stands on tokens that no provider has counted."""
     over_budget: str | None = None
     """Which period's budget was used up before, and what was done about it."""
+    trace_id: str | None = None
+    """Of the trace that the request was recorded in."""
 
 
 class LineWriter:

@@ -32,6 +32,8 @@ class ConditionType(StrEnum):
     """Accepted, and in force in every ready sidecar: configuration only, so a cooldown leaves it alone."""
     DELIVERING = "Delivering"
     """Every channel of an alert took its last notification."""
+    EXPORTED = "Exported"
+    """Of an alert that asks for it: what it is rendered to besides is in place."""
     RECONCILING = "Reconciling"
     """Present only while true: some sidecar has yet to take the current generation (kstatus)."""
     STALLED = "Stalled"
@@ -77,6 +79,10 @@ class Reason(StrEnum):
     DELIVERED = "Delivered"
     NOTIFICATION_FAILED = "NotificationFailed"
     NOTHING_TOLD = "NothingTold"
+    EXPORTED = "Exported"
+    EXPORT_FAILED = "ExportFailed"
+    NOT_EXPRESSIBLE = "NotExpressible"
+    PROMETHEUS_RULE_NOT_SERVED = "PrometheusRuleNotServed"
     UNKNOWN = "Unknown"
 
 

@@ -233,6 +233,13 @@ class Severity(StrEnum):
     CRITICAL = "critical"
 
 
+class AlertExport(StrEnum):
+    """What an alert rule is rendered to besides."""
+
+    NONE = "None"
+    PROMETHEUS_RULE = "PrometheusRule"
+
+
 class AlertState(StrEnum):
     """Where an alert stands for one provider."""
 

@@ -10,7 +10,7 @@ import yaml
 
 OPERATORS_GROUP: Final = "cliproxy:operators"
 RULES: Final = Path(__file__).resolve().parents[2] / "charts" / "cliproxy-operator" / "rbac"
-NAMESPACED: Final = ("namespaced", "certificates", "snapshots")
+NAMESPACED: Final = ("namespaced", "certificates", "snapshots", "prometheusrules")
 _API: Final = "rbac.authorization.k8s.io"
 
 

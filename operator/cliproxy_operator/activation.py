@@ -9,6 +9,7 @@ import logging
 from typing import Any, Final
 
 from cliproxy_operator.alerting import Alerting
+from cliproxy_operator.exporting import Exporter
 from cliproxy_operator.gather import Gatherer
 from cliproxy_operator.host import FleetHost
 from cliproxy_operator.keeping import SnapshotKeeper
@@ -42,6 +43,7 @@ class Activation:
         host: FleetHost,
         statuses: Statuses,
         alerting: Alerting,
+        exporter: Exporter,
         pki: Pki | None,
         keeper: SnapshotKeeper | None,
         metrics: Metrics,
@@ -54,6 +56,7 @@ class Activation:
         self._host = host
         self._statuses = statuses
         self._alerting = alerting
+        self._exporter = exporter
         self._pki = pki
         self._keeper = keeper
         self._metrics = metrics
@@ -87,6 +90,7 @@ class Activation:
         self._reconciler.active = False
         self._host.reset()
         self._alerting.reset()
+        self._exporter.reset()
         self._reconciler.reset()
 
     async def _begin(self, epoch: int) -> None:

@@ -32,6 +32,9 @@ __all__ = [
     "Resource",
 ]
 
+PROMETHEUS_RULE: Final = Resource("PrometheusRule", "monitoring.coreos.com", "v1", "prometheusrules")
+"""The Prometheus operator's; not served everywhere."""
+
 WEBHOOK_CONFIGURATIONS: Final = (
     Resource(
         "MutatingWebhookConfiguration",

@@ -120,6 +120,16 @@ class Kube:
         """
         await self._call("GET", resource.path(namespace), params={"limit": "1"})
 
+    async def serves(self, resource: Resource) -> bool:
+        """Whether the API server knows a kind of an API group; everybody may ask."""
+        try:
+            answer = await self._call("GET", f"/apis/{resource.group}/{resource.version}")
+        except ApiError as error:
+            if error.status == 404:  # noqa: PLR2004 -- HTTP's own number
+                return False
+            raise
+        return any(one.get("name") == resource.plural for one in answer.get("resources") or ())
+
     async def get(self, resource: Resource, namespace: str | None, name: str) -> dict[str, Any] | None:
         """Return one object, None if it is not there."""
         try:

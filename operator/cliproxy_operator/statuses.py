@@ -21,6 +21,7 @@ from cliproxy_operator.alerting import Alerting
 from cliproxy_operator.apply import Writer
 from cliproxy_operator.clock import Clock
 from cliproxy_operator.collect import Collector
+from cliproxy_operator.exporting import Exporter
 from cliproxy_operator.gather import RESOURCES, Gatherer, Parsed
 from cliproxy_operator.host import FleetHost
 from cliproxy_operator.inputs import Kind, ObjectKey
@@ -73,6 +74,7 @@ class Statuses:
         manual: Manual,
         keeper: SnapshotKeeper | None,
         alerting: Alerting,
+        exporter: Exporter,
         survey: Survey,
         clock: Clock,
         metrics: Metrics,
@@ -89,6 +91,7 @@ class Statuses:
         self._manual = manual
         self._keeper = keeper
         self._alerting = alerting
+        self._exporter = exporter
         self._survey = survey
         self._clock = clock
         self._metrics = metrics
@@ -207,7 +210,8 @@ class Statuses:
                 )
                 return merge_profile_status(previous, view=view, **common)
             case Kind.ALERT_RULE:
-                return merge_alertrule_status(previous, alerts=self._alerting.alerts(key), **common)
+                alerts, export = self._alerting.alerts(key), self._exporter.export(key)
+                return merge_alertrule_status(previous, alerts=alerts, export=export, **common)
 
     def _provider(self, key: ObjectKey, result: Result, previous: LLMProviderStatus | None) -> ProviderView:
         groups = self._reconciler.holders(key.id)

@@ -18,6 +18,7 @@ from cliproxy_operator.alerting import Alerting
 from cliproxy_operator.apply import Writer
 from cliproxy_operator.clock import Clock
 from cliproxy_operator.collect import Collector
+from cliproxy_operator.exporting import Exporter
 from cliproxy_operator.following import Following
 from cliproxy_operator.gather import Gatherer
 from cliproxy_operator.hearing import Hearing
@@ -152,6 +153,17 @@ class Operator:
             tasks=tasks,
             on_change=self._alerts_changed,
         )
+        self.exporter = Exporter(
+            kube=self.kube,
+            store=self.store,
+            gatherer=self.gatherer,
+            reconciler=self.reconciler,
+            clock=clock,
+            metrics=metrics,
+            tasks=tasks,
+            may_write=self.leader.may_write,
+            on_change=self._alerts_changed,
+        )
         self.survey = Survey(
             kube=self.kube,
             store=self.store,
@@ -173,6 +185,7 @@ class Operator:
             manual=Manual(store=self.store, host=self.host, writer=self.writer),
             keeper=self.keeper,
             alerting=self.alerting,
+            exporter=self.exporter,
             survey=self.survey,
             clock=clock,
             metrics=metrics,
@@ -208,6 +221,7 @@ class Operator:
             host=self.host,
             statuses=self.statuses,
             alerting=self.alerting,
+            exporter=self.exporter,
             pki=self.pki,
             keeper=self.keeper,
             metrics=metrics,
@@ -233,6 +247,7 @@ class Operator:
             "expiry": self._expire,
             "alerts": self.alerting.run,
             "notify": self.alerting.queue.run,
+            "export": self.exporter.queue.run,
         }
         if self.pki is not None:
             loops["pki"] = self.pki.queue.run
@@ -399,6 +414,7 @@ class Operator:
     def _compiled(self, namespace: str, news: frozenset[ObjectKey]) -> None:
         if self.keeper is not None:
             self.keeper.published(namespace)
+        self.exporter.compiled(namespace)
         for key in news:
             self.statuses.look_at(key)
 

@@ -33,6 +33,7 @@ from cliproxy_sidecar.proxy.server.listener import Listener
 from cliproxy_sidecar.proxy.tracing.exporter import Exporter
 from cliproxy_sidecar.proxy.tracing.tracer import Tracer
 from cliproxy_sidecar.runtime.asgi import logged
+from cliproxy_sidecar.runtime.attempts import attempt_families
 from cliproxy_sidecar.runtime.clock import CHANCE, utc_now
 from cliproxy_sidecar.runtime.figures import Figures
 from cliproxy_sidecar.runtime.gauges import show_machines
@@ -98,6 +99,7 @@ class Sidecar:
         )
         self.machines = Machines(sidecar=settings.pod_name, chance=chance, tell=self.reporter.tell)
         show_machines(self.metrics, self.machines, self.reporter)
+        self.metrics.source(lambda: attempt_families(self.machines))
         self.shelf = Shelf(self.metrics, self.tasks)
         self.plans = Plans(dial or dial_of(settings.upstream), self.machines, self.tasks, self.shelf)
         folder = settings.state_dir

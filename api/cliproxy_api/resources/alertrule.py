@@ -23,7 +23,7 @@ from cliproxy_api.resources.common import (
     whole,
     wire_name,
 )
-from cliproxy_api.vocabulary import AlertState, Delivery, Severity
+from cliproxy_api.vocabulary import AlertExport, AlertState, Delivery, Severity
 
 EMAIL: Final = r"^[^@\s,;<>]+@[^@\s,;<>]+$"
 HOST_PORT: Final = r"^[A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?:[0-9]{1,5}$"
@@ -169,6 +169,13 @@ class AlertRuleSpec(msgspec.Struct, frozen=True, kw_only=True, rename=wire_name)
     suspend: Annotated[
         bool, Meta(description="Whether the rule rests: it is judged and shown, but nobody is told.")
     ] = False
+    export: Annotated[
+        AlertExport,
+        Meta(
+            description="What the rule is rendered to besides: None, or PrometheusRule for the Prometheus "
+            "operator."
+        ),
+    ] = AlertExport.NONE
 
 
 class DeliveryStatus(msgspec.Struct, frozen=True, kw_only=True, rename=wire_name, omit_defaults=True):
@@ -283,10 +290,18 @@ class AlertRuleStatus(msgspec.Struct, frozen=True, kw_only=True, rename=wire_nam
         tuple[ChannelStatus, ...],
         items("How each channel took its last notification; set by the operator.", at_most=10),
     ] = ()
+    exported: (
+        Annotated[
+            str,
+            text("Name of the PrometheusRule that was made of the rule; set by the operator.", at_most=253),
+        ]
+        | None
+    ) = None
     conditions: Annotated[
         tuple[Condition, ...],
         keyed(
-            "Accepted, Ready and Delivering, and Reconciling or Stalled while true; set by the operator.",
+            "Accepted, Ready, Delivering and Exported, and Reconciling or Stalled while true; set by the "
+            "operator.",
             "type",
             at_most=16,
         ),

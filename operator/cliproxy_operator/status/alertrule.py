@@ -4,6 +4,7 @@ The states are `alerts`'; here they are counted, listed and put beside the condi
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 import msgspec
@@ -19,17 +20,28 @@ from cliproxy_operator.validate import Diagnostic
 _MISSING = (Reason.SECRET_NOT_FOUND.value, Reason.SECRET_KEY_NOT_FOUND.value)
 
 
+@dataclass(frozen=True, slots=True)
+class Export:
+    """How exporting a rule stands."""
+
+    name: str | None
+    """The PrometheusRule that is in place."""
+    fact: Fact | None
+    """Condition Exported; None: nothing is asked for."""
+
+
 def merge_alertrule_status(
     previous: AlertRuleStatus | None,
     *,
     generation: int,
     diagnostics: tuple[Diagnostic, ...],
     alerts: RuleAlerts | None,
+    export: Export | None = None,
     now_utc: datetime,
 ) -> AlertRuleStatus:
     """Return an AlertRule's status; as `merge_provider_status`.
 
-    `alerts` None: not judged yet (or never accepted); what an earlier leader wrote stands.
+    `alerts` None: not judged yet (or never accepted); what an earlier leader wrote stands. So with `export`.
     """
     before = previous or AlertRuleStatus()
     found = before if alerts is None else _judged(before, alerts)
@@ -42,6 +54,9 @@ def merge_alertrule_status(
         conditions.put(ConditionType.READY, Fact(ConditionStatus.FALSE, missing[0].reason, told))
         conditions.put_while_true(ConditionType.STALLED, Fact(ConditionStatus.TRUE, missing[0].reason, told))
     conditions.put(ConditionType.DELIVERING, _delivering(found.channels))
+    if export is not None:
+        found = msgspec.structs.replace(found, exported=export.name)
+        conditions.put_while_known(ConditionType.EXPORTED, export.fact)
     return msgspec.structs.replace(found, observed_generation=generation, conditions=conditions.result)
 
 

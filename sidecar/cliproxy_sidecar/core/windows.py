@@ -5,6 +5,7 @@ Counts what it is told; what an error is and when to report is the caller's.
 
 from bisect import bisect_left
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from cliproxy_api.percentile import BOUNDS_MS, OVERFLOW
@@ -21,15 +22,34 @@ _WIDTH: Final = _HISTOGRAM + len(BOUNDS_MS) + 1
 _UNSAID: Final = (None, None)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lifetime:
+    """One provider's attempts since its window began."""
+
+    attempts: int
+    errors: int
+    rate_limited: int
+    """Of the errors."""
+    key_refusals: int
+    """Of the errors."""
+    tokens: int
+    nano_usd: int
+    latency_sum_ms: int
+    latencies: tuple[int, ...]
+    """Attempts in each bucket of `BOUNDS_MS`, and one above the last."""
+
+
 class TrafficWindow:
     """Sliding minute of one provider. `now` is monotonic seconds and never goes back; updates are O(1)."""
 
-    __slots__ = ("_current", "_ends", "_newest", "_remaining", "_slots", "_totals")
+    __slots__ = ("_closed", "_current", "_ends", "_newest", "_remaining", "_slots", "_totals")
 
     def __init__(self) -> None:
         self._slots: list[list[int] | None] = [None] * SLOTS
         self._totals = [0] * _WIDTH
         """Of all slots but the newest."""
+        self._closed = [0] * _WIDTH
+        """Everything since the beginning but the newest slot."""
         self._newest = 0
         """Number of the newest slot since time began."""
         self._current = self._slots[0] = [0] * _WIDTH
@@ -91,6 +111,20 @@ class TrafficWindow:
             remaining_tokens=self._remaining[1],
         )
 
+    def lifetime(self) -> "Lifetime":
+        """Return everything since the window began: figures that never go down."""
+        totals = [closed + new for closed, new in zip(self._closed, self._current, strict=True)]
+        return Lifetime(
+            attempts=totals[_REQUESTS],
+            errors=totals[_ERRORS],
+            rate_limited=totals[_RATE_LIMITED],
+            key_refusals=totals[_KEY_REFUSALS],
+            tokens=totals[_TOKENS],
+            nano_usd=totals[_NANO_USD],
+            latency_sum_ms=totals[_LATENCY_SUM],
+            latencies=tuple(totals[_HISTOGRAM:]),
+        )
+
     def _note(self, now: float, column: int) -> None:
         self._slot(now)[column] += 1
 
@@ -104,6 +138,7 @@ class TrafficWindow:
         if number <= self._newest:
             return
         self._totals = [total + new for total, new in zip(self._totals, self._current, strict=True)]
+        self._closed = [closed + new for closed, new in zip(self._closed, self._current, strict=True)]
         for passed in range(max(self._newest + 1, number - SLOTS + 1), number + 1):
             old = self._slots[passed % SLOTS]
             if old is not None:
@@ -127,6 +162,10 @@ class TrafficWindows:
     def of(self, provider_id: str) -> TrafficWindow:
         """Return a provider's window; one that is gone gets a window that nobody reads."""
         return self._windows.get(provider_id) or TrafficWindow()
+
+    def lifetimes(self) -> dict[str, Lifetime]:
+        """Return what every provider has come to since its window began."""
+        return {name: window.lifetime() for name, window in self._windows.items()}
 
     def traffic(self, now: float) -> dict[str, ProviderTraffic]:
         """Return the last minute of every provider that has anything to tell."""

@@ -188,6 +188,7 @@ class Metrics(Collector):
         self._gauges: list[Gauge] = [
             Gauge("cliproxy_active_requests", "Requests being served.", read=lambda: {(): self.active}),
         ]
+        self._sources: list[Callable[[], Iterable[Metric]]] = []
         self.registry = CollectorRegistry()
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
@@ -200,6 +201,10 @@ class Metrics(Collector):
         """Show another gauge."""
         self._gauges.append(gauge)
 
+    def source(self, families: Callable[[], Iterable[Metric]]) -> None:
+        """Show families that somebody makes at a scrape from what is counted there anyway."""
+        self._sources.append(families)
+
     def collect(self) -> Iterable[Metric]:
         """Return all families (the Prometheus client calls this at a scrape)."""
         return self._families()
@@ -211,6 +216,8 @@ class Metrics(Collector):
             yield histogram.family()
         for gauge in self._gauges:
             yield gauge.family()
+        for families in self._sources:
+            yield from families()
 
     def render(self) -> bytes:
         """Return the text that Prometheus scrapes."""

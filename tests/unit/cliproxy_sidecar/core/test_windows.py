@@ -92,3 +92,26 @@ def test_one_window_per_provider() -> None:
     assert windows.traffic(0.0)["a"].requests == 1
     windows.configure(["c"])
     assert windows.traffic(0.0) == {}
+
+
+def test_a_lifetime_forgets_nothing() -> None:
+    window = TrafficWindow()
+    for second in range(0, 900, 3):
+        window.record(float(second), error=second % 2 == 0, latency_ms=second * 100, tokens=2)
+        window.spent(float(second), 5)
+    window.rate_limited(899.0)
+    before = window.lifetime()
+    assert (before.attempts, before.errors, before.tokens, before.nano_usd) == (300, 150, 600, 1500)
+    assert (before.rate_limited, before.key_refusals) == (1, 0)
+    assert sum(before.latencies) == 300
+    assert before.latency_sum_ms == sum(range(0, 90_000, 300))
+    window.traffic(1e6)
+    assert window.lifetime() == before
+    windows = TrafficWindows()
+    windows.configure(["team/gpt"])
+    windows.of("team/gpt").record(0.0, error=False, latency_ms=1)
+    windows.configure(["team/gpt", "team/claude"])
+    assert {name: one.attempts for name, one in windows.lifetimes().items()} == {
+        "team/gpt": 1,
+        "team/claude": 0,
+    }

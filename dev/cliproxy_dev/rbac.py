@@ -38,6 +38,37 @@ def manifests(
     ]
 
 
+def installation(
+    name: str, namespace: str, account: str, *, watch: tuple[str, ...] = ()
+) -> list[dict[str, Any]]:
+    """Return the service account, roles and bindings as the chart's default values make them.
+
+    `name` is the release's; `watch` are the namespaces to serve, none for all of them.
+    """
+    subject = {"kind": "ServiceAccount", "name": account, "namespace": namespace}
+    own = _rules("leases", "authority", "webhook-certificates")
+    everywhere = _rules("cluster") + _named(_rules("webhooks"), name)
+    there = [_bound("RoleBinding", name, "ClusterRole", subject, one) for one in watch]
+    return [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": account, "namespace": namespace}},
+        _role("ClusterRole", name, _rules(*NAMESPACED)),
+        _role("ClusterRole", f"{name}-cluster", everywhere),
+        _bound("ClusterRoleBinding", f"{name}-cluster", "ClusterRole", subject),
+        _role("Role", f"{name}-leases", own, namespace),
+        _bound("RoleBinding", f"{name}-leases", "Role", subject, namespace),
+        *(there or [_bound("ClusterRoleBinding", name, "ClusterRole", subject)]),
+    ]
+
+
+def collection_of(document: dict[str, Any]) -> str:
+    """Return where the API server takes a new one of such objects."""
+    version = document["apiVersion"]
+    root = f"/apis/{version}" if "/" in version else f"/api/{version}"
+    namespace = document["metadata"].get("namespace")
+    place = f"/namespaces/{namespace}" if namespace else ""
+    return f"{root}{place}/{document['kind'].lower()}s"
+
+
 def _rules(*names: str) -> list[dict[str, Any]]:
     rules: list[dict[str, Any]] = []
     for name in names:
@@ -59,10 +90,17 @@ def _role(kind: str, name: str, rules: list[dict[str, Any]], namespace: str | No
 
 
 def _binding(kind: str, role: str, group: str, namespace: str | None = None) -> dict[str, Any]:
+    subject = {"apiGroup": _API, "kind": "Group", "name": group}
+    return _bound(f"{kind}Binding", role, kind, subject, namespace)
+
+
+def _bound(
+    kind: str, role: str, role_kind: str, subject: dict[str, Any], namespace: str | None = None
+) -> dict[str, Any]:
     return {
         "apiVersion": f"{_API}/v1",
-        "kind": f"{kind}Binding",
+        "kind": kind,
         "metadata": {"name": role} | ({"namespace": namespace} if namespace else {}),
-        "roleRef": {"apiGroup": _API, "kind": kind, "name": role},
-        "subjects": [{"apiGroup": _API, "kind": "Group", "name": group}],
+        "roleRef": {"apiGroup": _API, "kind": role_kind, "name": role},
+        "subjects": [subject],
     }

@@ -6,7 +6,7 @@ VENV   := .venv/bin
 PYTEST := $(VENV)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: docs help run test check redis lint unit integration cluster faults fuzz golden bench bench-quick bench-soak bench-latency bench-steady bench-takeover bench-fleet lock crds format clean venv control-plane
+.PHONY: docs help run test check redis lint unit integration cluster faults rights fuzz golden bench bench-quick bench-soak bench-latency bench-steady bench-takeover bench-fleet lock crds format clean venv control-plane
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -35,8 +35,11 @@ integration: redis ## the real sidecar over loopback against scripted providers
 cluster: control-plane ## the tests on a real etcd and kube-apiserver
 	@$(PYTEST) -q tests/cluster -m "not slow"
 
-faults: control-plane ## the fault cases that wait out real time-outs (about two minutes)
-	@$(PYTEST) -q tests/cluster -m slow
+faults: control-plane ## break a real world in a dozen ways under load (40 minutes; ONLY=, RUNS=, SEED=); writes docs/faults.md
+	@$(VENV)/python -m cliproxy_dev.faults $(if $(ONLY),--only $(ONLY)) $(if $(RUNS),--runs $(RUNS)) $(if $(SEED),--seed $(SEED))
+
+rights: control-plane ## ask a real API server who may do what and read which Secret; writes docs/security.md
+	@$(VENV)/python -m cliproxy_dev.rights
 
 fuzz: venv ## feed spoilt input to every parser (SECONDS=180), then count inputs and failures
 	@$(VENV)/python tests/fuzz --seconds $(or $(SECONDS),180)

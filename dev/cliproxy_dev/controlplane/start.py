@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -72,6 +73,7 @@ class ControlPlane:
         self._keep = keep
         self._tokens: dict[str, str] = {}
         self._etcd: ManagedProcess | None = None
+        self._etcd_port = 0
         self._apiserver: ManagedProcess | None = None
         self._made_run_dir = False
 
@@ -181,6 +183,23 @@ class ControlPlane:
         entries = [json.loads(line) for line in lines]
         return [entry for entry in entries if user is None or entry["user"]["username"] == user]
 
+    def own(self) -> tuple[Binaries, ManagedProcess, int]:
+        """Return the programs, and etcd with its port, for `outage`. Raises `NotOurs`."""
+        if self._etcd is None or self._binaries is None:
+            raise NotOurs("this process runs no etcd of its own")
+        return self._binaries, self._etcd, self._etcd_port
+
+    async def wait_for_etcd(self) -> None:
+        """Wait until etcd serves."""
+        _, etcd, port = self.own()
+        async with aiohttp.ClientSession() as session:
+            url = f"http://127.0.0.1:{port}/health"
+            await etcd.wait_ready(lambda: _healthy(session, url), within_s=ETCD_READY_S)
+
+    def signal_apiserver(self, number: signal.Signals) -> None:
+        """Send the API server a signal, such as SIGSTOP and SIGCONT."""
+        self._own_apiserver().send(number)
+
     def _own_apiserver(self) -> ManagedProcess:
         if self._apiserver is None:
             raise NotOurs("this process runs no API server of its own")
@@ -217,6 +236,7 @@ class ControlPlane:
 
     async def _start_pair(self, binaries: Binaries) -> None:
         client_port, peer_port, port = free_ports(3)
+        self._etcd_port = client_port
         etcd_line = etcd_command(binaries, self.layout, client_port=client_port, peer_port=peer_port)
         self._etcd = ManagedProcess("etcd", etcd_line, log_path=self.layout.log("etcd"))
         server_line = apiserver_command(binaries, self.layout, etcd_port=client_port, port=port)
@@ -225,10 +245,7 @@ class ControlPlane:
         )
         self.server = f"https://127.0.0.1:{port}"
         self._etcd.start()
-        async with aiohttp.ClientSession() as session:
-            await self._etcd.wait_ready(
-                lambda: _healthy(session, f"http://127.0.0.1:{client_port}/health"), within_s=ETCD_READY_S
-            )
+        await self.wait_for_etcd()
         self._apiserver.start()
         await self._wait_serving(self._apiserver)
 

@@ -17,7 +17,7 @@ from cliproxy_dev.demo.world import World
 
 async def kill_sidecar(world: World, pod: str) -> None:
     """End a sidecar's process with SIGKILL; return when it is gone."""
-    pid = _pid(world.addresses[pod])
+    pid = sidecar_pid(world, pod)
     os.kill(pid, signal.SIGKILL)
     while _command(pid):  # noqa: ASYNC110 -- the kernel sends no event
         await asyncio.sleep(0.001)
@@ -41,7 +41,14 @@ def _observed(world: World, pod: str) -> str:
     return f"http://{world.addresses[pod]}:{OBSERVE_PORT}"
 
 
-def _pid(address: str) -> int:
+def sidecar_pid(world: World, pod: str) -> int:
+    """Return the process of a pod's sidecar.
+
+    Raises:
+        ProcessLookupError: none runs.
+
+    """
+    address = world.addresses[pod]
     for process in Path("/proc").glob("[0-9]*"):
         pid = int(process.name)
         with contextlib.suppress(OSError):

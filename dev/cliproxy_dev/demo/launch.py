@@ -34,8 +34,12 @@ STOP_S: Final = 12.0
 
 
 @contextlib.asynccontextmanager
-async def running_world(run_dir: Path, tell: Narrator) -> AsyncIterator[World]:
+async def running_world(
+    run_dir: Path, tell: Narrator, *, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[World]:
     """Start a world with its files below `run_dir` (which the caller removes); stop it at the end.
+
+    `environment` is added to the operator's.
 
     Raises:
         ProcessFailed, Unavailable: something did not start; what had started is stopped.
@@ -60,11 +64,11 @@ async def running_world(run_dir: Path, tell: Narrator) -> AsyncIterator[World]:
         arguments = ["cliproxy_dev.providers", *layout.providers_arguments(block)]
         await _start(stack, world, "providers", arguments, lambda: _providers_listen(world))
         tell.progress("scripted providers listen; starting operator, node agent and its two pods")
-        environment = _operator_environment(world, port)
+        settings = {**_operator_environment(world, port), **(environment or {})}
         agent = ["cliproxy_dev.nodeagent", "--kubeconfig", str(plane.kubeconfig), "--run-dir", str(run_dir)]
         await _start(stack, world, "node-agent", agent, None)
         await _start(
-            stack, world, "operator", ["cliproxy_operator"], lambda: _leads(world), environment=environment
+            stack, world, "operator", ["cliproxy_operator"], lambda: _leads(world), environment=settings
         )
         await world.parts["node-agent"].wait_ready(world.pods_ready, within_s=READY_S, every_s=0.05)
         tell.progress("the operator leads, both sidecar pods are Ready")
@@ -78,6 +82,24 @@ async def restart_operator(world: World) -> None:
     await operator.kill()
     operator.start()
     await operator.wait_ready(lambda: _leads(world), within_s=READY_S, every_s=0.02)
+
+
+@contextlib.asynccontextmanager
+async def another_operator(world: World, name: str) -> AsyncIterator[tuple[ManagedProcess, str]]:
+    """Run one more replica, with default settings, at its own URL; it is stopped in the end."""
+    (port,) = free_ports(1)
+    settings = {**_operator_environment(world, port), "POD_NAME": f"cliproxy-{name}"}
+    process = ManagedProcess(
+        name,
+        [sys.executable, "-m", "cliproxy_operator"],
+        log_path=world.log_path(name),
+        env={**os.environ, **settings},
+    )
+    process.start()
+    try:
+        yield process, f"http://127.0.0.1:{port}"
+    finally:
+        await process.stop()
 
 
 async def _start(

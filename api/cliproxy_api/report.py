@@ -161,6 +161,16 @@ class UsedEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     nano_usd: int = 0
     estimated_nano_usd: int = 0
     """Part of `nano_usd` that stands on tokens which no provider has counted."""
+    input: int = 0
+    """Fresh input tokens; with the next four these make up `tokens`."""
+    cached_input: int = 0
+    cache_write: int = 0
+    output: int = 0
+    reasoning: int = 0
+    reused: int = 0
+    """Requests that got another's answer, kept or in flight: nobody was asked."""
+    saved_nano_usd: int = 0
+    """What those answers had cost when they were made."""
 
 
 class Used(msgspec.Struct, frozen=True, kw_only=True, tag="used", tag_field="kind", omit_defaults=True):

@@ -23,6 +23,7 @@ from cliproxy_api.version import __version__
 from cliproxy_api.vocabulary import COOLDOWN_ANNOTATION, MANUAL_REASON, RECOVER_ANNOTATION
 from cliproxy_operator import report
 from cliproxy_operator.access import Doorkeeper, Question
+from cliproxy_operator.costing import spend_report
 from cliproxy_operator.inputs import Kind, ObjectKey
 from cliproxy_operator.kinds import PROVIDER
 from cliproxy_operator.kube import ApiError
@@ -109,9 +110,11 @@ def _views(app: FastAPI, operator: Operator, doorkeeper: Doorkeeper) -> None:
     @app.get("/v0/operations/costs")
     async def costs(request: Request, namespace: namespaces = None) -> JSONResponse:
         await _admit_reader(operator, doorkeeper, request, namespace)
-        day = operator.clock.utc().strftime("%Y-%m-%d")
+        now_utc = operator.clock.utc()
+        day = now_utc.strftime("%Y-%m-%d")
         details = (operator.spending.details(period) for period in (day, day[:7]))
-        return JSONResponse(costs_body(*details, day=day, namespace=namespace))
+        report = spend_report(operator, namespace, now_utc)
+        return JSONResponse(costs_body(*details, report=report, day=day, namespace=namespace))
 
     @app.get("/v0/operations/cache/stats")
     async def cache_stats(request: Request, namespace: namespaces = None) -> JSONResponse:

@@ -9,6 +9,7 @@ from typing import Final
 from cliproxy_api.conditions import Reason
 from cliproxy_api.durations import parse_duration_s
 from cliproxy_api.money import parse_nano_usd
+from cliproxy_api.pricing import model_pricing
 from cliproxy_api.resources import llmprovider_parts as parts
 from cliproxy_api.resources import llmprovider_traffic as traffic
 from cliproxy_api.resources.llmprovider import LLMProvider, LLMProviderSpec
@@ -20,14 +21,13 @@ from cliproxy_api.snapshot import (
     Credential,
     HealthCheck,
     Model,
-    Pricing,
     Provider,
     Quota,
     RateLimit,
     Retries,
     Timeouts,
 )
-from cliproxy_api.vocabulary import PriceUnit, ProviderType, QuotaUnit
+from cliproxy_api.vocabulary import ProviderType, QuotaUnit
 from cliproxy_operator.inputs import SecretView
 from cliproxy_operator.validate import Diagnostic, error, warning
 
@@ -39,8 +39,6 @@ PUBLIC_ADDRESSES: Final[Mapping[ProviderType, str]] = {
 """Used when `baseURL` is left out. Sources: the providers' API references (read 2026-11); Gemini's is its own
 API (docs/adr/0017)."""
 
-_PER_MILLION: Final = {PriceUnit.THOUSAND: 1000, PriceUnit.MILLION: 1}
-_MAX_PRICE: Final = 10**18
 """A billion dollars: no price is higher, and a document holds it in 64 bits."""
 
 
@@ -136,33 +134,11 @@ def _models(spec: LLMProviderSpec) -> tuple[Model, ...]:
             name=model.name,
             upstream_name=model.upstream_name or model.name,
             context_window_tokens=model.context_window,
-            pricing=_pricing(model.pricing, spec.cost_per_1k_tokens),
+            pricing=model_pricing(model.pricing, spec.cost_per_1k_tokens),
         )
         for model in spec.models
     )
     return tuple(sorted(models, key=lambda model: model.name))
-
-
-def _pricing(own: parts.Pricing | None, fallback: parts.CostPer1kTokens | None) -> Pricing | None:
-    """Return a model's prices per million tokens, the provider's where it has none."""
-    if own is not None:
-        return Pricing(
-            input=_price(own.input, own.per),
-            output=_price(own.output, own.per),
-            cached_input=None if own.cached_input is None else _price(own.cached_input, own.per),
-            cache_write=None if own.cache_write is None else _price(own.cache_write, own.per),
-            reasoning=None if own.reasoning is None else _price(own.reasoning, own.per),
-        )
-    if fallback is None:
-        return None
-    return Pricing(
-        input=_price(fallback.input, PriceUnit.THOUSAND), output=_price(fallback.output, PriceUnit.THOUSAND)
-    )
-
-
-def _price(amount: str, per: PriceUnit) -> int:
-    """Return nano-dollars per million tokens, in 64 bits; the parser has seen to it that it is an amount."""
-    return min(parse_nano_usd(amount) * _PER_MILLION[per], _MAX_PRICE)
 
 
 def _rate_limit(spec: traffic.RateLimit | None) -> RateLimit | None:

@@ -15,6 +15,7 @@ from cliproxy_api.resources.proxyprofile import ConsumerSpent, ProxyProfile, Pro
 from cliproxy_api.snapshot import Consumer, Provider
 from cliproxy_operator.clock import Clock
 from cliproxy_operator.compile import Compiled
+from cliproxy_operator.money.figures import Figures
 from cliproxy_operator.money.leases import Leases, leases
 from cliproxy_operator.money.shown import (
     consumers_status,
@@ -23,7 +24,7 @@ from cliproxy_operator.money.shown import (
     restore_consumers,
     restore_provider,
 )
-from cliproxy_operator.money.totals import Figures, Group, Key, Owner, Totals
+from cliproxy_operator.money.totals import Group, Key, Owner, Totals
 from cliproxy_operator.view import SidecarId
 
 LEASE_S: Final = 1.0

@@ -37,6 +37,7 @@ def used(shop: Shop, *, dollars: int, tokens: int, age_s: float, standing: bool 
         requests=3,
         tokens=tokens,
         nano_usd=dollars * DOLLAR,
+        input=tokens,
     )
     return Used(boot="b1", age_s=age_s, standing=standing, entries=(entry,))
 
@@ -82,6 +83,9 @@ async def test_costs_and_quotas_are_shared_and_survive_the_operator(
             code, costs = await operator.get(path, token=control_plane.token)
             assert code == 200
             assert costs["today"]["by_provider"][provider]["cost_usd"] == 4.0
+            report = costs["report"]
+            assert (report["this_month_usd"], report["by_model"][0]["input_tokens"]) == (4.0, 900)
+            assert report["by_consumer"][0]["this_month_usd"] == 4.0
         quota = (await shop.status("claude"))["quota"]
         assert (quota["used"], quota["remaining"]) == ("900", "100")
         assert "sk-planted-caller" not in operator.log()
@@ -100,3 +104,6 @@ async def test_costs_and_quotas_are_shared_and_survive_the_operator(
         told = fake.state.state.budgets["gateway/web"].day
         assert told is not None
         assert told.used == 5 * DOLLAR
+        path = f"/v0/operations/costs?namespace={shop.namespace}"
+        (model,) = (await operator.get(path, token=control_plane.token))[1]["report"]["by_model"]
+        assert (model["cost_usd"], model["input_tokens"]) == (5.0, 1000)

@@ -113,7 +113,14 @@ async def test_costs_are_told_by_provider_model_and_time(scripted_openai: Script
         usage = (await sidecar.chat()).json()["usage"]
         costs = (await sidecar.get("/v0/operations/costs")).json()
     cost = usage["total_tokens"] * 1000 / 10**9
-    told = {"requests": 1, "tokens": usage["total_tokens"], "cost_usd": cost, "estimated_share": 0.0}
+    told = {
+        "requests": 1,
+        "tokens": usage["total_tokens"],
+        "cost_usd": cost,
+        "estimated_share": 0.0,
+        "reused": 0,
+        "saved_usd": 0.0,
+    }
     for period in ("today", "this_month"):
         assert {key: costs[period][key] for key in told} == told
         assert costs[period]["by_provider"] == {"gpt": told}

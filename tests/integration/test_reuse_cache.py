@@ -14,6 +14,7 @@ from cliproxy_api.snapshot import Consumer, Pricing, Profile
 from cliproxy_dev.providers.provider import ScriptedProvider
 from cliproxy_dev.providers.script import Fail, HalfStream, HugeBody, Normal, StreamError
 from support import build
+from support.consumers import priced
 from support.sidecar import RunningSidecar, running_sidecar
 
 CACHED = Profile(name="gold", cache=Cache())
@@ -68,6 +69,20 @@ async def test_a_hit_costs_nothing_and_the_log_and_the_figures_say_so(sidecar: R
     assert after["cliproxy_cache_entries"] == 1
     assert after["cliproxy_cache_bytes"] > 0
     assert after['cliproxy_requests_total{model="gpt-4o",provider="cache",status="200"}'] == 1
+
+
+async def test_what_a_hit_saved_is_what_the_answer_had_cost(scripted_openai: ScriptedProvider) -> None:
+    part = priced(build.built(scripted_openai))
+    async with running_sidecar(build.push(part, profile=CACHED)) as sidecar:
+        await sidecar.chat()
+        once = (await sidecar.get("/v0/operations/costs")).json()["today"]
+        for _ in range(2):
+            assert (await sidecar.chat()).headers["x-cliproxy-cache"] == "hit"
+        thrice = (await sidecar.get("/v0/operations/costs")).json()["today"]
+
+    assert once["cost_usd"] == thrice["cost_usd"] > 0
+    assert (thrice["requests"], thrice["reused"]) == (1, 2)
+    assert thrice["saved_usd"] == pytest.approx(2 * once["cost_usd"])
 
 
 async def test_sdks_read_a_replayed_stream(

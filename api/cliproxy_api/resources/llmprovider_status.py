@@ -27,6 +27,11 @@ from cliproxy_api.vocabulary import CooldownPhase, OutcomeClass, ProviderPhase, 
 MAX_COOLDOWNS: Final = 50
 """More are counted in the message of condition Available; the soonest to end are kept."""
 
+MAX_DAYS: Final = 62
+"""Two months: this one and one to compare it with."""
+MAX_MODELS: Final = 50
+"""Of this month's, by cost."""
+
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True, rename=wire_name, omit_defaults=True):
     """What the provider said that started a cooldown; never a key, never a prompt."""
@@ -209,6 +214,63 @@ class QuotaStatus(msgspec.Struct, frozen=True, kw_only=True, rename=wire_name, o
     resets_at: Annotated[str, instant("When the next period begins; set by the operator.")] | None = None
 
 
+class DayCost(msgspec.Struct, frozen=True, kw_only=True, rename=wire_name, omit_defaults=True):
+    """What one day has cost."""
+
+    day: Annotated[str, text("The day (UTC); set by the operator.", at_least=10, at_most=10, pattern=DAY)]
+    cost: Annotated[str, money("Spent on that day, in US dollars; set by the operator.")] | None = None
+
+
+class ModelCost(msgspec.Struct, frozen=True, kw_only=True, rename=wire_name, omit_defaults=True):
+    """What one model has cost this month; the buckets of tokens are disjoint."""
+
+    model: Annotated[str, text("The model, as callers name it; set by the operator.", at_most=256)]
+    cost: Annotated[str, money("Spent this month, in US dollars; set by the operator.")] | None = None
+    estimated_cost: (
+        Annotated[
+            str,
+            money(
+                "Part of the cost that stands on tokens no provider has counted, in US dollars; set by the "
+                "operator."
+            ),
+        ]
+        | None
+    ) = None
+    saved: (
+        Annotated[
+            str,
+            money(
+                "What answers that were given again had cost when they were made, in US dollars; set by the "
+                "operator."
+            ),
+        ]
+        | None
+    ) = None
+    requests: Annotated[int, whole("Requests answered this month; set by the operator.")] | None = None
+    reused: (
+        Annotated[int, whole("Requests that got another request's answer; set by the operator.")] | None
+    ) = None
+    input_tokens: Annotated[int, whole("Fresh input tokens of this month; set by the operator.")] | None = (
+        None
+    )
+    cached_input_tokens: (
+        Annotated[int, whole("Tokens read from the provider's prompt cache this month; set by the operator.")]
+        | None
+    ) = None
+    cache_write_tokens: (
+        Annotated[
+            int, whole("Tokens written to the provider's prompt cache this month; set by the operator.")
+        ]
+        | None
+    ) = None
+    output_tokens: (
+        Annotated[int, whole("Output tokens of this month, without reasoning; set by the operator.")] | None
+    ) = None
+    reasoning_tokens: Annotated[int, whole("Reasoning tokens of this month; set by the operator.")] | None = (
+        None
+    )
+
+
 class CostStatus(msgspec.Struct, frozen=True, kw_only=True, rename=wire_name, omit_defaults=True):
     """Money spent, fleet-wide."""
 
@@ -231,6 +293,22 @@ class CostStatus(msgspec.Struct, frozen=True, kw_only=True, rename=wire_name, om
         Annotated[str, money("Spent since the 1st of this month UTC, in US dollars; set by the operator.")]
         | None
     ) = None
+    days: Annotated[
+        tuple[DayCost, ...],
+        keyed(
+            "Earlier days with any cost, at most 62, the latest first; set by the operator.",
+            "day",
+            at_most=MAX_DAYS,
+        ),
+    ] = ()
+    models: Annotated[
+        tuple[ModelCost, ...],
+        keyed(
+            "This month by model, the 50 dearest, by name; set by the operator.",
+            "model",
+            at_most=MAX_MODELS,
+        ),
+    ] = ()
 
 
 class LLMProviderStatus(msgspec.Struct, frozen=True, kw_only=True, rename=wire_name, omit_defaults=True):

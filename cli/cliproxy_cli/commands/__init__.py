@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from cliproxy_cli.commands import status
+from cliproxy_cli.commands import cost, status
 
-COMMANDS: Final = (status,)
+COMMANDS: Final = (status, cost)
 """In the order in which help shows them."""

@@ -5,13 +5,19 @@ from typing import Any
 
 from cliproxy_api.costview import sums
 from cliproxy_api.report import UsedEntry
-from cliproxy_operator.money.totals import Figures, Key
+from cliproxy_operator.money.figures import Figures
+from cliproxy_operator.money.totals import Key
 
 
 def costs_body(
-    today: Mapping[Key, Figures], month: Mapping[Key, Figures], *, day: str, namespace: str | None
+    today: Mapping[Key, Figures],
+    month: Mapping[Key, Figures],
+    *,
+    report: dict[str, Any],
+    day: str,
+    namespace: str | None,
 ) -> dict[str, Any]:
-    """Return what the fleet has used today and this month, as told to this leader.
+    """Return what the fleet has used today and this month, as told to this leader, and the report of status.
 
     `namespace`: of its providers, and of its consumers at other namespaces' providers.
     """
@@ -20,6 +26,7 @@ def costs_body(
         "currency": "USD",
         "today": {"day": day, **sums(_used(today, namespace), {})},
         "this_month": {"month": day[:7], **sums(_used(month, namespace), {})},
+        "report": report,
     }
 
 
@@ -35,4 +42,6 @@ def _used(details: Mapping[Key, Figures], namespace: str | None) -> Iterator[Use
                 tokens=one.tokens,
                 nano_usd=one.nano_usd,
                 estimated_nano_usd=one.estimated_nano_usd,
+                reused=one.reused,
+                saved_nano_usd=one.saved_nano_usd,
             )

@@ -15,7 +15,8 @@ from cliproxy_api.periods import period_end
 from cliproxy_api.snapshot import Budget, Consumer, Provider, Quota, RateLimit
 from cliproxy_api.state import Amount, FleetState, Spent
 from cliproxy_api.vocabulary import QuotaReset, QuotaUnit
-from cliproxy_operator.money.totals import Figures, Owner, Totals
+from cliproxy_operator.money.figures import Figures
+from cliproxy_operator.money.totals import Owner, Totals
 
 ACTIVE_S: Final = 120.0
 """Who has used nothing for so long has no part in a rate: longer than a used-up minute holds anybody back."""

@@ -14,8 +14,10 @@ from cliproxy_api.resources.proxyprofile import ConsumerSpent, ProxyProfileStatu
 from cliproxy_api.snapshot import Consumer, Provider, Quota
 from cliproxy_api.vocabulary import QuotaReset, QuotaUnit
 from cliproxy_operator.instants import read_instant, write_instant
+from cliproxy_operator.money.figures import Figures
+from cliproxy_operator.money.history import earlier_days, models_status, restore_models
 from cliproxy_operator.money.leases import quota_used
-from cliproxy_operator.money.totals import Figures, Totals
+from cliproxy_operator.money.totals import Totals
 
 STEP: Final = 0.01
 _MONEY_DECIMALS: Final = 6
@@ -30,12 +32,20 @@ def cost_status(
     today = totals.used(owner, QuotaReset.DAILY, now_utc).nano_usd
     month = totals.used(owner, QuotaReset.MONTHLY, now_utc).nano_usd
     priced = provider is not None and any(model.pricing is not None for model in provider.models)
-    if not (priced or today or month):
+    days = earlier_days(totals, owner, before, now_utc)
+    models = models_status(totals, provider_id, before, now_utc)
+    if not (priced or today or month or days or models):
         return None
     day = now_utc.date().isoformat()
     same = before is not None and before.day == day
     old = before if before is not None and same else CostStatus()
-    return CostStatus(day=day, today=_money(today, old.today), this_month=_money(month, old.this_month))
+    return CostStatus(
+        day=day,
+        today=_money(today, old.today),
+        this_month=_money(month, old.this_month),
+        days=days,
+        models=models,
+    )
 
 
 def quota_status(
@@ -97,6 +107,7 @@ def restore_provider(
     """Take over what an earlier leader wrote about a provider, as far as it is of the present periods."""
     owner = ("provider", provider_id)
     if status.cost is not None and status.cost.day is not None:
+        restore_models(totals, provider_id, status.cost, now_utc)
         _restore_money(totals, owner, QuotaReset.DAILY, status.cost.today, status.cost.day, now_utc)
         _restore_money(totals, owner, QuotaReset.MONTHLY, status.cost.this_month, status.cost.day, now_utc)
     if status.quota is None or quota is None or status.quota.used is None:

@@ -13,6 +13,7 @@ from typing import Final
 from cliproxy_api.periods import period_start
 from cliproxy_api.report import Used, UsedEntry
 from cliproxy_api.vocabulary import QuotaReset
+from cliproxy_operator.money.figures import Figures
 from cliproxy_operator.view import SidecarId
 
 MAX_KEYS: Final = 5000
@@ -23,10 +24,20 @@ MAX_TOLD: Final = 1500
 MAX_SKEW_DAYS: Final = 1
 """A sidecar's clock may be off; entries of other days than these are no news but an error."""
 
+MAX_MODELS_TOLD: Final = 200
+"""Models of one provider in one month; more would be a sidecar's invention."""
+
 Owner = tuple[str, str]
-"""("provider", id) or ("consumer", "namespace/profile/name")."""
+"""("provider", id), ("consumer", "namespace/profile/name"), or `model_owner`."""
 Key = tuple[str, str, str]
 """Provider id, model, consumer as "namespace/profile/name" ("" without)."""
+Place = tuple[Owner, QuotaReset, date]
+"""Whose, which kind of period, when it began."""
+
+
+def model_owner(provider: str, model: str) -> Owner:
+    """Name one model of a provider; only its months are added up."""
+    return ("model", f"{provider} {model}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,32 +52,6 @@ class Group:
 
 
 @dataclass(slots=True)
-class Figures:
-    """Sums; money in nano-dollars."""
-
-    requests: int = 0
-    tokens: int = 0
-    nano_usd: int = 0
-    estimated_nano_usd: int = 0
-
-    def add(self, other: "Figures") -> None:
-        """Add up."""
-        self.requests += other.requests
-        self.tokens += other.tokens
-        self.nano_usd += other.nano_usd
-        self.estimated_nano_usd += other.estimated_nano_usd
-
-    def since(self, before: "Figures") -> "Figures":
-        """Return what has come on top; never negative."""
-        return Figures(
-            max(self.requests - before.requests, 0),
-            max(self.tokens - before.tokens, 0),
-            max(self.nano_usd - before.nano_usd, 0),
-            max(self.estimated_nano_usd - before.estimated_nano_usd, 0),
-        )
-
-
-@dataclass(slots=True)
 class Sum:
     """One owner's figures in one period."""
 
@@ -78,13 +63,9 @@ class Sum:
 
     def total(self) -> Figures:
         """Return what all this comes to."""
-        return Figures(
-            max(self.restored.requests, self.older.requests) + self.newer.requests,
-            max(self.restored.tokens, self.older.tokens) + self.newer.tokens,
-            max(self.restored.nano_usd, self.older.nano_usd) + self.newer.nano_usd,
-            max(self.restored.estimated_nano_usd, self.older.estimated_nano_usd)
-            + self.newer.estimated_nano_usd,
-        )
+        total = self.restored.greater(self.older)
+        total.add(self.newer)
+        return total
 
 
 @dataclass(slots=True)
@@ -103,7 +84,9 @@ class Totals:
 
     def __init__(self, began_utc: datetime) -> None:
         self.began_utc = began_utc
-        self._sums: dict[tuple[Owner, QuotaReset, date], Sum] = {}
+        self._sums: dict[Place, Sum] = {}
+        self._models: dict[tuple[str, date], set[str]] = {}
+        """Known models by provider and month."""
         self._heard: dict[SidecarId, _Heard] = {}
         self._active: dict[Owner, dict[SidecarId, datetime]] = {}
         self._days: dict[str, dict[Key, Figures]] = {}
@@ -147,10 +130,10 @@ class Totals:
         key = (entry.day, entry.provider, entry.model, entry.consumer)
         if key not in known.entries and len(known.entries) >= MAX_TOLD:
             return ()
-        told = Figures(entry.requests, entry.tokens, entry.nano_usd, entry.estimated_nano_usd)
+        told = Figures.told(entry)
         news = told.since(known.entries.get(key, Figures()))
         known.entries[key] = told
-        if not (news.requests or news.tokens or news.nano_usd):
+        if not news:
             return ()
         owners: list[Owner] = [("provider", entry.provider)]
         consumer = ""
@@ -161,10 +144,27 @@ class Totals:
         for owner in owners:
             self._active.setdefault(owner, {})[sidecar] = now_utc
             for reset in QuotaReset:
-                found = self._sums.setdefault((owner, reset, period_start(reset, at).date()), Sum())
-                (found.older if known.older else found.newer).add(news)
+                self._add((owner, reset, period_start(reset, at).date()), news, older=known.older)
+        self._model(entry, news, at, older=known.older)
         self._detail((entry.provider, entry.model, consumer), entry.day, news)
         return owners
+
+    def _add(self, place: "Place", news: Figures, *, older: bool) -> None:
+        found = self._sums.setdefault(place, Sum())
+        (found.older if older else found.newer).add(news)
+
+    def _model(self, entry: UsedEntry, news: Figures, at: datetime, *, older: bool) -> None:
+        """Count a provider's model in its month; models beyond the bound count under one name."""
+        month = period_start(QuotaReset.MONTHLY, at).date()
+        models = self._models.setdefault((entry.provider, month), set())
+        name = entry.model if entry.model in models or len(models) < MAX_MODELS_TOLD else OTHER
+        models.add(name)
+        self._add((model_owner(entry.provider, name), QuotaReset.MONTHLY, month), news, older=older)
+
+    def models(self, provider: str, now_utc: datetime) -> frozenset[str]:
+        """Return the models of a provider that anything is known of this month."""
+        month = period_start(QuotaReset.MONTHLY, now_utc).date()
+        return frozenset(self._models.get((provider, month), ()))
 
     def _detail(self, key: Key, day: str, news: Figures) -> None:
         for table, period in ((self._days, day), (self._months, day[:7])):
@@ -183,13 +183,13 @@ class Totals:
     def restore(self, owner: Owner, reset: QuotaReset, figures: Figures, at_utc: datetime) -> None:
         """Take over what an earlier leader wrote for the period that `at_utc` lies in; the greater counts."""
         found = self._sums.setdefault((owner, reset, period_start(reset, at_utc).date()), Sum())
-        known = found.restored
-        found.restored = Figures(
-            max(known.requests, figures.requests),
-            max(known.tokens, figures.tokens),
-            max(known.nano_usd, figures.nano_usd),
-            max(known.estimated_nano_usd, figures.estimated_nano_usd),
-        )
+        found.restored = found.restored.greater(figures)
+
+    def restore_model(self, provider: str, model: str, figures: Figures, at_utc: datetime) -> None:
+        """Take over what an earlier leader wrote of a provider's model for the month of `at_utc`."""
+        month = period_start(QuotaReset.MONTHLY, at_utc).date()
+        self._models.setdefault((provider, month), set()).add(model)
+        self.restore(model_owner(provider, model), QuotaReset.MONTHLY, figures, at_utc)
 
     # ---------------------------------------------------------------- questions
     def used(self, owner: Owner, reset: QuotaReset, now_utc: datetime) -> Figures:
@@ -219,6 +219,7 @@ class Totals:
             self._months = {month: table for month, table in self._months.items() if month >= oldest[:7]}
             first = today - timedelta(days=40)
             self._sums = {key: found for key, found in self._sums.items() if key[2] >= first}
+            self._models = {key: names for key, names in self._models.items() if key[1] >= first}
 
 
 def _day(text: str) -> date | None:

@@ -43,6 +43,8 @@ def _entries(figures: Iterable[tuple[Key, Figures]]) -> Iterable[UsedEntry]:
             tokens=one.tokens,
             nano_usd=one.nano_usd,
             estimated_nano_usd=one.estimated_nano_usd,
+            reused=one.reused,
+            saved_nano_usd=one.saved_nano_usd,
         )
 
 

@@ -56,6 +56,7 @@ class Ledger:
         "model_label",
         "notes",
         "outcome",
+        "payee",
         "preferences",
         "provider",
         "refused",
@@ -101,6 +102,8 @@ class Ledger:
         """What the caller's limits have reserved for the request."""
         self.cost_nano_usd = 0
         """Of all attempts."""
+        self.payee = ""
+        """Id of the provider that was last paid, or that would be if it had a price."""
         self._estimated = False
         self.stand_in: str | None = None
         """A cheaper model that serves instead, since the caller is over budget."""
@@ -123,6 +126,11 @@ class Ledger:
     def reused(self, how: str, provider: str | None, outcome: Outcome | None = None) -> None:
         """Note that another request's answer, by this provider, was given: it cost nothing more."""
         self.cache, self.provider, self.outcome = how, provider, outcome
+
+    def saved(self, payee: str, nano_usd: int) -> None:
+        """Note what the answer of another request had cost, and to whom (its id) it was paid."""
+        if nano_usd and self.model is not None:
+            self._machines.limits.reuse(payee, self.model, self.consumer, nano_usd, utc_now())
 
     def shared_out(self, whole: "Ledger", usage: Usage, cost_nano_usd: int) -> None:
         """Take a share of what a joined request cost, which `whole` has told the machines already."""
@@ -170,6 +178,7 @@ class Ledger:
     def _spend(self, target: Target, usage: Usage, now: float) -> int:
         cost = self._machines.limits.count(target, self.consumer, usage, now, utc_now())
         self.cost_nano_usd += cost
+        self.payee = target.provider_id
         self._estimated |= usage.estimated
         if self.call is not None:
             self.call.tokens += usage.total

@@ -18,6 +18,8 @@ OVERHEAD_BYTES: Final = 1024
 MAX_PROVIDER_CHARS: Final = 512
 """Of a provider's id: twice what Kubernetes allows in a name, and a slash."""
 MAX_UNIX_S: Final = 2**40
+MAX_COST_NANO_USD: Final = 10**12
+"""A thousand dollars: no answer costs that."""
 WIRE_VERSION: Final = 1
 """Raised when an earlier build could misread a value; values of another version are misses."""
 
@@ -44,6 +46,9 @@ class Entry(msgspec.Struct, frozen=True):
     """Whose answer it was, for the log."""
     made_at_unix_s: float
     """When the answer was complete, by the wall clock: sidecars share entries."""
+    payee: str = ""
+    """Id of the provider that was paid for it."""
+    cost_nano_usd: int = 0
 
     @property
     def size_bytes(self) -> int:
@@ -92,5 +97,7 @@ def _is_sound(entry: Entry) -> bool:
         and kept_headers(entry.headers) == entry.headers
         and len(entry.body) <= MAX_ENTRY_BYTES
         and len(entry.provider) <= MAX_PROVIDER_CHARS
+        and len(entry.payee) <= MAX_PROVIDER_CHARS
+        and 0 <= entry.cost_nano_usd <= MAX_COST_NANO_USD
         and 0 <= entry.made_at_unix_s <= MAX_UNIX_S
     )

@@ -152,8 +152,12 @@ class Limits:
         self.wall.set(now, utc)
         cost = cost_nano_usd(usage, target.model.pricing)
         key = (target.provider_id, target.model.name, consumer)
-        self.spending.add(key, usage.total, cost, utc, estimated=usage.estimated)
+        self.spending.add(key, usage, cost, utc)
         return cost
+
+    def reuse(self, provider_id: str, model: str, consumer: str, nano_usd: int, utc: datetime) -> None:
+        """Count an answer that was given again, and what it had cost when it was made."""
+        self.spending.reuse((provider_id, model, consumer), nano_usd, utc)
 
     def reports(self, now: float, utc: datetime) -> tuple[Used, ...]:
         """Return what the operator has not been told; it counts as told."""

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from typing import Final
 
 from cliproxy_api.report import Used, UsedEntry
+from cliproxy_sidecar.core.usage import Usage
 
 MAX_KEYS: Final = 500
 """Of a day; whatever comes beyond counts under `other`, so that sums stay right."""
@@ -22,9 +23,21 @@ _REST: Final[Key] = (OTHER, OTHER, OTHER)
 
 
 class Figures:
-    """Sums of one key."""
+    """Sums of one key; the buckets of tokens are disjoint."""
 
-    __slots__ = ("estimated_nano_usd", "nano_usd", "requests", "tokens")
+    __slots__ = (
+        "cache_write",
+        "cached_input",
+        "estimated_nano_usd",
+        "input",
+        "nano_usd",
+        "output",
+        "reasoning",
+        "requests",
+        "reused",
+        "saved_nano_usd",
+        "tokens",
+    )
 
     def __init__(self) -> None:
         self.requests = 0
@@ -32,13 +45,16 @@ class Figures:
         self.nano_usd = 0
         self.estimated_nano_usd = 0
         """Part of `nano_usd` that stands on estimated tokens."""
+        self.input = self.cached_input = self.cache_write = self.output = self.reasoning = 0
+        self.reused = 0
+        """Answers that were another request's."""
+        self.saved_nano_usd = 0
+        """What those had cost."""
 
     def add(self, other: "Figures") -> None:
         """Add up."""
-        self.requests += other.requests
-        self.tokens += other.tokens
-        self.nano_usd += other.nano_usd
-        self.estimated_nano_usd += other.estimated_nano_usd
+        for name in self.__slots__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
 class Spending:
@@ -54,8 +70,27 @@ class Spending:
         self._ended: list[UsedEntry] = []
         """What the operator has not been told of yesterday."""
 
-    def add(self, key: Key, tokens: int, nano_usd: int, at_utc: datetime, *, estimated: bool) -> None:
+    def add(self, key: Key, usage: Usage, nano_usd: int, at_utc: datetime) -> None:
         """Count one attempt that was answered."""
+        figures = self._of(key, at_utc)
+        figures.requests += 1
+        figures.tokens += usage.total
+        figures.nano_usd += nano_usd
+        figures.input += usage.input
+        figures.cached_input += usage.cached_input
+        figures.cache_write += usage.cache_write
+        figures.output += usage.output
+        figures.reasoning += usage.reasoning
+        if usage.estimated:
+            figures.estimated_nano_usd += nano_usd
+
+    def reuse(self, key: Key, nano_usd: int, at_utc: datetime) -> None:
+        """Count a request that was given an answer which had cost so much when it was made."""
+        figures = self._of(key, at_utc)
+        figures.reused += 1
+        figures.saved_nano_usd += nano_usd
+
+    def _of(self, key: Key, at_utc: datetime) -> Figures:
         if at_utc.date() != self._date:
             self.at(at_utc)
         figures = self.today.get(key)
@@ -63,12 +98,8 @@ class Spending:
             if len(self.today) >= MAX_KEYS:
                 key = _REST
             figures = self.today.setdefault(key, Figures())
-        figures.requests += 1
-        figures.tokens += tokens
-        figures.nano_usd += nano_usd
-        if estimated:
-            figures.estimated_nano_usd += nano_usd
         self._changed[key] = None
+        return figures
 
     def at(self, now_utc: datetime) -> None:
         """Note the date, so that a new day begins although nobody asks for anything."""
@@ -126,6 +157,13 @@ def _entries(day: str, figures: Iterable[tuple[Key, Figures]]) -> Iterator[UsedE
             tokens=one.tokens,
             nano_usd=one.nano_usd,
             estimated_nano_usd=one.estimated_nano_usd,
+            input=one.input,
+            cached_input=one.cached_input,
+            cache_write=one.cache_write,
+            output=one.output,
+            reasoning=one.reasoning,
+            reused=one.reused,
+            saved_nano_usd=one.saved_nano_usd,
         )
 
 

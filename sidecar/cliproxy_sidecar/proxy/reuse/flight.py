@@ -66,6 +66,8 @@ class Flight:
         """Held from its beginning."""
         self.outcome: Outcome | None = None
         self.provider: str | None = None
+        self.paid: tuple[str, int] = ("", 0)
+        """To whom (its id) and how many nano-dollars, once settled."""
 
     # ------------------------------------------------------------------ the exchange's end
     def begin(self, status: int, block: bytes, length: int | None = None) -> None:

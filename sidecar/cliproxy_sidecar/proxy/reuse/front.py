@@ -12,7 +12,7 @@ from typing import Any, Final
 from cliproxy_api.snapshot import Profile
 from cliproxy_api.vocabulary import OutcomeClass
 from cliproxy_sidecar.core.cache.directives import directives_of
-from cliproxy_sidecar.core.cache.entry import Entry, kept_headers
+from cliproxy_sidecar.core.cache.entry import MAX_COST_NANO_USD, Entry, kept_headers
 from cliproxy_sidecar.core.cache.key import fields_of, request_key
 from cliproxy_sidecar.core.dialect import EMBEDDINGS
 from cliproxy_sidecar.core.headers import Header, block_of
@@ -119,6 +119,7 @@ class Reuse:
     def _replay(self, call: Call, entry: Entry) -> None:
         """Give a kept answer; a stream comes in one piece."""
         call.ledger.reused(HIT, entry.provider)
+        call.ledger.saved(entry.payee, entry.cost_nano_usd)
         headers = own_head(list(entry.headers), call)
         headers.append((b"age", str(int(entry.age_s(unix_now_s()))).encode()))
         call.downstream.begin(_OK, block_of([*headers, told(HIT)]), len(entry.body))
@@ -135,7 +136,9 @@ class Reuse:
         body = answer.body()
         if body is not None:
             heads = kept_headers(answer.headers)
-            self._shelf.keep(key, Entry(heads, body, ledger.provider or "", unix_now_s()))
+            cost = min(ledger.cost_nano_usd, MAX_COST_NANO_USD)
+            entry = Entry(heads, body, ledger.provider or "", unix_now_s(), ledger.payee, cost)
+            self._shelf.keep(key, entry)
 
     # ------------------------------------------------------------------ one's own answer
     async def _alone(self, call: Call, key: bytes | None, word: str) -> None:
@@ -175,6 +178,7 @@ class Reuse:
             if flights.get(key) is flight:
                 del flights[key]
             self._keep(key, flight, ledger)
+            flight.paid = (ledger.payee, ledger.cost_nano_usd)
             flight.settle(ledger.outcome, ledger.provider)
 
     async def _follow(self, call: Call, key: bytes, flight: Flight) -> None:
@@ -187,6 +191,7 @@ class Reuse:
             return await self._alone(call, key, MISS)
         self._shelf.shared.add(())
         call.ledger.reused(SHARED, flight.provider, flight.outcome)
+        call.ledger.saved(*flight.paid)
         return None
 
 

@@ -4,10 +4,11 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from cliproxy_api.resources.llmprovider_status import CostStatus, LLMProviderStatus, QuotaStatus
+from cliproxy_api.resources.llmprovider_status import CostStatus, DayCost, LLMProviderStatus, QuotaStatus
 from cliproxy_api.resources.proxyprofile import ConsumerSpent, ProxyProfileStatus
 from cliproxy_api.snapshot import Consumer, Pricing, Provider, Quota
 from cliproxy_api.vocabulary import QuotaReset, QuotaUnit
+from cliproxy_operator.money.figures import Figures
 from cliproxy_operator.money.shown import (
     consumers_status,
     cost_status,
@@ -15,7 +16,7 @@ from cliproxy_operator.money.shown import (
     restore_consumers,
     restore_provider,
 )
-from cliproxy_operator.money.totals import Figures, Totals
+from cliproxy_operator.money.totals import Totals
 from support import build
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -49,7 +50,12 @@ def test_costs_are_told_with_their_day_and_stand_still_for_a_hundredth() -> None
     assert moved is not None
     assert moved.today == "101.00"
     tomorrow = cost_status(totals_of(nano_usd=100 * DOLLAR), provider(), ID, shown, NOON + timedelta(days=1))
-    assert tomorrow == CostStatus(day="2026-11-22", today="0.00", this_month="100.00")
+    assert tomorrow == CostStatus(
+        day="2026-11-22",
+        today="0.00",
+        this_month="100.00",
+        days=(DayCost(day="2026-11-21", cost="100.00"),),
+    )
 
 
 def test_without_prices_and_costs_nothing_is_told() -> None:

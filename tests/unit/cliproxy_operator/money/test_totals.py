@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 from cliproxy_api.report import Used, UsedEntry
 from cliproxy_api.vocabulary import QuotaReset
-from cliproxy_operator.money.totals import MAX_KEYS, MAX_TOLD, OTHER, Figures, Group, Owner, Totals
+from cliproxy_operator.money.figures import Figures
+from cliproxy_operator.money.totals import MAX_KEYS, MAX_TOLD, OTHER, Group, Owner, Totals
 from cliproxy_operator.view import SidecarId
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)  # a Saturday

@@ -249,6 +249,20 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     max_header_bytes: int = 32 * 1024
 
 
+class Drill(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Faults made on purpose until an instant."""
+
+    until_unix_s: float
+    provider: str = ""
+    """Name of the provider that seems to fail; "" is all."""
+    status: int = 0
+    """HTTP status in the provider's stead; 0: none."""
+    status_percent: int = 100
+    delay_s: float = 0.0
+    """Pause before an attempt; 0: none."""
+    delay_percent: int = 100
+
+
 class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The ProxyProfile in force, or the built-in defaults (`name` "")."""
 
@@ -272,6 +286,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """None: embedding requests go out one by one."""
     consumers: tuple[Consumer, ...] = ()
     """Sorted by name. Empty: any caller may use the sidecar; else only those whose key is known."""
+    drill: Drill | None = None
+    """None: nothing fails on purpose."""
 
 
 class ObjectVersion(msgspec.Struct, frozen=True, kw_only=True, order=True):

@@ -12,10 +12,11 @@ from cliproxy_api.resources import proxyprofile_parts as parts
 from cliproxy_api.resources.common import SecretRef
 from cliproxy_api.resources.proxyprofile import ProxyProfile
 from cliproxy_api.reuse import Batching, Cache, Redis
-from cliproxy_api.snapshot import Limits, Profile, RetryBudget
+from cliproxy_api.snapshot import Drill, Limits, Profile, RetryBudget
 from cliproxy_api.telling import Tracing
 from cliproxy_operator.compile_consumers import build_consumers, consumer_secrets
 from cliproxy_operator.inputs import SecretView
+from cliproxy_operator.instants import read_instant
 from cliproxy_operator.validate import Diagnostic, warning
 
 TRACES_PATH: Final = "/v1/traces"
@@ -58,6 +59,7 @@ def build_profile(profile: ProxyProfile, secrets: Secrets) -> tuple[Profile, tup
         coalescing=spec.coalescing.enabled,
         batching=_batching(spec.batching),
         consumers=consumers,
+        drill=_drill(spec.fault_injection),
     )
     return built, (*missing, *keyless)
 
@@ -113,3 +115,18 @@ def _batching(spec: parts.Batching) -> Batching | None:
     if not spec.enabled or spec.max_batch_size == 1:
         return None
     return Batching(max_inputs=spec.max_batch_size, timeout_s=parse_duration_s(spec.timeout))
+
+
+def _drill(spec: parts.FaultInjection | None) -> Drill | None:
+    """Return the faults to make; None without any. When they end is for the sidecar's clock to see."""
+    until = read_instant(spec.until) if spec is not None else None
+    if spec is None or until is None or (spec.abort is None and spec.delay is None):
+        return None
+    return Drill(
+        until_unix_s=until.timestamp(),
+        provider=spec.provider or "",
+        status=spec.abort.status if spec.abort is not None else 0,
+        status_percent=spec.abort.percent if spec.abort is not None else 100,
+        delay_s=parse_duration_s(spec.delay.duration) if spec.delay is not None else 0.0,
+        delay_percent=spec.delay.percent if spec.delay is not None else 100,
+    )

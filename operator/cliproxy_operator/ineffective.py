@@ -40,5 +40,3 @@ def _profile(profile: ProxyProfile) -> Iterator[tuple[str, str]]:
         yield "spec.condensation", "a request that exceeds a model's context window gets the error"
     if spec.logging.format is not LogFormat.JSON:
         yield "spec.logging.format", "lines are JSON"
-    if spec.fault_injection is not None:
-        yield "spec.faultInjection", "no faults are made"

@@ -189,7 +189,7 @@ class Exchange:
             self._ledger.attempts = self._course.attempts
             return step_on
         self._sent = True
-        upstream = self._plan.lines[target.provider_id].upstream
+        upstream = self._plan.upstreams[target.provider_id]
         if self._translation is None:
             result = await attempt.open(upstream, request)
         else:

@@ -25,6 +25,7 @@ from cliproxy_sidecar.core.preference import Preferences
 from cliproxy_sidecar.core.routing import RoutingTable
 from cliproxy_sidecar.core.selection import Chooser
 from cliproxy_sidecar.core.target import Target
+from cliproxy_sidecar.proxy.drill import drilled
 from cliproxy_sidecar.proxy.reuse.front import Reuse
 from cliproxy_sidecar.proxy.reuse.shelf import Shelf
 from cliproxy_sidecar.proxy.upstream import Connections, Upstream
@@ -85,6 +86,8 @@ class Plan:
         self.chooser = Chooser(self.table, machines.cooldowns, machines.health, self.preferences, self.gates)
         self.secrets = tuple(secret.encode() for secret in set(push.secrets.values()) if secret)
         self.lines: dict[str, Line] = {}
+        self.upstreams: dict[str, Upstream] = {}
+        """By provider id: what requests are sent with; the line's own client but for drills."""
         self.holders = 0
         self.reuse: Reuse | None = None
         """None: every request is asked of a provider on its own."""
@@ -157,6 +160,8 @@ class Plans:
                 self._open.add(line)
             line.holders += 1
             plan.lines[provider.id] = line
+            drill = plan.snapshot.profile.drill
+            plan.upstreams[provider.id] = drilled(line.upstream, drill, provider.name, self._machines.chance)
         self._newest = dict(plan.lines)
         self._latest = plan
         self._shelf.configure(plan.snapshot, push.secrets)

@@ -12,7 +12,6 @@ ASKED: dict[str, dict[str, Any]] = {
     "spec.failover": {"failover": {"mode": "active_passive", "backupURL": "http://backup:80"}},
     "spec.condensation": {"condensation": {"mode": "DropOldest"}},
     "spec.logging.format": {"logging": {"format": "text"}},
-    "spec.faultInjection": {"faultInjection": {"until": "2026-11-30T12:00:00Z", "abort": {"status": 500}}},
 }
 
 

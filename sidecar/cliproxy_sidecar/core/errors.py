@@ -67,6 +67,9 @@ class ErrorKind(Enum):
     """The consumer has spent its budget."""
     UNKNOWN_MODEL = _Words(404, "invalid_request_error", "model_not_found", "not_found_error")
     UNKNOWN_PATH = _Words(404, "invalid_request_error", "unknown_url", "not_found_error")
+    UNKNOWN_REQUEST = _Words(404, "invalid_request_error", "request_not_found", "not_found_error")
+    """Feedback on a request that is not known any more, or never was."""
+    ALREADY_RATED = _Words(409, "invalid_request_error", "already_rated", "invalid_request_error")
     WRONG_METHOD = _Words(405, "invalid_request_error", "method_not_supported", "invalid_request_error")
     CALLER_TIMEOUT = _Words(408, "invalid_request_error", "request_timeout", "invalid_request_error")
     """The request's body did not come in time."""

@@ -1,7 +1,7 @@
 """Which requests are proxied: what stands in front of the exchange.
 
 Paths, methods, bounds and the caller's format are judged here; a request that passes becomes an `Exchange`.
-`/health*` and `/v0/operations*` go to the admin applications that are handed in.
+`/health*`, `/v0/operations*` and `/v0/feedback` go to those beside it.
 """
 
 import asyncio
@@ -28,12 +28,15 @@ from cliproxy_sidecar.core.dialect import (
     operation_of,
 )
 from cliproxy_sidecar.core.errors import ErrorKind
+from cliproxy_sidecar.core.feedback import Ratings
 from cliproxy_sidecar.core.h1request import Request
 from cliproxy_sidecar.core.translate.fields import TranslationError
 from cliproxy_sidecar.core.translate.token_estimate import estimated_count
 from cliproxy_sidecar.proxy.doorkeeper import admit, caller_of
 from cliproxy_sidecar.proxy.downstream import FRESH, BodyTooLarge, BodyTooSlow, Downstream, Sink
 from cliproxy_sidecar.proxy.exchange import Exchange
+from cliproxy_sidecar.proxy.feedback import PATH as FEEDBACK
+from cliproxy_sidecar.proxy.feedback import FeedbackDoor
 from cliproxy_sidecar.proxy.ledger import Ledger
 from cliproxy_sidecar.proxy.models import list_body, model_body
 from cliproxy_sidecar.proxy.plan import Plan, Plans
@@ -93,17 +96,15 @@ class ProxyApp:
         self._chance = chance
         self._health = health
         self._operations = operations
+        self._feedback = FeedbackDoor(Ratings(machines.decisions), metrics)
 
     async def serve(self, downstream: Downstream) -> None:
         """Serve one request. Returning before the answer's end makes the server break the connection off."""
         request = downstream.request
         path = request.path
         operation = operation_of(path)
-        if operation is None:
-            if path.startswith("/v0/operations/"):
-                return await self._operations(downstream)
-            if path == "/health" or path.startswith("/health/"):
-                return await self._health(downstream)
+        if operation is None and (beside := self._beside(path)) is not None:
+            return await beside(downstream)
         ledger = Ledger(self._machines, self._metrics, self._logs, request_id=_request_id(request))
         try:
             plan = self._enter(operation, downstream, ledger)
@@ -163,6 +164,26 @@ class ProxyApp:
         self._metrics.active += 1
         plan.holders += 1
         return plan
+
+    def _beside(self, path: str) -> Aside | None:
+        """Return who serves a path that is not the data path's; None: nobody."""
+        if path.startswith("/v0/operations/"):
+            return self._operations
+        if path == "/health" or path.startswith("/health/"):
+            return self._health
+        return self._take_feedback if path == FEEDBACK else None
+
+    async def _take_feedback(self, downstream: Downstream) -> None:
+        own_id = _request_id(downstream.request)
+        await self._feedback.serve(downstream, own_id, self._stranger(downstream))
+
+    def _stranger(self, downstream: Downstream) -> Refusal | None:
+        """Return why a caller is not heard, where callers have names."""
+        ring = None if self.plan is None else self.plan.in_force.ring
+        if ring is None:
+            return None
+        known = caller_of(ring, self._machines.limits.guesses, downstream, self._metrics, now_s())
+        return known if isinstance(known, Refusal) else None
 
     async def _exchange(
         self, plan: Plan, operation: Operation, downstream: Downstream, ledger: Ledger

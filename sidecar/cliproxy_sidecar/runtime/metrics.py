@@ -24,6 +24,7 @@ NO_ATTEMPT: Final = "cache"
 
 DURATION_BOUNDS_S: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
 FIRST_TOKEN_BOUNDS_S: Final = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 20, 30, 60)
+QUALITY_BOUNDS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1)
 SIZE_BOUNDS_BYTES: Final = (1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216)
 
 Labels = tuple[str, ...]
@@ -175,6 +176,13 @@ class Metrics(Collector):
         self.response_bytes = Histogram(
             "cliproxy_response_size_bytes", "Body bytes sent to callers.", SIZE_BOUNDS_BYTES, "provider"
         )
+        self.quality = Histogram(
+            "cliproxy_response_quality",
+            "What callers say answers were worth, from 0 to 1.",
+            QUALITY_BOUNDS,
+            "provider",
+            "model",
+        )
         self.active = 0
         self._counters = [
             self.requests,
@@ -212,7 +220,7 @@ class Metrics(Collector):
     def _families(self) -> Iterator[Metric]:
         for counter in self._counters:
             yield counter.family()
-        for histogram in (self.duration_s, self.first_token_s, self.response_bytes):
+        for histogram in (self.duration_s, self.first_token_s, self.response_bytes, self.quality):
             yield histogram.family()
         for gauge in self._gauges:
             yield gauge.family()

@@ -12,6 +12,7 @@ from cliproxy_api.reuse import Batching, Cache
 from cliproxy_api.telling import Tracing
 from cliproxy_api.vocabulary import (
     Affinity,
+    Condensation,
     CooldownScope,
     HealthCheckMode,
     LastResort,
@@ -288,6 +289,10 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Sorted by name. Empty: any caller may use the sidecar; else only those whose key is known."""
     drill: Drill | None = None
     """None: nothing fails on purpose."""
+    condensation: Condensation = Condensation.NONE
+    """What to do with requests that exceed a model's context window."""
+    keep_messages: int = 10
+    """With DropOldest: newest messages that stay."""
 
 
 class ObjectVersion(msgspec.Struct, frozen=True, kw_only=True, order=True):

@@ -60,6 +60,8 @@ def build_profile(profile: ProxyProfile, secrets: Secrets) -> tuple[Profile, tup
         batching=_batching(spec.batching),
         consumers=consumers,
         drill=_drill(spec.fault_injection),
+        condensation=spec.condensation.mode,
+        keep_messages=spec.condensation.keep_messages,
     )
     return built, (*missing, *keyless)
 

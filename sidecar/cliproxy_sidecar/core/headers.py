@@ -226,3 +226,8 @@ def _without_named(lines: list[bytes], connection: bytes) -> bytes:
     return b"".join(
         line for line in lines if line.count(b"\n") == 1 and line[2:].partition(b":")[0] not in named
     )
+
+
+def printable(name: str) -> bytes:
+    """Return a name as a header's value can carry it: letters outside ASCII become question marks."""
+    return "".join(letter if " " <= letter <= "~" else "?" for letter in name).encode()

@@ -10,9 +10,9 @@ from typing import Final, assert_never
 from msgspec import structs
 
 from cliproxy_api.chance import Chance
-from cliproxy_api.vocabulary import LastResort, OutcomeClass
+from cliproxy_api.vocabulary import Condensation, LastResort, OutcomeClass
 from cliproxy_sidecar.core.decisions import Trail
-from cliproxy_sidecar.core.dialect import form_of
+from cliproxy_sidecar.core.dialect import Need, form_of
 from cliproxy_sidecar.core.outcome import Outcome
 from cliproxy_sidecar.core.permit import Blocked
 from cliproxy_sidecar.core.recording import record
@@ -24,7 +24,7 @@ from cliproxy_sidecar.proxy import unavailable
 from cliproxy_sidecar.proxy.attempt import Answer, Failed
 from cliproxy_sidecar.proxy.plan import Plan
 from cliproxy_sidecar.proxy.refusal import Refusal
-from cliproxy_sidecar.proxy.steps import Choose, PassOn, Refuse, Step, Try, Wait
+from cliproxy_sidecar.proxy.steps import Choose, Condense, PassOn, Refuse, Step, Try, Wait
 from cliproxy_sidecar.runtime.machines import Machines
 
 _OF_THE_REQUEST: Final = frozenset(
@@ -181,9 +181,32 @@ class Course:
                 refusal = unavailable.failed(self._wanted.model, target, outcome, blocked, now)
                 if decision.reason is GiveUpReason.BUDGET:
                     refusal = replace(refusal, message=refusal.message + _OVER_BUDGET)
-                return self._fault or Refuse(refusal)
+                end = self._fault or Refuse(refusal)
+                return Condense(target, end) if self._may_condense(outcome, now) else end
             case _:
                 assert_never(decision)
+
+    def instead(self, model: str) -> Step:
+        """Go on with another model."""
+        self._wanted = structs.replace(self._wanted, model=model)
+        return Choose()
+
+    @property
+    def model(self) -> str:
+        """The public name of the model that is looked for at present."""
+        return self._wanted.model
+
+    def _may_condense(self, outcome: Outcome, now: float) -> bool:
+        """Whether a further attempt with a request that fits is wanted and within all budgets."""
+        profile = self._plan.snapshot.profile
+        return (
+            outcome.cls is OutcomeClass.CONTEXT
+            and profile.condensation is not Condensation.NONE
+            and self._wanted.need is Need.CONVERSATION
+            and self.attempts < profile.max_attempts
+            and (self._deadline or now) > now
+            and self._machines.further_attempts.take(profile.retry_budget, now)
+        )
 
     def _mates(self, target: Target, outcome: Outcome) -> set[TargetId]:
         """Return the targets that share the fault: another key of a broken model would fail alike."""

@@ -11,6 +11,7 @@ from cliproxy_api.snapshot import Pricing
 from cliproxy_api.vocabulary import OnExceeded
 from cliproxy_sidecar.core.dialect import Need, Operation
 from cliproxy_sidecar.core.errors import ErrorKind
+from cliproxy_sidecar.core.headers import printable
 from cliproxy_sidecar.core.limits.callers import Caller, Exceeded
 from cliproxy_sidecar.core.limits.downgrade import cheapest_model
 from cliproxy_sidecar.core.limits.guesses import Guesses
@@ -100,8 +101,7 @@ def _over_budget(  # noqa: PLR0917 -- one decision
             cheaper = cheapest_model(plan.table, operation, model, tokens)
             if cheaper is not None:
                 ledger.stand_in = cheaper
-                named = "".join(letter if " " <= letter <= "~" else "?" for letter in model)
-                ledger.notes += ((b"x-cliproxy-downgraded-from", named.encode()),)
+                ledger.notes += ((b"x-cliproxy-downgraded-from", printable(model)),)
             return None
         case OnExceeded.BLOCK:
             message = (

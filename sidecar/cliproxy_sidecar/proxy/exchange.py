@@ -13,12 +13,14 @@ from typing import Final, assert_never
 from msgspec import structs
 
 from cliproxy_api.chance import Chance
+from cliproxy_api.vocabulary import Condensation
 from cliproxy_sidecar.core.addresses import with_query
 from cliproxy_sidecar.core.body import Peek, RepeatedKeysError
+from cliproxy_sidecar.core.condense import larger_model, without_oldest
 from cliproxy_sidecar.core.dialect import Form, Operation, form_of
 from cliproxy_sidecar.core.errors import ErrorKind
 from cliproxy_sidecar.core.facts import facts_of
-from cliproxy_sidecar.core.headers import answer_block, block_of, request_block
+from cliproxy_sidecar.core.headers import answer_block, block_of, printable, request_block
 from cliproxy_sidecar.core.limits.price import expected_tokens
 from cliproxy_sidecar.core.outcome import CANCELLED, Outcome
 from cliproxy_sidecar.core.permit import Permit
@@ -37,7 +39,7 @@ from cliproxy_sidecar.proxy.ledger import Ledger
 from cliproxy_sidecar.proxy.plan import Plan
 from cliproxy_sidecar.proxy.refusal import REQUEST_ID, Refusal, send_refusal
 from cliproxy_sidecar.proxy.relay import Relay
-from cliproxy_sidecar.proxy.steps import Choose, Commit, PassOn, Refuse, Step, Try, Wait
+from cliproxy_sidecar.proxy.steps import Choose, Commit, Condense, PassOn, Refuse, Step, Try, Wait
 from cliproxy_sidecar.proxy.translated import (
     TranslatingRelay,
     objection,
@@ -54,6 +56,7 @@ _MIN_WAIT_S: Final = 0.01
 _ATTEMPTS: Final = b"\r\nx-cliproxy-attempts: %d"
 _FIRST_ID: Final = _ATTEMPTS % 1 + b"\r\nx-request-id: "
 _NOTHING: Final = Usage()
+_CONDENSED: Final = b"x-cliproxy-condensed"
 UNANSWERED: Final = frozenset({"first_byte_timeout", "idle_timeout", "total_timeout"})
 """Ends of an attempt after which the provider may well have worked, and charge for it."""
 
@@ -67,6 +70,7 @@ class Exchange:
         "_current",
         "_downstream",
         "_ledger",
+        "_left_out",
         "_machines",
         "_model",
         "_operation",
@@ -97,6 +101,8 @@ class Exchange:
         self._body = body
         self._model = peek.model
         self._stream = peek.stream
+        self._left_out = 0
+        """Messages, since a provider found the conversation too long."""
         self._tokens = 0
         """Presumably taken; worked out where limits ask for it."""
         if plan.gates is not None and operation.is_billed:
@@ -139,6 +145,8 @@ class Exchange:
                         step = self._course.choose(now_s())
                     case Wait():
                         step = await self._wait(step)
+                    case Condense():
+                        step = self._condense(step)
                     case PassOn():
                         return self._pass_on(step)
                     case Refuse():
@@ -155,6 +163,26 @@ class Exchange:
             async with asyncio.timeout(max(step.until - now_s(), _MIN_WAIT_S)):
                 await self._machines.change()
         return Choose()
+
+    def _condense(self, step: Condense) -> Step:
+        profile = self._plan.snapshot.profile
+        if profile.condensation is Condensation.LARGER_MODEL:
+            model = larger_model(self._plan.table, self._course.model, step.target)
+            if model is None:
+                return step.otherwise
+            self._note_condensed(b"asked " + printable(model))
+            return self._course.instead(model)
+        shorter = without_oldest(self._operation.dialect, self._body, profile.keep_messages)
+        if shorter is None:
+            return step.otherwise
+        self._body, dropped = shorter
+        self._left_out += dropped
+        self._note_condensed(b"left out %d messages" % self._left_out)
+        return Try(step.target, None)
+
+    def _note_condensed(self, how: bytes) -> None:
+        earlier = (note for note in self._ledger.notes if note[0] != _CONDENSED)
+        self._ledger.notes = (*earlier, (_CONDENSED, how))
 
     # ------------------------------------------------------------------ trying
     async def _try(self, step: Try) -> Step:

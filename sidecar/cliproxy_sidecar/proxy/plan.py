@@ -18,6 +18,7 @@ from cliproxy_sidecar.core.headers import (
     UnusableCredentialError,
     block_of,
     fixed_headers,
+    printable,
 )
 from cliproxy_sidecar.core.limits.limits import InForce
 from cliproxy_sidecar.core.outcome import Outcome
@@ -124,17 +125,13 @@ class Plan:
             provider_id, credential, model = target.id
             named = block_of(
                 (
-                    (b"x-cliproxy-provider", _printable(target.provider.name)),
-                    (b"x-cliproxy-model", _printable(model)),
+                    (b"x-cliproxy-provider", printable(target.provider.name)),
+                    (b"x-cliproxy-model", printable(model)),
                 )
             )
             url = upstream_url(target.provider, operation, model)
             route = self._routes[key] = Route(url, self.fixed[provider_id, credential], named)
         return route
-
-
-def _printable(name: str) -> bytes:
-    return "".join(letter if " " <= letter <= "~" else "?" for letter in name).encode()
 
 
 class Plans:

@@ -56,5 +56,14 @@ class Refuse:
     refusal: Refusal
 
 
-Step = Choose | Wait | Try | Commit | PassOn | Refuse
+@dataclass(frozen=True, slots=True)
+class Condense:
+    """Make the request fit (`condensation` of the profile), since this target finds it too long."""
+
+    target: Target
+    otherwise: "Step"
+    """What comes next if it cannot be made to."""
+
+
+Step = Choose | Wait | Try | Commit | PassOn | Refuse | Condense
 """A request's next step."""

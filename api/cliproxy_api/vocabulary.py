@@ -23,6 +23,8 @@ COOLDOWN_ANNOTATION: Final = "cliproxy.io/cooldown"
 """On an LLMProvider: a duration; the operator cools the provider that long and removes the annotation."""
 RECOVER_ANNOTATION: Final = "cliproxy.io/recover"
 """On an LLMProvider: any value; the operator ends all its cooldowns and removes the annotation."""
+RESTORE_ANNOTATION: Final = "cliproxy.io/restore"
+"""On an object that came out of a backup: its state (`restored`); taken over once, noise from then on."""
 
 PROXY_PORT: Final = 8317
 CONTROL_PORT: Final = 8318

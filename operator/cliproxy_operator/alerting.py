@@ -14,9 +14,10 @@ from typing import Final
 
 from cliproxy_api.resources.alertrule import AlertRule, Notification
 from cliproxy_api.vocabulary import AlertState, Delivery
+from cliproxy_operator.adopting import Adoptions
 from cliproxy_operator.alerts.message import build
 from cliproxy_operator.alerts.owed import Owed
-from cliproxy_operator.alerts.restoring import restore
+from cliproxy_operator.alerts.restoring import adopt, restore
 from cliproxy_operator.alerts.rule import RuleAlerts, Told
 from cliproxy_operator.clock import Clock
 from cliproxy_operator.collect import Collector
@@ -93,6 +94,7 @@ class Alerting:
         reconciler: Reconciler,
         collector: Collector,
         vault: Vault,
+        adoptions: Adoptions,
         channels: Channels,
         may_write: Callable[[], bool],
         clock: Clock,
@@ -106,6 +108,7 @@ class Alerting:
         self._reconciler = reconciler
         self._collector = collector
         self._vault = vault
+        self._adoptions = adoptions
         self._channels = channels
         self._may_write = may_write
         self._clock = clock
@@ -192,6 +195,10 @@ class Alerting:
         elif ruling.alerts.generation != entry.metadata.generation:
             self._forget_figures(ruling)
             ruling.alerts.configure(entry.spec, entry.metadata.generation)
+        if (before := self._adoptions.wanted(key, entry, now)) is not None:
+            adopt(ruling.alerts, before.status, now)
+            self._adoptions.took(key, before)
+            self._on_change(key)
         ruling.rule, ruling.secrets = entry, self._vault.values(references(entry))
 
     def _retire(self, key: ObjectKey, now: datetime) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cliproxy_api.vocabulary import RESTORE_ANNOTATION
 from cliproxy_operator.kinds import NAMESPACE, POD, POLICY, PROVIDER
 from cliproxy_operator.store import Change, Object
 
@@ -43,9 +44,13 @@ def lends(raw: Object | None) -> bool:
 
 
 def _content(raw: Object) -> tuple[Any, ...]:
-    """Return what snapshots depend on: the spec (by its generation) and labels, by which profiles select."""
+    """Return what snapshots depend on: the spec (by its generation) and labels, by which profiles select.
+
+    And what a backup brought along, which is taken over when snapshots are made.
+    """
     metadata = raw["metadata"]
-    return metadata.get("uid"), metadata.get("generation"), metadata.get("labels") or {}
+    restored = (metadata.get("annotations") or {}).get(RESTORE_ANNOTATION)
+    return metadata.get("uid"), metadata.get("generation"), metadata.get("labels") or {}, restored
 
 
 def _labels(raw: Object | None) -> Any:

@@ -11,6 +11,8 @@ from typing import Final, Self
 
 from cliproxy_api.references import secret_references
 from cliproxy_api.resources.llmprovider import LLMProvider
+from cliproxy_api.resources.proxyprofile import ProxyProfile
+from cliproxy_operator.adopting import Adoptions
 from cliproxy_operator.clock import Clock
 from cliproxy_operator.collect import Collector, Group
 from cliproxy_operator.compile import Compiled, compile_namespace, needed_secrets
@@ -81,6 +83,7 @@ class Reconciler:
         collector: Collector,
         host: FleetHost,
         spending: Spending,
+        adoptions: Adoptions,
         clock: Clock,
         metrics: Metrics,
         tasks: Tasks,
@@ -93,6 +96,7 @@ class Reconciler:
         self._collector = collector
         self._host = host
         self._spending = spending
+        self._adoptions = adoptions
         self._clock = clock
         self._metrics = metrics
         self._on_done = on_done
@@ -101,6 +105,8 @@ class Reconciler:
         self._judged: dict[str, Result] = {}
         self._changed_s: dict[str, float] = {}
         self._converging: dict[Group, float] = {}
+        self._adopted: set[ObjectKey] = set()
+        """Objects that have taken over restored state since the last publication."""
         self.results: dict[str, Result] = {}
         self.active = False
         """Whether results are wanted: on the leader. A standby only keeps the Secrets at hand."""
@@ -125,6 +131,8 @@ class Reconciler:
         self._changed_s.clear()
         self._converging.clear()
         self._spending.reset()
+        self._adoptions.reset()
+        self._adopted.clear()
 
     async def compile(self, namespace: str) -> Result:
         """Gather and compile, fetching Secrets not yet known; publishes nothing.
@@ -147,7 +155,33 @@ class Reconciler:
             for provider in inputs.providers:
                 if isinstance(provider, LLMProvider) and provider.metadata.namespace == namespace:
                     self._host.restore(f"{namespace}/{provider.metadata.name}", provider.status)
+        self._adopt(inputs, result)
         return result
+
+    def _adopt(self, inputs: Inputs, result: Result) -> None:
+        """Take over what a backup brought along, once; a provider that is not in force yet waits with it."""
+        now_utc = self._clock.utc()
+        for entry in inputs.providers:
+            if not isinstance(entry, LLMProvider) or entry.metadata.namespace != inputs.namespace:
+                continue
+            key = key_of(Kind.LLM_PROVIDER, entry)
+            before = self._adoptions.wanted(key, entry, now_utc)
+            if before is not None and key.id in result.compiled.providers:
+                self._spending.restore(inputs.namespace, [before], [])
+                self._host.restore(key.id, before.status)
+                self._took(key, before)
+        for profile in inputs.profiles:
+            if not isinstance(profile, ProxyProfile):
+                continue
+            key = key_of(Kind.PROXY_PROFILE, profile)
+            spent = self._adoptions.wanted(key, profile, now_utc)
+            if spent is not None:
+                self._spending.restore(inputs.namespace, [], [spent])
+                self._took(key, spent)
+
+    def _took(self, key: ObjectKey, before: LLMProvider | ProxyProfile) -> None:
+        self._adoptions.took(key, before)
+        self._adopted.add(key)
 
     async def _inputs(self, namespace: str) -> Inputs:
         """Gather; on a standby that alone keeps the needed Secrets at hand for the day it leads."""
@@ -176,7 +210,8 @@ class Reconciler:
                 self._host.present(known.id, result.held.get(known.profile, frozenset()))
         for group in [group for group in self._converging if group[0] == namespace]:
             self.converged(group)
-        news = result.changes(self._judged.get(namespace))
+        news = result.changes(self._judged.get(namespace)) | self._adopted
+        self._adopted = set()
         self._judged[namespace] = result
         self._on_done(namespace, news)
 

@@ -17,6 +17,7 @@ from cliproxy_api.resources.llmprovider_status import LLMProviderStatus
 from cliproxy_api.resources.parse import ParseFailure
 from cliproxy_api.resources.proxyprofile import ProxyProfileStatus
 from cliproxy_operator import events
+from cliproxy_operator.adopting import Adoptions
 from cliproxy_operator.alerting import Alerting
 from cliproxy_operator.apply import Writer
 from cliproxy_operator.clock import Clock
@@ -76,6 +77,7 @@ class Statuses:
         alerting: Alerting,
         exporter: Exporter,
         survey: Survey,
+        adoptions: Adoptions,
         clock: Clock,
         metrics: Metrics,
         tasks: Tasks,
@@ -93,6 +95,7 @@ class Statuses:
         self._alerting = alerting
         self._exporter = exporter
         self._survey = survey
+        self._adoptions = adoptions
         self._clock = clock
         self._metrics = metrics
         self._written_s: dict[ObjectKey, float] = {}
@@ -138,6 +141,7 @@ class Statuses:
         if entry is None:
             self._written_s.pop(key, None)
             self._manual.forget(key)
+            self._adoptions.forget(key)
             return
         if not self._leader.may_write():
             return  # all objects are looked at again when a replica begins to lead
@@ -186,9 +190,16 @@ class Statuses:
     def _merge(self, key: ObjectKey, entry: Parsed | ParseFailure, result: Result) -> Status:
         raw = self._store.get(RESOURCES[key.kind], key.namespace, key.name)
         previous: Any = self._previous(key, raw)
+        status = self._judged(key, entry, result, previous)
+        if isinstance(status, CooldownPolicyStatus):
+            return status
+        marker = self._adoptions.marker(key, previous.restored_from if previous is not None else None)
+        return msgspec.structs.replace(status, restored_from=marker)
+
+    def _judged(self, key: ObjectKey, entry: Parsed | ParseFailure, result: Result, previous: Any) -> Status:
         common: dict[str, Any] = {
             "generation": result.generations[key],
-            "diagnostics": result.compiled.diagnostics.get(key, ()),
+            "diagnostics": result.compiled.diagnostics.get(key, ()) + self._adoptions.trouble(key),
             "now_utc": self._clock.utc(),
         }
         match key.kind:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from cliproxy_api.vocabulary import INJECT_LABEL
 from cliproxy_operator.activation import Activation
+from cliproxy_operator.adopting import Adoptions
 from cliproxy_operator.alerting import Alerting
 from cliproxy_operator.apply import Writer
 from cliproxy_operator.clock import Clock
@@ -118,6 +119,7 @@ class Operator:
         self.collector = Collector(
             clock=clock, wanted=self.publisher.wanted_digest, behind=self.publisher.versions.behind
         )
+        self.adoptions = Adoptions()
         self.reconciler = Reconciler(
             gatherer=self.gatherer,
             vault=self.vault,
@@ -125,6 +127,7 @@ class Operator:
             collector=self.collector,
             host=self.host,
             spending=self.spending,
+            adoptions=self.adoptions,
             clock=clock,
             metrics=metrics,
             tasks=tasks,
@@ -146,6 +149,7 @@ class Operator:
             reconciler=self.reconciler,
             collector=self.collector,
             vault=self.vault,
+            adoptions=self.adoptions,
             channels=Channels(self.http, _addresses(settings, access)),
             may_write=self.leader.may_write,
             clock=clock,
@@ -187,6 +191,7 @@ class Operator:
             alerting=self.alerting,
             exporter=self.exporter,
             survey=self.survey,
+            adoptions=self.adoptions,
             clock=clock,
             metrics=metrics,
             tasks=tasks,

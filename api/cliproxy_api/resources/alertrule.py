@@ -270,6 +270,16 @@ class AlertRuleStatus(msgspec.Struct, frozen=True, kw_only=True, rename=wire_nam
             at_least=-1,
         ),
     ] = -1
+    restored_from: (
+        Annotated[
+            str,
+            text(
+                "The backup whose run-time state was last taken over, by its id; set by the operator.",
+                at_most=64,
+            ),
+        ]
+        | None
+    ) = None
     state: (
         Annotated[
             AlertState,

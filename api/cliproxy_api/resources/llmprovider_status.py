@@ -322,6 +322,16 @@ class LLMProviderStatus(msgspec.Struct, frozen=True, kw_only=True, rename=wire_n
             at_least=-1,
         ),
     ] = -1
+    restored_from: (
+        Annotated[
+            str,
+            text(
+                "The backup whose run-time state was last taken over, by its id; set by the operator.",
+                at_most=64,
+            ),
+        ]
+        | None
+    ) = None
     phase: (
         Annotated[
             ProviderPhase,

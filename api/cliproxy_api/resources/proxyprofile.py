@@ -259,6 +259,16 @@ class ProxyProfileStatus(msgspec.Struct, frozen=True, kw_only=True, rename=wire_
             at_least=-1,
         ),
     ] = -1
+    restored_from: (
+        Annotated[
+            str,
+            text(
+                "The backup whose run-time state was last taken over, by its id; set by the operator.",
+                at_most=64,
+            ),
+        ]
+        | None
+    ) = None
     sidecars: (
         Annotated[
             ProfileSidecars,

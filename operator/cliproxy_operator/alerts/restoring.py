@@ -60,7 +60,29 @@ def restore(rule: RuleAlerts, status: AlertRuleStatus, now: datetime) -> None:
             rule.tried(channel.name, at)
     if status.observed_generation != rule.generation:
         rule.forget_pending()
+    _forget_strangers(rule)
+
+
+def adopt(rule: RuleAlerts, status: AlertRuleStatus, now: datetime) -> None:
+    """Take over what a backup knows and the rule does not: what fires or is still to be told goes first."""
+    for written in status.providers:
+        known = rule.entries.get(written.provider)
+        if known is not None and (known.told or known.standing.state is AlertState.FIRING):
+            continue
+        entry = _entry(written, now)
+        if entry is not None:
+            rule.entries[written.provider] = entry
+    for channel in status.channels:
+        at = read_instant(channel.at)
+        if channel.name not in rule.channels and at is not None and channel.result is not None:
+            rule.channels[channel.name] = Told(at, channel.result, channel.message or "")
+    _forget_strangers(rule)
+
+
+def _forget_strangers(rule: RuleAlerts) -> None:
+    """Drop what is known of channels that the rule does not have."""
     names = {one.name for one in rule.spec.notifications}
+    rule.channels = {name: told for name, told in rule.channels.items() if name in names}
     for entry in rule.entries.values():
         entry.told = {name: at for name, at in entry.told.items() if name in names}
 

@@ -11,6 +11,7 @@ import pytest
 
 from cliproxy_api.report import ProviderTraffic, Traffic
 from cliproxy_api.snapshot import Running
+from cliproxy_operator.adopting import Adoptions
 from cliproxy_operator.alerting import Alerting
 from cliproxy_operator.alerts.message import Message
 from cliproxy_operator.collect import Collector
@@ -96,6 +97,7 @@ class World:
             reconciler=self.reconciler,  # type: ignore[arg-type]
             collector=self.collector,
             vault=self.vault,
+            adoptions=Adoptions(),
             channels=self.channels,  # type: ignore[arg-type]
             may_write=lambda: self.leads,
             clock=self.clock,

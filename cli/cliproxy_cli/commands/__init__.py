@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from cliproxy_cli.commands import cost, status
+from cliproxy_cli.commands import backup, cost, restore, status
 
-COMMANDS: Final = (status, cost)
+COMMANDS: Final = (status, cost, backup, restore)
 """In the order in which help shows them."""

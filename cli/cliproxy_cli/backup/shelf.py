@@ -32,12 +32,13 @@ class Volume:
     """None: it cannot be read, `fault` says why."""
     fault: str = ""
     size_bytes: int = 0
+    written_ns: int = 0
 
     @property
-    def order(self) -> tuple[str, str]:
-        """Sorts by age, oldest first."""
+    def order(self) -> tuple[str, int, str]:
+        """Sorts by age, oldest first: by the name's instant, since copying a file changes its own."""
         found = _NAME.fullmatch(self.path.name)
-        return (found[2] if found else "", self.path.name)
+        return (found[2] if found else "", self.written_ns, self.path.name)
 
 
 def file_name(content: Content) -> str:
@@ -113,15 +114,16 @@ def surplus(found: Iterable[Volume], *, keep: int, scope: str | None = None) -> 
     return sorted(old, key=_order)
 
 
-def _order(volume: Volume) -> tuple[str, str]:
+def _order(volume: Volume) -> tuple[str, int, str]:
     return volume.order
 
 
 def _volume(path: Path) -> Volume:
     try:
         content = read_file(path)
-        return Volume(path, read_header(content), size_bytes=len(content))
-    except BackupFault as fault:
+        header = read_header(content)
+        return Volume(path, header, size_bytes=len(content), written_ns=path.stat().st_mtime_ns)
+    except (BackupFault, OSError) as fault:
         return Volume(path, None, str(fault))
 
 

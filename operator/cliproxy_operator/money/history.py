@@ -112,7 +112,7 @@ def _steady(model: str, now: Figures, old: ModelCost | None) -> ModelCost:
 
 
 def _figures(one: ModelCost) -> Figures:
-    buckets = [
+    fresh, cached, written, output, reasoning = (
         max(count or 0, 0)
         for count in (
             one.input_tokens,
@@ -121,13 +121,17 @@ def _figures(one: ModelCost) -> Figures:
             one.output_tokens,
             one.reasoning_tokens,
         )
-    ]
+    )
     return Figures(
-        one.requests or 0,
-        sum(buckets),
-        amount(one.cost),
-        amount(one.estimated_cost),
-        *buckets,
-        one.reused or 0,
-        amount(one.saved),
+        requests=one.requests or 0,
+        tokens=fresh + cached + written + output + reasoning,
+        nano_usd=amount(one.cost),
+        estimated_nano_usd=amount(one.estimated_cost),
+        input=fresh,
+        cached_input=cached,
+        cache_write=written,
+        output=output,
+        reasoning=reasoning,
+        reused=one.reused or 0,
+        saved_nano_usd=amount(one.saved),
     )

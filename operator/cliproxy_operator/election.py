@@ -108,6 +108,12 @@ def observe(before: Observed | None, record: Record | None, now: float) -> Obser
     return Observed(record=record, since=now, highest=highest)
 
 
+def is_older(record: Record | None, before: Record | None) -> bool:
+    """Whether a record read now was written before one read earlier, which no write can bring about."""
+    versions = [one.version if one is not None else "" for one in (record, before)]
+    return all(version.isdecimal() for version in versions) and int(versions[0]) < int(versions[1])
+
+
 def heard_epoch(observed: Observed, epoch: int) -> Observed:
     """Return what is known after a sidecar named the epoch of the last push it took.
 

@@ -86,6 +86,11 @@ class SnapshotKeeper:
         self._active = True
         self.queue.add(_STOCK)
 
+    def take_stock(self) -> None:
+        """Look again at what is there; only the leader does."""
+        if self._active:
+            self.queue.add(_STOCK)
+
     def stand_by(self) -> None:
         """Forget what is there: the next leader changes it."""
         self._active = self._stocked = False

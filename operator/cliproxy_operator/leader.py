@@ -55,12 +55,18 @@ class Leader:
         clock: Clock,
         metrics: Metrics,
         listener: Callable[[Standing, int], None],
+        went_back: Callable[[], None] = lambda: None,
     ) -> None:
-        """`listener` is told each new standing and the epoch that goes with it."""
+        """`listener` is told each new standing and the epoch that goes with it.
+
+        `went_back` is called when the Lease has an older version than before: the API server's data were
+        restored from a backup. Every replica looks at it all the time, so it is where that shows first.
+        """
         self._kube = kube
         self._clock = clock
         self._metrics = metrics
         self._listener = listener
+        self._went_back = went_back
         self._me = settings.pod_name
         self._namespace = settings.pod_namespace
         self._name = settings.lease_name
@@ -186,6 +192,10 @@ class Leader:
     async def _look(self) -> None:
         raw = await self._kube.get(LEASE, self._namespace, self._name)
         record = lease.record(raw) if raw is not None else None
+        before = self._observed.record if self._observed is not None else None
+        if election.is_older(record, before):
+            log.warning("the API server's data went back; everything is read anew")
+            self._went_back()
         self._observed = election.observe(self._observed, record, self._clock.now())
 
     async def _take(self, step: election.Acquire | election.Renew) -> float:

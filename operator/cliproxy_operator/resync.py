@@ -59,12 +59,22 @@ class Resync:
         self.problems: dict[Resource, str] = dict.fromkeys(watched(settings), "not listed yet")
         """Why a resource's last list failed; empty: all is well."""
         self._listed: set[Resource] = set()
+        self._histories = 0
+        """How often the data went back: a list begun before does not count."""
 
     def soon(self, resource: Resource) -> None:
         """List this resource again in a moment: kopf did, and tells nobody what has vanished."""
         if self.synced.is_set():
             self._due_s[resource] = min(self._due_s[resource], self._clock.now() + SOON_S)
             self._wake.set()
+
+    def anew(self) -> None:
+        """List everything at once: the API server's data went back, and no event told what that changed."""
+        self._store.rewind()
+        self._vault.rewind()
+        self._histories += 1
+        self._due_s = dict.fromkeys(self._due_s, self._clock.now())
+        self._wake.set()
 
     async def run(self) -> None:
         """List what is due, until cancelled."""
@@ -78,6 +88,7 @@ class Resync:
 
     async def _attempt(self, resource: Resource) -> None:
         interval_s = self._settings.resync_interval_s * (0.9 + 0.2 * self._clock.chance.random())
+        history = self._histories
         try:
             if resource == SECRET:
                 await self._secrets()
@@ -88,6 +99,8 @@ class Resync:
             self._failed(resource, error)
             return
         self._metrics.resyncs.labels(resource.kind, "ok").inc()
+        if history != self._histories:
+            return
         self._due_s[resource] = self._clock.now() + interval_s
         self._pause_s.pop(resource, None)
         if self.problems.pop(resource, None) not in (None, "not listed yet"):

@@ -35,6 +35,13 @@ class Store:
         self._listener = listener
         self._objects: dict[Resource, dict[tuple[str, str], Object]] = {}
         self._gone: OrderedDict[tuple[Resource, str, str], int] = OrderedDict()
+        self._outdated: set[tuple[Resource, str, str]] = set()
+        """Objects from before the data went back: whatever comes is newer."""
+
+    def rewind(self) -> None:
+        """Say that version numbers count anew: the API server's data were restored from a backup."""
+        self._gone.clear()
+        self._outdated = {(resource, *key) for resource, held in self._objects.items() for key in held}
 
     def get(self, resource: Resource, namespace: str, name: str) -> Object | None:
         """Return the object, None if it is not known."""
@@ -64,9 +71,10 @@ class Store:
         if not force:
             if version <= self._gone.get((resource, namespace, name), -1):
                 return None
-            if old is not None and version <= version_of(old):
+            if old is not None and version <= self._version(resource, namespace, name, old):
                 return None
         self._gone.pop((resource, namespace, name), None)
+        self._outdated.discard((resource, namespace, name))
         new = trimmed(resource, raw)
         held[namespace, name] = new
         return self._tell(Change(resource, namespace, name, old, new))
@@ -75,8 +83,9 @@ class Store:
         """Forget an object deleted at `version`; None if it is not known or was made anew since."""
         held = self._objects.get(resource, {})
         old = held.get((namespace, name))
-        if old is not None and version_of(old) > version:
+        if old is not None and self._version(resource, namespace, name, old) > version:
             return None
+        self._outdated.discard((resource, namespace, name))
         self._gone[resource, namespace, name] = max(version, self._gone.get((resource, namespace, name), -1))
         while len(self._gone) > TOMBSTONES:
             self._gone.popitem(last=False)
@@ -84,6 +93,9 @@ class Store:
             return None
         del held[namespace, name]
         return self._tell(Change(resource, namespace, name, old, None))
+
+    def _version(self, resource: Resource, namespace: str, name: str, held: Object) -> int:
+        return -1 if (resource, namespace, name) in self._outdated else version_of(held)
 
     def _tell(self, change: Change) -> Change:
         self._listener(change)

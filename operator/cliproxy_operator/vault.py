@@ -8,7 +8,7 @@ import base64
 import binascii
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from cliproxy_operator.hidden import Hidden
@@ -69,6 +69,10 @@ class Vault:
                 view = SecretView(digests={key: self._digest(name, key, v) for key, v in held.values.items()})
                 self._held[name] = Held(held.version, held.values, view)
                 self._tell(name, changed=True)
+
+    def rewind(self) -> None:
+        """Say that version numbers count anew: the API server's data were restored from a backup."""
+        self._held = {name: replace(held, version=-1) for name, held in self._held.items()}
 
     def needed(self) -> frozenset[SecretName]:
         """Return all names that any namespace needs."""

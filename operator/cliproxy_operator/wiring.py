@@ -99,6 +99,7 @@ class Operator:
             clock=clock,
             metrics=metrics,
             listener=self._stands,
+            went_back=self._went_back,
         )
         self._identity: Identity | None = None
         self.pki = self._authority() if transport is None else None
@@ -427,6 +428,16 @@ class Operator:
         for namespace, profile in groups:
             if profile:
                 self.statuses.look_at(ObjectKey(Kind.PROXY_PROFILE, namespace, profile))
+
+    def _went_back(self) -> None:
+        """The API server's data were restored from a backup: what is known is of another history.
+
+        kopf would go on watching from a version that is yet to come, and hear nothing until then.
+        """
+        self.resync.anew()
+        self.watch.restart()
+        if self.keeper is not None:
+            self.keeper.take_stock()
 
     def _appeared(self) -> None:
         """A resource is there that was not: kopf without scanning has to look again."""

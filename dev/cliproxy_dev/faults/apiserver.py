@@ -11,7 +11,7 @@ from cliproxy_dev.demo.launch import restart_operator
 from cliproxy_dev.demo.layout import NAMESPACE
 from cliproxy_dev.faults.field import PROVIDERS, Field
 from cliproxy_dev.faults.objects import SECRET
-from cliproxy_dev.faults.run import Run, meanwhile
+from cliproxy_dev.faults.run import KNOWN_S, Run, meanwhile
 
 AWAY_S: Final = 60.0
 RESTORED_S: Final = 60.0
@@ -93,7 +93,7 @@ async def restored(field: Field, run: Run, number: int) -> None:
         field.note("the same leader since the backup")
     met = await field.refuse(RESTORED_S)
     run.cooled(met)
-    await run.known(met, within_s=5)
+    await run.known(met, within_s=KNOWN_S)
     await outage.restore(plane, backup)
     field.tell.progress(f"restored; the backup is {now_s() - run.began_s:.0f} s old")
     await run.note_stuck(

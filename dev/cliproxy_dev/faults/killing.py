@@ -5,7 +5,7 @@ from typing import Final
 
 from cliproxy_dev.clock import now_s
 from cliproxy_dev.faults.field import Field, until
-from cliproxy_dev.faults.run import Run
+from cliproxy_dev.faults.run import KNOWN_S, Run
 from cliproxy_dev.faults.steps import AIMS, Step, step_of
 
 COOLS_S: Final = 8
@@ -37,7 +37,7 @@ async def kill_operator(field: Field, run: Run, number: int) -> None:
     early = hit in (Step.MET, Step.TOLD_SOME)
     run.cooled(met, told_s=now_s() + 1.0 if early else None)
     if hit in (Step.MET, Step.TOLD_SOME, Step.TOLD, Step.WRITTEN):
-        await run.known(met, within_s=5)
+        await run.known(met, within_s=KNOWN_S)
         await run.agree(met)
 
 

@@ -11,7 +11,7 @@ import aiohttp
 from cliproxy_dev.clock import now_s
 from cliproxy_dev.demo.launch import another_operator
 from cliproxy_dev.faults.field import Field, until
-from cliproxy_dev.faults.run import TOLD_S, Run
+from cliproxy_dev.faults.run import KNOWN_S, TOLD_S, Run
 from cliproxy_dev.process import ManagedProcess
 
 COOLS_S: Final = 25
@@ -50,7 +50,7 @@ async def two_leaders(field: Field, run: Run, number: int) -> None:
             )
             met = met or await field.refuse(COOLS_S)
             run.cooled(met, told_s=now_s() + TOLD_S)
-            await run.known(met, within_s=5)
+            await run.known(met, within_s=KNOWN_S)
             await field.change("vllm")
         finally:
             os.kill(pid, signal.SIGCONT)

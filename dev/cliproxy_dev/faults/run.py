@@ -16,6 +16,8 @@ from cliproxy_dev.faults.field import Field, Met, NotSeen, until
 
 TOLD_S: Final = 1.0
 """After this long everybody who is linked knows of a refusal; issue and bench ask for a quarter of it."""
+KNOWN_S: Final = 10.0
+"""Until status says so too; others of the machine's tenants may be busy."""
 BACK_S: Final = 30.0
 """The way back after a cooldown's end: a trial, two ramp steps of a second, and time for a busy machine."""
 CURRENT_S: Final = 20.0
@@ -74,17 +76,19 @@ class Run:
     async def known(
         self, met: Met, *, within_s: float, provider: str = "claude", status: bool = True
     ) -> None:
-        """Wait until everybody says that it cools; what is not seen is stuck."""
+        """Wait until everybody says that it cools; who does not is stuck."""
+        ignorant: list[str] = []
 
         async def everybody() -> bool:
-            if now_s() > met.until_s - 2 * TOLD_S:
-                return True
-            pods = [provider in await self.field.cooling(pod) for pod in self.field.pods]
-            return all(pods) and (
-                not status or bool((await self.field.world.status(provider)).get("inCooldown"))
-            )
+            ignorant[:] = [pod for pod in self.field.pods if provider not in await self.field.cooling(pod)]
+            if status and not (await self.field.world.status(provider)).get("cooldowns"):
+                ignorant.append("status")
+            return not ignorant or now_s() > met.until_s - TOLD_S
 
-        await self.note_stuck(everybody, f"everybody knows that {provider} cools", within_s=within_s)
+        try:
+            await until(everybody, f"{provider} is known to cool", within_s=within_s, every_s=0.05)
+        except NotSeen as error:
+            self.seen.stuck.append(f"{error}, by {', '.join(ignorant)}")
 
     async def note_stuck(self, seen: Any, what: str, *, within_s: float) -> None:
         """Wait for something that must come about."""

@@ -10,7 +10,7 @@ from cliproxy_dev.clock import now_s
 from cliproxy_dev.demo.crash import sidecar_pid
 from cliproxy_dev.faults.field import Field, Met, NotSeen, until
 from cliproxy_dev.faults.netns import Cut
-from cliproxy_dev.faults.run import TOLD_S, Run, meanwhile
+from cliproxy_dev.faults.run import KNOWN_S, TOLD_S, Run, meanwhile
 
 CUT_S: Final = 40.0
 """Longer than a report stream may be silent before the operator takes it for dead (20 s)."""
@@ -40,8 +40,8 @@ async def cut_half(field: Field, run: Run, number: int) -> None:
     # A deadline this little later is not told to others: it is taken for the same refusal, told again.
     everybodys = replace(last, until_s=last.until_s - RETOLD_S)
     run.cooled(everybodys, told_s=now_s() + TOLD_S)
-    await run.known(everybodys, within_s=5)
-    await run.agree(everybodys)
+    await run.known(everybodys, within_s=KNOWN_S)
+    await run.agree(last)
 
 
 async def pause_sidecar(field: Field, run: Run, number: int) -> None:
@@ -62,7 +62,7 @@ async def pause_sidecar(field: Field, run: Run, number: int) -> None:
     # What it had already begun may still go out; once it is linked again it knows.
     await field.operator_back(within_s=HEALED_S + 20)
     run.cooled(met, told_s=now_s() + TOLD_S, pods=(paused,))
-    await run.known(met, within_s=5)
+    await run.known(met, within_s=KNOWN_S)
     await run.agree(met)
 
 
@@ -71,7 +71,7 @@ async def _runs(field: Field, run: Run, pods: tuple[str, ...], generation: int) 
         running = [(await field.generations(pod)) or {} for pod in pods]
         return all(its.get("vllm") == generation for its in running)
 
-    await run.note_stuck(all_run, "the others run a change", within_s=5)
+    await run.note_stuck(all_run, "the others run a change", within_s=KNOWN_S)
 
 
 async def skewed_clocks(field: Field, run: Run, number: int) -> None:
@@ -79,7 +79,7 @@ async def skewed_clocks(field: Field, run: Run, number: int) -> None:
     preset_s = 12 + 4 * (number % 2)
     met = await field.refuse(preset_s)
     run.cooled(met)
-    await run.known(met, within_s=5)
+    await run.known(met, within_s=KNOWN_S)
     await run.agree(met)
     field.note(f"the 429 was met by a clock {_ahead(met.pod)}")
     await asyncio.sleep(max(0.0, met.until_s - now_s()))

@@ -23,7 +23,12 @@ class Replica:
             clock=clock,
             metrics=Metrics(),
             listener=lambda standing, epoch: self.told.append((standing, epoch)),
+            went_back=self._went_back,
         )
+        self.rewinds = 0
+
+    def _went_back(self) -> None:
+        self.rewinds += 1
 
     async def step(self) -> None:
         for _ in range(3):  # a demotion or a conflict is followed up at once
@@ -253,3 +258,24 @@ async def test_a_release_without_an_api_server_ends(first: Replica, kube: LeaseK
     await first.leader.release()
 
     assert not first.leader.may_write()
+
+
+async def test_a_lease_from_a_backup_tells_every_replica_that_the_data_went_back(
+    first: Replica, second: Replica, kube: LeaseKube, clock: ManualClock
+) -> None:
+    await first.step()
+    backup, version = kube.lease, kube.version
+    for _ in range(3):
+        clock.advance(1.5)
+        await first.step()
+        await second.step()
+    assert (first.rewinds, second.rewinds) == (0, 0)
+
+    kube.lease, kube.version = backup, version
+    clock.advance(1.5)
+    await second.step()
+    await first.step()
+    await first.step()
+
+    assert (first.rewinds, second.rewinds) == (1, 1)
+    assert first.standing is Standing.LEADING

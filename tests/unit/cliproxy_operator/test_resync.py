@@ -166,3 +166,26 @@ def test_a_missing_core_resource_is_no_missing_crd() -> None:
     answer: Any = explain(SECRET, ApiError(404, "NotFound", "no"))
 
     assert "CRD" not in answer
+
+
+async def test_data_that_went_back_are_read_anew(world: World) -> None:
+    world.kube.put(PROVIDER, 50, "claude")
+    world.kube.put(PROVIDER, 51, "late")
+    await world.round()
+    del world.kube.objects[PROVIDER.plural, "shop", "late"]
+    world.kube.put(PROVIDER, 7, "claude")
+    await world.round()
+    assert version(world) == "50", "without being told, an older version is a late one"
+
+    world.resync.anew()
+    assert set(world.resync._due_s.values()) == {world.clock.now()}
+    await world.round()
+
+    assert world.names() == {"claude"}
+    assert version(world) == "7"
+
+
+def version(world: World) -> str:
+    held = world.store.get(PROVIDER, "shop", "claude")
+    assert held is not None
+    return str(held["metadata"]["resourceVersion"])

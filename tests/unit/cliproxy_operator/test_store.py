@@ -109,3 +109,23 @@ def test_what_is_never_read_is_not_kept(store: Store) -> None:
     assert "spec" not in pod
     assert "managedFields" not in pod["metadata"]
     assert store.get(NAMESPACE, "", "shop") == {"metadata": {"name": "shop", "resourceVersion": "1"}}
+
+
+def test_after_a_rewind_whatever_comes_is_newer_once(store: Store) -> None:
+    store.upsert(PROVIDER, provider(50))
+    store.upsert(PROVIDER, provider(60, name="gone"))
+    store.remove(PROVIDER, "shop", "gone", version=61)
+    store.rewind()
+
+    assert store.upsert(PROVIDER, provider(7)) is not None
+    assert store.upsert(PROVIDER, provider(6)) is None, "from then on versions count again"
+    assert store.upsert(PROVIDER, provider(8, name="gone")) is not None
+
+
+def test_after_a_rewind_a_deletion_of_an_old_number_holds(store: Store) -> None:
+    store.upsert(PROVIDER, provider(50))
+    store.rewind()
+
+    assert store.remove(PROVIDER, "shop", "claude", version=9) is not None
+    assert version(store) is None
+    assert store.upsert(PROVIDER, provider(8)) is None

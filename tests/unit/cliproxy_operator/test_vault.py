@@ -75,6 +75,16 @@ def test_a_late_word_of_deletion_does_not_hit_a_newer_secret(vault: Vault) -> No
     assert REFERENCE in vault.values([REFERENCE])
 
 
+def test_after_a_rewind_an_older_number_counts(vault: Vault) -> None:
+    vault.need("shop", [KEYS])
+    vault.put(secret(50, key="later"))
+    vault.rewind()
+
+    assert vault.put(secret(7, key="restored"))
+    assert not vault.put(secret(6, key="older still"))
+    assert vault.lost(KEYS, version=8)
+
+
 def test_values_go_when_the_last_user_goes(vault: Vault) -> None:
     vault.need("shop", [KEYS])
     vault.need("shed", [KEYS])

@@ -15,6 +15,8 @@ from cliproxy_dev.faults.run import KNOWN_S, TOLD_S, Run, meanwhile
 CUT_S: Final = 40.0
 """Longer than a report stream may be silent before the operator takes it for dead (20 s)."""
 PAUSED_S: Final = 15.0
+OUTLASTS_S: Final = 20.0
+"""How much longer than a cut or a pause the cooldowns last that are met meanwhile."""
 SKEW_S: Final = 300
 RETOLD_S: Final = 2.0
 HEALED_S: Final = 10.0
@@ -30,7 +32,7 @@ async def cut_half(field: Field, run: Run, number: int) -> None:
     async with Cut(field.world.addresses[pod] for pod in half), meanwhile(field, CUT_S):
         await field.change("vllm")
         while not (half & {one.pod for one in met} and rest & {one.pod for one in met}):
-            one = await field.refuse(CUT_S + 20)
+            one = await field.refuse(CUT_S + OUTLASTS_S)
             met.append(one)
             # Linked sidecars are told; those cut off learn only what they meet for themselves.
             run.cooled(one, pods=rest if one.pod in rest else ())
@@ -52,7 +54,7 @@ async def pause_sidecar(field: Field, run: Run, number: int) -> None:
     os.kill(pid, signal.SIGSTOP)
     try:
         async with meanwhile(field, PAUSED_S):
-            met = await field.refuse(PAUSED_S + 20)
+            met = await field.refuse(PAUSED_S + OUTLASTS_S)
             run.cooled(met, pods=others)
             await run.agree(met, pods=others)
             generation = await field.change("vllm")

@@ -16,12 +16,13 @@ from pathlib import Path
 
 from cliproxy_dev.clock import utc_now
 from cliproxy_dev.demo.narrator import Narrator
-from cliproxy_dev.faults import document, netns, table
+from cliproxy_dev.faults import document, netns, record, table
 from cliproxy_dev.faults.field import Field, NotSeen, running_field
 from cliproxy_dev.faults.plan import PLANS, Plan
 from cliproxy_dev.faults.run import Run
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "faults.md"
+RECORD = DOCUMENT.with_suffix(".json")
 LOGS = ("operator", "node-agent", "providers")
 
 
@@ -30,7 +31,6 @@ class Suite:
 
     def __init__(self, tell: Narrator, *, seed: int, runs: int | None, keep: Path | None) -> None:
         self.rows: list[table.Row] = []
-        self.api_server = "?"
         self._tell = tell
         self._seed = seed
         self._runs = runs
@@ -38,7 +38,7 @@ class Suite:
 
     async def play(self, plan: Plan, no_network: str) -> None:
         """Play all runs of one fault in a world of its own."""
-        row = table.Row(plan.title)
+        row = table.Row(plan.name, plan.title)
         self.rows.append(row)
         self._tell.chapter(plan.title)
         if plan.cuts and no_network:
@@ -48,7 +48,7 @@ class Suite:
         with tempfile.TemporaryDirectory(prefix="cliproxy-faults-") as temporary:
             folder = self._keep / plan.name if self._keep else Path(temporary)
             async with running_field(folder, self._tell, seed=self._seed, setting=plan.setting) as field:
-                self.api_server = field.world.plane.version
+                row.taken = self._taken(field.world.plane.version)
                 row.notes = field.notes
                 async with plan.around(field):
                     await self._all_runs(plan, field, row)
@@ -75,15 +75,9 @@ class Suite:
                     self._tell.say(f"the last words of {name}:")
                     self._tell.output(field.world.log_tail(name))
 
-    def section(self) -> str:
-        """Return the table and what belongs to it."""
-        return table.render(
-            self.rows,
-            date=f"{utc_now():%Y-%m-%d}",
-            machine=f"{os.cpu_count()} CPUs, Python {platform.python_version()}",
-            api_server=self.api_server,
-            seed=self._seed,
-        )
+    def _taken(self, api_server: str) -> str:
+        machine = f"{os.cpu_count()} CPUs, Python {platform.python_version()}"
+        return f"{utc_now():%Y-%m-%d} on {machine}, kube-apiserver {api_server}, seed {self._seed}"
 
 
 async def _play(suite: Suite, plans: list[Plan], no_network: str) -> bool:
@@ -117,10 +111,12 @@ def main() -> int:
     tell = Narrator()
     suite = Suite(tell, seed=arguments.seed, runs=arguments.runs, keep=arguments.keep)
     whole = asyncio.run(_play(suite, plans, no_network))
-    section = suite.section()
-    print(f"\n{section}", flush=True)
-    if not arguments.dry and not wanted:
-        DOCUMENT.write_text(document.replace(DOCUMENT.read_text("utf-8"), section), "utf-8")
+    print(f"\n{table.render(suite.rows)}", flush=True)
+    if not arguments.dry:
+        rows = record.merged(record.load(RECORD), suite.rows, (plan.name for plan in PLANS))
+        record.save(RECORD, rows)
+        page = document.replace(DOCUMENT.read_text("utf-8"), table.render(rows))
+        DOCUMENT.write_text(page, "utf-8")
     return 0 if whole and all(row.passed for row in suite.rows) else 1
 
 

@@ -24,12 +24,15 @@ HEAD = f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}"
 class Row:
     """One fault: the verdicts of its runs."""
 
+    name: str
     title: str
     verdicts: list[Verdict] = field(default_factory=list)
     notes: dict[str, int] = field(default_factory=dict)
     """Counts of what its runs met, such as the step of a cooldown at which the operator was killed."""
     skipped: str = ""
     """Why it could not be played here."""
+    taken: str = ""
+    """The day, and the version of the API server."""
 
     @property
     def passed(self) -> bool:
@@ -53,13 +56,13 @@ def line(row: Row) -> str:
     return f"| {row.title} | " + " | ".join(f"{count:,}" for count in counts) + " |"
 
 
-def render(rows: Iterable[Row], *, date: str, machine: str, api_server: str, seed: int) -> str:
-    """Return the section for the document: when and where, the table, what the runs met."""
+def render(rows: Iterable[Row]) -> str:
+    """Return the section for the document: the table, when it was taken, what the runs met, what failed."""
     rows = list(rows)
     parts = [
-        f"Taken {date} on {machine}, kube-apiserver {api_server}, seed {seed}.",
         "\n".join([HEAD, *(line(row) for row in rows)]),
-        f"More than {STORM} writes in {WINDOW_S:g} s would be a storm.",
+        f"More than {STORM} writes in {WINDOW_S:g} s would be a storm. Taken:",
+        "\n".join(f"* {taken}: {', '.join(names)}" for taken, names in _by_day(rows).items()),
     ]
     for row in rows:
         if row.notes:
@@ -70,3 +73,10 @@ def render(rows: Iterable[Row], *, date: str, machine: str, api_server: str, see
             listed = "\n".join(f"* {words}" for words in failures[:20])
             parts.append(f"**{row.title}: {len(failures)} violations**\n\n{listed}")
     return "\n\n".join(parts)
+
+
+def _by_day(rows: Iterable[Row]) -> dict[str, list[str]]:
+    days: dict[str, list[str]] = {}
+    for row in rows:
+        days.setdefault(row.taken, []).append(row.name)
+    return days

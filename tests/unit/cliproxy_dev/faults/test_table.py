@@ -2,39 +2,37 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from cliproxy_dev.faults import document
+from cliproxy_dev.faults import document, record
 from cliproxy_dev.faults.checks import Seen, judge
 from cliproxy_dev.faults.plan import PLANS
 from cliproxy_dev.faults.table import HEAD, Row, line, render
 
 
-def rendered(*rows: Row) -> str:
-    return render(rows, date="2026-11-21", machine="2 CPUs", api_server="v1.20.2", seed=1)
-
-
 def test_a_row_adds_its_runs_up() -> None:
-    row = Row("cut", [judge(Seen(writes_s=[1.0])), judge(Seen(writes_s=[1.0, 2.0], stuck=["x"]))])
+    row = Row("cut", "cut off", [judge(Seen(writes_s=[1.0])), judge(Seen(writes_s=[1.0, 2.0], stuck=["x"]))])
 
-    assert line(row) == "| cut | 2 | 0 | 0 | 0 | 0 | 1 | 0 | 3 | 2 |"
+    assert line(row) == "| cut off | 2 | 0 | 0 | 0 | 0 | 1 | 0 | 3 | 2 |"
     assert line(row).count("|") == HEAD.splitlines()[0].count("|")
     assert not row.passed
 
 
 def test_a_fault_that_was_not_played_has_not_passed() -> None:
-    row = Row("cut", skipped="no `ip` here")
+    row = Row("cut", "cut off", skipped="no `ip` here")
 
     assert not row.passed
-    assert "not played: no `ip` here" in rendered(row)
+    assert "not played: no `ip` here" in render([row])
     assert line(row).count("|") == HEAD.splitlines()[0].count("|")
-    assert not Row("nothing ran").passed
+    assert not Row("x", "nothing ran").passed
 
 
 def test_violations_and_notes_are_told() -> None:
-    text = rendered(Row("cut", [judge(Seen(stuck=["it waits"]))], notes={"at step x": 3}))
+    text = render([Row("cut", "cut off", [judge(Seen(stuck=["it waits"]))], notes={"at step x": 3})])
 
-    assert "**cut: 1 violations**" in text
+    assert "**cut off: 1 violations**" in text
     assert "stuck: it waits" in text
     assert "| at step x | 3 |" in text
 
@@ -54,3 +52,15 @@ def test_the_section_goes_between_its_markers() -> None:
 def test_faults_have_names_of_their_own() -> None:
     assert len({plan.name for plan in PLANS}) == len(PLANS)
     assert all(plan.runs >= 1 for plan in PLANS)
+
+
+def test_what_is_played_again_replaces_its_row_alone(tmp_path: Path) -> None:
+    first = [Row("a", "A", [judge(Seen(stuck=["x"]))]), Row("b", "B", notes={"x": 1}, taken="then")]
+    record.save(tmp_path / "rows.json", first)
+
+    again = Row("a", "A", [judge(Seen())])
+    rows = record.merged(record.load(tmp_path / "rows.json"), [again], ["b", "a", "c"])
+
+    assert rows == [first[1], again]
+    assert "then: b" in render(rows)
+    assert record.load(tmp_path / "nowhere.json") == []

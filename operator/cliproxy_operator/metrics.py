@@ -12,8 +12,22 @@ class Metrics:
     """All metrics of one operator process."""
 
     def __init__(self) -> None:
-        registry = CollectorRegistry()
-        self.registry = registry
+        self.registry = CollectorRegistry()
+        self._configuration(self.registry)
+        self._links(self.registry)
+        self._api_server(self.registry)
+        self._fleet(self.registry)
+        self._alerting(self.registry)
+        self._leadership(self.registry)
+        self._admission(self.registry)
+        self._trust(self.registry)
+
+    def text(self) -> bytes:
+        """Return everything in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    def _configuration(self, registry: CollectorRegistry) -> None:
+        """How objects become documents, and how long that takes."""
         self.reconcile_s = Histogram(
             "cliproxy_operator_reconcile_seconds",
             "One namespace compiled and published.",
@@ -39,6 +53,15 @@ class Metrics:
             ["document", "result"],
             registry=registry,
         )
+        self.loop_failures = Counter(
+            "cliproxy_operator_loop_failures_total",
+            "Background work that failed by a defect.",
+            ["loop"],
+            registry=registry,
+        )
+
+    def _links(self, registry: CollectorRegistry) -> None:
+        """The links to sidecars and what is heard on them."""
         self.links = Gauge(
             "cliproxy_operator_links", "Links to sidecars by state.", ["state"], registry=registry
         )
@@ -51,6 +74,9 @@ class Metrics:
         self.reports = Counter(
             "cliproxy_operator_reports_total", "Lines heard from sidecars.", ["kind"], registry=registry
         )
+
+    def _api_server(self, registry: CollectorRegistry) -> None:
+        """What is read from the API server and written to it."""
         self.api_writes = Counter(
             "cliproxy_operator_api_writes_total",
             "Writes to the API server that it accepted.",
@@ -78,12 +104,9 @@ class Metrics:
             ["kind"],
             registry=registry,
         )
-        self.loop_failures = Counter(
-            "cliproxy_operator_loop_failures_total",
-            "Background work that failed by a defect.",
-            ["loop"],
-            registry=registry,
-        )
+
+    def _fleet(self, registry: CollectorRegistry) -> None:
+        """What is known of providers, over all sidecars."""
         self.cooldowns = Gauge(
             "cliproxy_cooldown_active",
             "Cooldowns in force over the fleet.",
@@ -96,6 +119,9 @@ class Metrics:
             ["namespace", "provider"],
             registry=registry,
         )
+
+    def _alerting(self, registry: CollectorRegistry) -> None:
+        """Alerts and who was told of them."""
         self.alerts = Gauge(
             "cliproxy_alerts",
             "Providers that a rule is pending or firing for.",
@@ -121,10 +147,16 @@ class Metrics:
             ["namespace", "rule", "channel", "receiver"],
             registry=registry,
         )
+
+    def _leadership(self, registry: CollectorRegistry) -> None:
+        """Who leads."""
         self.leader = Gauge("cliproxy_operator_leader", "1 while this replica leads.", registry=registry)
         self.epoch = Gauge(
             "cliproxy_operator_epoch", "The epoch this replica pushes under.", registry=registry
         )
+
+    def _admission(self, registry: CollectorRegistry) -> None:
+        """Answers to the API server, and pods without their sidecars."""
         self.admissions = Counter(
             "cliproxy_operator_admissions_total",
             "Questions of the API server by what became of them.",
@@ -150,6 +182,9 @@ class Metrics:
             ["result"],
             registry=registry,
         )
+
+    def _trust(self, registry: CollectorRegistry) -> None:
+        """Certificates and refused callers."""
         self.webhook_certificate_ends = Gauge(
             "cliproxy_operator_webhook_certificate_expiry_timestamp_seconds",
             "When the webhooks' certificate ends; 0: there is none.",
@@ -161,14 +196,9 @@ class Metrics:
             ["reason"],
             registry=registry,
         )
-
         self.certificates_issued = Counter(
             "cliproxy_operator_certificates_issued_total",
             "Certificates of the control channel made, by whose they are.",
             ["for"],
             registry=registry,
         )
-
-    def text(self) -> bytes:
-        """Return everything in Prometheus' text format."""
-        return generate_latest(self.registry)

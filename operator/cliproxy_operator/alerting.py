@@ -7,7 +7,7 @@ rule's status. What is decided is `alerts`', how it is sent `notify`'s.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -31,6 +31,7 @@ from cliproxy_operator.notify.channels import Channels, kind_of
 from cliproxy_operator.notify.outcome import Delivered, Later, Outcome
 from cliproxy_operator.readings import Readings
 from cliproxy_operator.reconcile import Reconciler
+from cliproxy_operator.spending import Spending
 from cliproxy_operator.store import Store, name_of
 from cliproxy_operator.tasks import Tasks
 from cliproxy_operator.validate import is_refused
@@ -93,6 +94,7 @@ class Alerting:
         gatherer: Gatherer,
         reconciler: Reconciler,
         collector: Collector,
+        spending: Spending,
         vault: Vault,
         adoptions: Adoptions,
         channels: Channels,
@@ -107,6 +109,7 @@ class Alerting:
         self._gatherer = gatherer
         self._reconciler = reconciler
         self._collector = collector
+        self._spending = spending
         self._vault = vault
         self._adoptions = adoptions
         self._channels = channels
@@ -140,6 +143,22 @@ class Alerting:
         ruling = self._rulings.get(self._uids.get(key, ""))
         return ruling.alerts if ruling is not None else None
 
+    @property
+    def knows(self) -> bool:
+        """Whether this replica leads and has heard its sidecars: then its figures are the fleet's."""
+        return self._reconciler.active and self._warm and self._may_write()
+
+    def readings(self, asked: Iterable[str]) -> Readings:
+        """Return what is known of providers at this moment, as far as the metrics `asked` for need it."""
+        return Readings(
+            store=self._store,
+            gatherer=self._gatherer,
+            reconciler=self._reconciler,
+            collector=self._collector,
+            spending=self._spending,
+            asked=asked,
+        )
+
     async def run(self) -> None:
         """Judge, again and again, until cancelled."""
         while True:
@@ -160,7 +179,7 @@ class Alerting:
         for key in [key for key in self._uids if key not in keys]:
             self._retire(key, now)
         asked = {metric for ruling in self._rulings.values() for metric in ruling.alerts.metrics}
-        seen = Readings(self._store, self._gatherer, self._reconciler, self._collector, asked)
+        seen = self.readings(asked)
         for uid, ruling in list(self._rulings.items()):
             if ruling.ended_s is None:
                 chosen = seen.selected(ruling.rule, ruling.alerts)

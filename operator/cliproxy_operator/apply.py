@@ -65,6 +65,7 @@ class Writer:
         """
         self._check()
         resource = RESOURCES[key.kind]
+        started_s = self._clock.now()
         try:
             raw = await self._kube.apply_status(
                 resource,
@@ -79,6 +80,8 @@ class Writer:
             if error.status == CONFLICT:
                 await self._look(key)
             raise
+        finally:
+            self._metrics.status_write_s.labels(resource.kind).observe(self._clock.now() - started_s)
         self._store.upsert(resource, raw)
         return True
 

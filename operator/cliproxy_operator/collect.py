@@ -15,6 +15,7 @@ from cliproxy_api.conditions import Reason
 from cliproxy_api.report import ProviderTraffic, Reused, Traffic
 from cliproxy_api.snapshot import Running
 from cliproxy_operator.clock import Clock
+from cliproxy_operator.hitrate import HitRate
 from cliproxy_operator.view import Lagging, SidecarId, SidecarsView
 
 TRAFFIC_KEPT_S: Final = 30.0
@@ -45,6 +46,7 @@ class Sidecar:
     synced: bool = False
     reused: Reused | None = None
     """What it has not had to ask, as it last told."""
+    hit_rate: HitRate = field(default_factory=HitRate)
 
     @property
     def group(self) -> Group:
@@ -136,6 +138,8 @@ class Collector:
         if known := self._sidecars.get(sidecar):
             self._set_traffic(known, report.providers)
             known.reused = report.reused
+            if report.reused is not None:
+                known.hit_rate.note(report.reused, self._clock.now())
 
     def republished(self, namespace: str) -> None:
         """The wanted digests of a namespace may have changed."""
@@ -170,6 +174,15 @@ class Collector:
         """Return all sidecars' last minute of a provider together; None: nobody has reported."""
         parts = self._traffic.get(provider_id)
         return _sum(parts.values()) if parts else None
+
+    def hit_ratio(self, groups: Iterable[Group]) -> float | None:
+        """Return the share of the last minute's lookups that found an answer kept; None without any."""
+        now, hits, lookups = self._clock.now(), 0, 0
+        for group in groups:
+            for known in self._members.get(group, {}).values():
+                some = known.hit_rate.last_minute(now)
+                hits, lookups = hits + some[0], lookups + some[1]
+        return hits / lookups if lookups else None
 
     def reported(self, groups: Iterable[Group]) -> bool:
         """Whether any sidecar of these groups is linked."""

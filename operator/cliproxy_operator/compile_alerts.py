@@ -5,13 +5,10 @@ A missing Secret is a warning: the other channels work. Judging and telling are 
 
 from collections.abc import Iterable, Mapping
 
-from cliproxy_api.alert_condition import ConditionError, parse_condition
 from cliproxy_api.conditions import Reason
 from cliproxy_api.resources.alertrule import AlertRule, Notification
 from cliproxy_api.resources.common import SecretRef
 from cliproxy_operator.addresses import refusal
-from cliproxy_operator.alerts.figures import REPORTED
-from cliproxy_operator.alerts.judge import metrics_of
 from cliproxy_operator.inputs import AddressRules, SecretView
 from cliproxy_operator.validate import Diagnostic, error, warning
 
@@ -47,7 +44,7 @@ def alert_diagnostics(
     rule: AlertRule, secrets: Mapping[tuple[str, str], SecretView | None], addresses: AddressRules
 ) -> tuple[Diagnostic, ...]:
     """Return what is wrong with a rule: channels' addresses are errors, missing Secrets warnings."""
-    found = list(_unreported(rule))
+    found: list[Diagnostic] = []
     for number, channel in enumerate(rule.spec.notifications):
         path = f"spec.notifications[{number}]"
         for field, url in _addresses(channel):
@@ -56,16 +53,6 @@ def alert_diagnostics(
                 found.append(error(Reason.ADDRESS_REFUSED, f"{path}.{field}", refused))
         found += _missing(rule.metadata.namespace, path, channel, secrets)
     return tuple(found)
-
-
-def _unreported(rule: AlertRule) -> Iterable[Diagnostic]:
-    expression = parse_condition(rule.spec.condition)
-    if isinstance(expression, ConditionError):
-        return  # `validate` has said so
-    for metric in metrics_of(expression):
-        if metric not in REPORTED:
-            sentence = f"{metric} is reported by nobody in this version, so comparing it decides nothing"
-            yield warning(Reason.NO_EFFECT, "spec.condition", sentence)
 
 
 def _addresses(channel: Notification) -> Iterable[tuple[str, str]]:

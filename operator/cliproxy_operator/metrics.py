@@ -3,7 +3,14 @@
 Who counts what is left to the callers; `api.py` serves the text.
 """
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 
 _FAST_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -13,6 +20,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
         self._configuration(self.registry)
         self._links(self.registry)
         self._api_server(self.registry)
@@ -83,6 +91,13 @@ class Metrics:
             ["kind", "verb"],
             registry=registry,
         )
+        self.status_write_s = Histogram(
+            "cliproxy_operator_status_write_seconds",
+            "One status applied, refusals included.",
+            ["kind"],
+            buckets=_FAST_S,
+            registry=registry,
+        )
         self.api_errors = Counter(
             "cliproxy_operator_api_errors_total",
             "Calls to the API server that failed.",
@@ -119,6 +134,35 @@ class Metrics:
             ["namespace", "provider"],
             registry=registry,
         )
+
+        of = ["provider_namespace", "provider"]
+        self.provider_phase = Gauge(
+            "cliproxy_provider_phase",
+            "1 for the phase that a provider is in, 0 for the others; nothing of one that is disabled.",
+            [*of, "phase"],
+            registry=registry,
+        )
+        figures = {
+            "cooldown_count": ("cooldowns", "Scopes (credential, model) of a provider that sit out now."),
+            "quota_remaining_ratio": ("quota_remaining_ratio", "What is left of a provider's quota, 0 to 1."),
+            "budget_used_ratio": (
+                "budget_used_ratio",
+                "Used of the fullest budget of any consumer who may use a provider; above 1: over it.",
+            ),
+            "cache_hit_ratio": (
+                "cache_hit_ratio",
+                "Kept answers among the last minute's lookups at a provider's sidecars, 0 to 1.",
+            ),
+            "sidecars_unsynced": (
+                "sidecars_unsynced",
+                "Sidecars that do not run a provider's current configuration.",
+            ),
+        }
+        self.provider_figures = {
+            metric: Gauge(f"cliproxy_provider_{name}", text, of, registry=registry)
+            for metric, (name, text) in figures.items()
+        }
+        """By the word that conditions use; what nobody knows has no series."""
 
     def _alerting(self, registry: CollectorRegistry) -> None:
         """Alerts and who was told of them."""

@@ -16,7 +16,7 @@ from cliproxy_api.snapshot import Consumer, Provider
 from cliproxy_operator.clock import Clock
 from cliproxy_operator.compile import Compiled
 from cliproxy_operator.money.figures import Figures
-from cliproxy_operator.money.leases import Leases, leases
+from cliproxy_operator.money.leases import Leases, budget_used, leases
 from cliproxy_operator.money.shown import (
     consumers_status,
     cost_status,
@@ -160,6 +160,15 @@ class Spending:
         if members is None:
             return before.consumers if before is not None else ()
         return consumers_status(self.totals, namespace, profile, members, before, self._clock.utc())
+
+    def budget_used(self, namespace: str, profile: str) -> float | None:
+        """Return the used share of the fullest budget of a profile's consumers; None: there is none."""
+        now_utc, found = self._clock.utc(), None
+        for consumer in self._consumers.get(namespace, {}).get(profile, ()):
+            used = budget_used(self.totals, consumer, f"{namespace}/{profile}/{consumer.name}", now_utc)
+            if used is not None and (found is None or used > found):
+                found = used
+        return found
 
     def details(self, period: str) -> dict[Key, Figures]:
         """Return a day's or month's figures by provider, model, consumer, since this leadership began."""

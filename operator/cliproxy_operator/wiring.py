@@ -28,7 +28,7 @@ from cliproxy_operator.identity import Identity, IdentityError, MountedIdentity
 from cliproxy_operator.injected import Group
 from cliproxy_operator.inputs import AddressRules, Kind, ObjectKey
 from cliproxy_operator.keeping import SnapshotKeeper
-from cliproxy_operator.kinds import NAMESPACE, PROFILE, PROVIDER
+from cliproxy_operator.kinds import NAMESPACE, PROFILE
 from cliproxy_operator.kube import Kube
 from cliproxy_operator.kubeconfig import Access
 from cliproxy_operator.leader import Leader, Standing
@@ -43,6 +43,7 @@ from cliproxy_operator.publish import Publisher
 from cliproxy_operator.reconcile import Reconciler
 from cliproxy_operator.resync import Resync
 from cliproxy_operator.settings import Settings
+from cliproxy_operator.showing import Showing
 from cliproxy_operator.spending import Spending
 from cliproxy_operator.statuses import Statuses
 from cliproxy_operator.store import Change, Store
@@ -58,7 +59,6 @@ EXPIRY_S: Final = 10.0
 MIDNIGHT_S: Final = 5.0
 """So that not all is written in the first moment of a day."""
 ELECTION_END_S: Final = 0.2
-_HEALTH: Final = {"Healthy": 1.0, "Degraded": 0.5, "CoolingDown": 0.5, "Unknown": 0.5, None: 0.5}
 
 
 class Operator:
@@ -149,6 +149,7 @@ class Operator:
             gatherer=self.gatherer,
             reconciler=self.reconciler,
             collector=self.collector,
+            spending=self.spending,
             vault=self.vault,
             adoptions=self.adoptions,
             channels=Channels(self.http, _addresses(settings, access)),
@@ -157,6 +158,9 @@ class Operator:
             metrics=metrics,
             tasks=tasks,
             on_change=self._alerts_changed,
+        )
+        self.showing = Showing(
+            store=self.store, collector=self.collector, alerting=self.alerting, metrics=metrics
         )
         self.exporter = Exporter(
             kube=self.kube,
@@ -292,15 +296,7 @@ class Operator:
 
     def figures(self) -> bytes:
         """Return the metrics, those that are read off now brought up to date."""
-        sidecars = self.collector.all()
-        linked = sum(known.linked for known in sidecars)
-        self.metrics.links.labels("linked").set(linked)
-        self.metrics.links.labels("down").set(len(sidecars) - linked)
-        self.metrics.provider_health.clear()
-        for namespace, name in self.store.keys(PROVIDER):
-            raw = self.store.get(PROVIDER, namespace, name) or {}
-            phase = (raw.get("status") or {}).get("phase")
-            self.metrics.provider_health.labels(namespace, name).set(_HEALTH.get(phase, 0.0))
+        self.showing.refresh()
         return self.metrics.text()
 
     def _ready(self, owner: Owner) -> int:

@@ -41,12 +41,20 @@ class Facts:
     reported: bool = False
     """Whether any sidecar that runs the provider is connected: then no traffic means none, not unknown."""
     sidecars: SidecarsView = field(default_factory=SidecarsView)
+    budget_used: float | None = None
+    """The used share of the fullest budget of any consumer who may use the provider; None: no budgets."""
+    hit_ratio: float | None = None
+    """Of the last minute's lookups for kept answers at its sidecars; None: there were none."""
 
 
 def figure(metric: str, facts: Facts) -> Figure:
-    """Return a metric's figure; None for one that nobody reports (yet)."""
-    reader = _READERS.get(metric)
-    return reader(facts) if reader is not None else None
+    """Return a metric's figure; None while nobody knows it.
+
+    Raises:
+        KeyError: not a metric of the language; a bug of the caller.
+
+    """
+    return _READERS[metric](facts)
 
 
 def spoken(metric: str, value: Figure) -> str:
@@ -139,6 +147,20 @@ _READERS: Final[Mapping[str, Callable[[Facts], Figure]]] = {
     "cost_per_hour": _cost_per_hour,
     "authentication_failures": _count("key_refusals"),
     "sidecars_unsynced": _unsynced,
+    "budget_used_ratio": lambda facts: facts.budget_used,
+    "cache_hit_ratio": lambda facts: facts.hit_ratio,
 }
-REPORTED: Final = frozenset(_READERS)
-"""Metrics that somebody reports; the others (budget, cache) are not known in this version."""
+TRAFFIC: Final = frozenset(
+    (
+        "error_rate",
+        "rate_limit_count",
+        "p50_latency",
+        "p95_latency",
+        "p99_latency",
+        "requests_per_minute",
+        "tokens_per_minute",
+        "cost_per_hour",
+        "authentication_failures",
+    )
+)
+"""Metrics that are read off `Facts.traffic`."""

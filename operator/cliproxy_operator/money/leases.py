@@ -136,6 +136,25 @@ def quota_used(used: Figures, quota: Quota) -> int:
             return used.nano_usd
 
 
+def budget_used(totals: Totals, consumer: Consumer, name: str, now_utc: datetime) -> float | None:
+    """Return the used share of a consumer's fullest period (above 1: over it); None without a budget."""
+    if consumer.budget is None:
+        return None
+    limits = (
+        (QuotaReset.DAILY, consumer.budget.daily),
+        (QuotaReset.WEEKLY, consumer.budget.weekly),
+        (QuotaReset.MONTHLY, consumer.budget.monthly),
+    )
+    owner = ("consumer", name)
+    shares = [
+        # Nothing may be spent: whatever the sum, that is all of it.
+        totals.used(owner, reset, now_utc).nano_usd / limit if limit else 1.0
+        for reset, limit in limits
+        if limit is not None
+    ]
+    return max(shares, default=None)
+
+
 def _spent(budget: Budget, before: Spent, totals: Totals, owner: tuple[str, str], now_utc: datetime) -> Spent:
     def part(reset: QuotaReset, limit: int | None, told: Amount | None) -> Amount | None:
         if limit is None:

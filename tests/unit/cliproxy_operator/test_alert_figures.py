@@ -1,5 +1,7 @@
 """What each metric of a condition reads, and what is not known."""
 
+from dataclasses import replace
+
 import pytest
 
 from cliproxy_api.alert_condition import METRICS, ConditionError, parse_condition
@@ -31,6 +33,8 @@ BUSY = Facts(
     ),
     reported=True,
     sidecars=SidecarsView(total=5, synced=3),
+    budget_used=1.25,
+    hit_ratio=0.125,
 )
 
 
@@ -51,6 +55,8 @@ BUSY = Facts(
         ("cost_per_hour", 3.0),
         ("authentication_failures", 1.0),
         ("sidecars_unsynced", 2.0),
+        ("budget_used_ratio", 1.25),
+        ("cache_hit_ratio", 0.125),
     ],
 )
 def test_a_figure(metric: str, value: Figure) -> None:
@@ -123,7 +129,8 @@ def test_figures_are_spoken_with_their_unit(metric: str, value: Figure, text: st
 def test_a_condition_holds_or_not_or_nobody_knows(condition: str, verdict: Verdict) -> None:
     expression = parse_condition(condition)
     assert not isinstance(expression, ConditionError)
-    assert holds(expression, {metric: figure(metric, BUSY) for metric in METRICS}) is verdict
+    facts = replace(BUSY, budget_used=None)
+    assert holds(expression, {metric: figure(metric, facts) for metric in METRICS}) is verdict
 
 
 def test_metrics_are_listed_once_in_order() -> None:

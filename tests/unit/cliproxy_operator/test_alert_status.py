@@ -143,14 +143,6 @@ def test_channels_may_not_point_where_providers_may_not() -> None:
     ]
 
 
-def test_a_metric_that_nobody_reports_is_said() -> None:
-    inputs = Inputs(namespace=NAMESPACE, alert_rules=(alert_rule(condition="budget_used_ratio > 80%"),))
-    said = compile_namespace(inputs).diagnostics[ObjectKey(Kind.ALERT_RULE, NAMESPACE, "failing")]
-    assert [(one.severity, one.reason, one.path) for one in said] == [
-        (Severity.WARNING, Reason.NO_EFFECT, "spec.condition")
-    ]
-
-
 def test_a_repeat_interval_is_not_lost_over_a_restart() -> None:
     play = Play(alert_rule(repeatInterval="10m")).at(0, a=BAD).at(2, a=BAD)
     play.deliver()

@@ -22,6 +22,7 @@ from cliproxy_operator.kinds import ALERT_RULE, PROVIDER
 from cliproxy_operator.metrics import Metrics
 from cliproxy_operator.notify.outcome import Delivered, Later, Never, Outcome
 from cliproxy_operator.reconcile import Result
+from cliproxy_operator.spending import Spending
 from cliproxy_operator.store import Store
 from cliproxy_operator.tasks import Tasks
 from cliproxy_operator.vault import Vault
@@ -87,6 +88,9 @@ class World:
         )
         self.reconciler = FakeReconciler(self.gatherer)
         self.collector = Collector(clock=self.clock, wanted=lambda _namespace, _profile: None)
+        self.spending = Spending(
+            clock=self.clock, on_leases=lambda: None, on_day=lambda: None, sidecars=lambda _owner: 0
+        )
         self.metrics = Metrics()
         self.channels = FakeChannels()
         self.changed: list[ObjectKey] = []
@@ -96,6 +100,7 @@ class World:
             gatherer=self.gatherer,
             reconciler=self.reconciler,  # type: ignore[arg-type]
             collector=self.collector,
+            spending=self.spending,
             vault=self.vault,
             adoptions=Adoptions(),
             channels=self.channels,  # type: ignore[arg-type]

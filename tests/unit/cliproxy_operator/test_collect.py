@@ -3,7 +3,7 @@
 import pytest
 
 from cliproxy_api.conditions import Reason
-from cliproxy_api.report import ProviderTraffic, Traffic
+from cliproxy_api.report import ProviderTraffic, Reused, Traffic
 from cliproxy_api.snapshot import Running
 from cliproxy_operator.collect import TRAFFIC_KEPT_S, Collector
 from cliproxy_operator.view import SidecarId
@@ -197,3 +197,16 @@ def test_a_group_without_members_is_forgotten(collector: Collector) -> None:
     assert not collector.in_sync(GROUP)
     assert not collector.reported([GROUP])
     assert collector.view([GROUP]).total == 0
+
+
+def test_the_hit_ratio_is_all_sidecars_together(collector: Collector, clock: ManualClock) -> None:
+    assert collector.hit_ratio([GROUP]) is None
+    for sidecar in (ONE, TWO):
+        collector.heard_traffic(sidecar, Traffic(providers={}, reused=Reused()))
+    clock.advance(10)
+    collector.heard_traffic(ONE, Traffic(providers={}, reused=Reused(hits=1, redis_hits=2, misses=1)))
+    collector.heard_traffic(TWO, Traffic(providers={}, reused=Reused(misses=8)))
+    assert collector.hit_ratio([GROUP]) == pytest.approx(3 / 12)
+    assert collector.hit_ratio([("other", "")]) is None
+    clock.advance(61)
+    assert collector.hit_ratio([GROUP]) is None

@@ -1,12 +1,13 @@
 """The host of the sums: what it has pushed, when, and what a new day means."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from cliproxy_api.report import Used, UsedEntry
-from cliproxy_api.snapshot import Quota, RateLimit
+from cliproxy_api.snapshot import Budget, Consumer, Profile, Quota, RateLimit, Snapshot
 from cliproxy_api.vocabulary import QuotaUnit
 from cliproxy_operator import spending as module
 from cliproxy_operator.clock import Clock
@@ -79,3 +80,25 @@ async def test_a_namespace_that_is_gone_is_told_nothing() -> None:
     assert not host.leases("team-a").quotas
     host.reset()
     assert not host.leases("team-a").quotas
+
+
+def test_the_fullest_budget_counts() -> None:
+    clock = Settable()
+    host = Spending(clock=clock, on_leases=lambda: None, on_day=lambda: None, sidecars=lambda _: 1)
+    assert host.budget_used("team-a", "gold") is None
+    members = (
+        Consumer(name="ann", budget=Budget(daily=1000, monthly=4000)),
+        Consumer(name="bob", budget=Budget(weekly=1000)),
+        Consumer(name="cay"),
+    )
+    snapshot = Snapshot(namespace="team-a", profile=Profile(consumers=members))
+    host.configure("team-a", replace(compiled(), snapshots={"gold": snapshot}))
+    assert host.budget_used("team-a", "gold") == 0.0
+    assert host.budget_used("team-a", "plain") is None
+    for sidecar, consumer, nano_usd in (("one", "ann", 500), ("two", "bob", 700), ("two", "cay", 9000)):
+        entry = UsedEntry(
+            day="2026-11-21", provider=PROVIDER.id, model="gpt-4o", consumer=consumer, nano_usd=nano_usd
+        )
+        report = Used(boot="b", age_s=0.0, entries=(entry,))
+        host.hear(SidecarId("team-a", sidecar), "gold", frozenset({PROVIDER.id}), report)
+    assert host.budget_used("team-a", "gold") == 0.7

@@ -9,13 +9,14 @@ from typing import Final
 import msgspec
 
 from cliproxy_api.reuse import Batching, Cache
-from cliproxy_api.telling import Tracing
+from cliproxy_api.telling import LogFile, Tracing
 from cliproxy_api.vocabulary import (
     Affinity,
     Condensation,
     CooldownScope,
     HealthCheckMode,
     LastResort,
+    LogFormat,
     LogLevel,
     OnExceeded,
     OutcomeClass,
@@ -274,6 +275,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     affinity: Affinity = Affinity.NONE
     limits: Limits = Limits()
     log_level: LogLevel = LogLevel.INFO
+    log_format: LogFormat = LogFormat.JSON
+    log_file: LogFile | None = None
+    """None: stdout only."""
     tracing: Tracing | None = None
     """None: nothing is traced."""
     max_attempts: int = 4

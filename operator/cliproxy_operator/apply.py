@@ -112,6 +112,9 @@ class Writer:
         """Post one Event about an object. Best effort: the condition says the same, and stays."""
         if not self._may_write():
             return
+        level = logging.WARNING if event.type == "Warning" else logging.INFO
+        told = {"kind": key.kind.value, "object": key.id, "reason": event.reason, "note": event.message}
+        log.log(level, "transition", extra=told)
         try:
             await self._kube.create(EVENT, key.namespace, self._event(key, raw, event))
         except ApiError as error:

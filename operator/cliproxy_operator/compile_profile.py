@@ -13,7 +13,7 @@ from cliproxy_api.resources.common import SecretRef
 from cliproxy_api.resources.proxyprofile import ProxyProfile
 from cliproxy_api.reuse import Batching, Cache, Redis
 from cliproxy_api.snapshot import Drill, Limits, Profile, RetryBudget
-from cliproxy_api.telling import Tracing
+from cliproxy_api.telling import LogFile, Tracing
 from cliproxy_operator.compile_consumers import build_consumers, consumer_secrets
 from cliproxy_operator.inputs import SecretView
 from cliproxy_operator.instants import read_instant
@@ -48,6 +48,8 @@ def build_profile(profile: ProxyProfile, secrets: Secrets) -> tuple[Profile, tup
             max_header_bytes=spec.limits.max_header_bytes,
         ),
         log_level=spec.logging.level,
+        log_format=spec.logging.format,
+        log_file=_log_file(spec.logging.file),
         tracing=_tracing(spec.tracing),
         max_attempts=spec.retry_budget.max_attempts,
         retry_budget=RetryBudget(
@@ -101,6 +103,13 @@ def _redis(profile: ProxyProfile, secrets: Secrets) -> tuple[Redis | None, tuple
 def _password_ref(profile: ProxyProfile) -> SecretRef | None:
     cache = profile.spec.cache
     return cache.redis.password_secret_ref if cache.enabled and cache.redis is not None else None
+
+
+def _log_file(spec: parts.LogFile) -> LogFile | None:
+    if not spec.enabled:
+        return None
+    age_s = parse_duration_s(spec.max_age)
+    return LogFile(max_bytes=spec.max_bytes, max_age_s=age_s, backups=spec.max_backups)
 
 
 def _tracing(spec: parts.Tracing | None) -> Tracing | None:

@@ -9,7 +9,7 @@ from cliproxy_api.conditions import Reason
 from cliproxy_api.resources.llmprovider import LLMProvider
 from cliproxy_api.resources.parse import Resource
 from cliproxy_api.resources.proxyprofile import ProxyProfile
-from cliproxy_api.vocabulary import FailoverMode, LogFormat
+from cliproxy_api.vocabulary import FailoverMode
 from cliproxy_operator.validate import Diagnostic, warning
 
 
@@ -36,5 +36,3 @@ def _profile(profile: ProxyProfile) -> Iterator[tuple[str, str]]:
     spec = profile.spec
     if spec.failover.mode is not FailoverMode.NONE:
         yield "spec.failover", "declare the backup as an LLMProvider with a higher priority number"
-    if spec.logging.format is not LogFormat.JSON:
-        yield "spec.logging.format", "lines are JSON"

@@ -17,6 +17,9 @@ MIN_TOKEN_CHARACTERS: Final = 16
 """Short enough to type in a demo, too long to guess over a network."""
 
 
+DEFAULT_LOG_DIR: Final = "/var/log/cliproxy"
+
+
 class SettingsError(ValueError):
     """The environment does not say what the sidecar needs; whoever starts it can mend that."""
 
@@ -54,6 +57,9 @@ VARIABLES: Final = (
         "a snapshot push to boot with (JSON, may be gzipped); a later one replaces it",
     ),
     Variable("CLIPROXY_STATE_DIR", "", "folder that keeps the last good configuration over a restart"),
+    Variable(
+        "CLIPROXY_LOG_DIR", DEFAULT_LOG_DIR, "folder of the log's copy in a file, where the profile wants one"
+    ),
     Variable("CLIPROXY_UPSTREAM", "engine", "HTTP client: engine, or aiohttp, which honours HTTP(S)_PROXY"),
     Variable("CLIPROXY_LOG_LEVEL", "", "debug, info, warning or error; overrides the profile's"),
     Variable("CLIPROXY_DRAIN_TIMEOUT", "10s", "how long requests in flight may take after SIGTERM"),
@@ -80,6 +86,7 @@ class Settings:
     tls_dir: Path | None = None
     """Certificate, key and authorities of the control port; the files may come later."""
     state_dir: Path | None = None
+    log_dir: Path = Path(DEFAULT_LOG_DIR)
     upstream: UpstreamKind = "engine"
     """Which HTTP client talks to providers (ADR 7)."""
 
@@ -112,6 +119,7 @@ def read_settings(env: Mapping[str, str]) -> Settings:
         drain_timeout_s=_duration_s(values["CLIPROXY_DRAIN_TIMEOUT"] or "10s"),
         tls_dir=Path(path) if (path := values["CLIPROXY_TLS_DIR"]) else None,
         state_dir=Path(path) if (path := values["CLIPROXY_STATE_DIR"]) else None,
+        log_dir=Path(values["CLIPROXY_LOG_DIR"] or DEFAULT_LOG_DIR),
         upstream=_upstream(values["CLIPROXY_UPSTREAM"] or "engine"),
     )
 

@@ -36,7 +36,7 @@ from cliproxy_sidecar.runtime.asgi import logged
 from cliproxy_sidecar.runtime.attempts import attempt_families
 from cliproxy_sidecar.runtime.clock import CHANCE, utc_now
 from cliproxy_sidecar.runtime.figures import Figures
-from cliproxy_sidecar.runtime.gauges import show_machines
+from cliproxy_sidecar.runtime.gauges import show_log_file, show_machines
 from cliproxy_sidecar.runtime.lastgood import SNAPSHOT, STATE, LastGood, read_document
 from cliproxy_sidecar.runtime.logs import Logs
 from cliproxy_sidecar.runtime.machines import Machines
@@ -55,6 +55,8 @@ CONTROL_KEEP_ALIVE_S: Final = 7200
 """Longer than the operator keeps an idle connection, so that it is the one to close."""
 
 
+LOG_DRAIN_S: Final = 2.0
+"""How long the last lines may take to reach their file; the disk may hang."""
 TRACE_DRAIN_S: Final = 3.0
 """How long the last spans may take to get out; a receiver that is away must not hold up a pod's end."""
 
@@ -100,6 +102,7 @@ class Sidecar:
         self.machines = Machines(sidecar=settings.pod_name, chance=chance, tell=self.reporter.tell)
         show_machines(self.metrics, self.machines, self.reporter)
         self.metrics.source(lambda: attempt_families(self.machines))
+        show_log_file(self.metrics, logs.writer)
         self.shelf = Shelf(self.metrics, self.tasks)
         self.plans = Plans(dial or dial_of(settings.upstream), self.machines, self.tasks, self.shelf)
         folder = settings.state_dir
@@ -173,6 +176,8 @@ class Sidecar:
         await self.tasks.stop()
         await self.plans.aclose()
         self.logs.writer.attach(None)
+        if (file := self.logs.writer.file) is not None:
+            await asyncio.to_thread(file.close, LOG_DRAIN_S)
 
     def _control(self) -> Door | None:
         """Return the operator's door, None when there is no operator."""
@@ -219,12 +224,20 @@ class Sidecar:
     def _activate(self, plan: Plan, before: Plan | None) -> None:
         self.proxy.plan = plan
         self.logs.hide([secret.decode() for secret in plan.secrets])
-        self.logs.set_level(self.settings.log_level or plan.snapshot.profile.log_level)
+        self._log(plan.snapshot)
         self.machines.configure(plan.snapshot.providers)
         self.prober.follow()
         self._trace(plan)
         if before is not None:
             self.plans.release(before)
+
+    def _log(self, snapshot: Snapshot) -> None:
+        """Log as this snapshot's profile wants it."""
+        profile, logs, settings = snapshot.profile, self.logs, self.settings
+        logs.set_level(settings.log_level or profile.log_level)
+        logs.set_format(profile.log_format)
+        logs.keep(settings.log_dir / f"{settings.pod_name}.log", profile.log_file)
+        log.info("configuration_taken", extra={"digest": snapshot.digest, "profile": profile.name})
 
     def _trace(self, plan: Plan) -> None:
         """Trace new requests as this plan's profile wants it."""
@@ -247,6 +260,7 @@ class Sidecar:
             self.last_good.keep(SNAPSHOT, body)
 
     def _attached(self, attached: bool) -> None:  # noqa: FBT001 -- the one thing it says
+        log.info("operator_attached" if attached else "operator_gone")
         self.machines.attach(attached)
         self.prober.follow()
 

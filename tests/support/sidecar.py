@@ -186,6 +186,7 @@ async def running_sidecar(
     tls_dir: Path | None = None,
     state_dir: Path | None = None,
     snapshot_file: Path | None = None,
+    log_dir: Path | None = None,
 ) -> AsyncIterator[RunningSidecar]:
     """Run a sidecar with this snapshot; None: without one, as before the operator has spoken."""
     settings = Settings(
@@ -201,6 +202,7 @@ async def running_sidecar(
         tls_dir=tls_dir,
         snapshot_file=snapshot_file,
         state_dir=state_dir,
+        log_dir=log_dir or Path("/nonexistent"),
         log_level=level,
         drain_timeout_s=drain_timeout_s,
     )

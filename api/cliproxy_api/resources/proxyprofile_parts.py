@@ -186,6 +186,28 @@ class CondensationSpec(msgspec.Struct, frozen=True, kw_only=True, rename=wire_na
     ] = 10
 
 
+class LogFile(msgspec.Struct, frozen=True, kw_only=True, rename=wire_name):
+    """The log's copy in a file of the sidecar's log folder."""
+
+    enabled: Annotated[
+        bool, Meta(description="Whether the log is also written to a file of the sidecar's log folder.")
+    ] = False
+    max_bytes: Annotated[
+        int, whole("Size at which the file is turned over.", at_least=1_048_576, at_most=10_737_418_240)
+    ] = 104_857_600
+    max_age: Annotated[
+        str,
+        timespan(
+            "Age at which the file is turned over, and at which files that were are removed.",
+            at_least="1m",
+            at_most="8760h",
+        ),
+    ] = "168h"
+    max_backups: Annotated[
+        int, whole("Files that are kept besides the one that is written.", at_least=0, at_most=100)
+    ] = 5
+
+
 class Logging(msgspec.Struct, frozen=True, kw_only=True, rename=wire_name):
     """What the sidecars log; never prompts or keys."""
 
@@ -195,6 +217,7 @@ class Logging(msgspec.Struct, frozen=True, kw_only=True, rename=wire_name):
     format: Annotated[
         LogFormat, Meta(description="How a line is written: json (for machines) or text (for people).")
     ] = LogFormat.JSON
+    file: Annotated[LogFile, Meta(description="A copy of the log in a file; stdout stays.")] = LogFile()
 
 
 class Tracing(msgspec.Struct, frozen=True, kw_only=True, rename=wire_name):

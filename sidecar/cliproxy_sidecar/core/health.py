@@ -84,6 +84,11 @@ class Health:
         """Return whether the provider may be a candidate."""
         return provider_id not in self._unhealthy
 
+    @property
+    def unhealthy(self) -> frozenset[str]:
+        """Ids of the providers that are not."""
+        return self._unhealthy
+
     def duties(self) -> frozenset[str]:
         """Return the ids of the providers that this sidecar is to probe now."""
         return self._duties

@@ -31,6 +31,8 @@ from cliproxy_sidecar.runtime.metrics import NO_ATTEMPT, NO_PROVIDER, OTHER, Met
 
 CLIENT_CLOSED_REQUEST: Final = 499
 """nginx's word for a caller that left before the answer."""
+_CALLERS: Final = range(400, 500)
+"""Statuses of failures that a caller can mend, or that pass; all others are told as errors."""
 _NO_USAGE: Final = Usage()
 _SUCCESS: Final = OutcomeClass.SUCCESS
 _CANCELLED: Final = OutcomeClass.CANCELLED
@@ -279,7 +281,7 @@ class Ledger:
         failure = None if succeeded else self._failure()
         return RequestLine(
             timestamp=rfc3339(unix_now_s()),
-            level="info" if succeeded else "warning",
+            level="info" if succeeded else "warning" if status in _CALLERS else "error",
             msg="request_success" if succeeded else "request_failed",
             provider=self.provider,
             model=self.model,

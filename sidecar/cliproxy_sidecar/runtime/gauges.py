@@ -1,10 +1,11 @@
-"""What the machines show at a scrape: health, cooldowns, and whether the operator listens.
+"""What the machines and the log show at a scrape: health, cooldowns, whether the operator listens.
 
-Read when somebody scrapes; the values are the machines'.
+Read when somebody scrapes; the values are their owners'.
 """
 
+from cliproxy_sidecar.runtime.logs import LineWriter
 from cliproxy_sidecar.runtime.machines import Machines
-from cliproxy_sidecar.runtime.metrics import Gauge, Labels, Metrics
+from cliproxy_sidecar.runtime.metrics import Counter, Gauge, Labels, Metrics
 from cliproxy_sidecar.runtime.reporter import Reporter
 
 
@@ -38,3 +39,22 @@ def show_machines(metrics: Metrics, machines: Machines, reporter: Reporter) -> N
             read=lambda: {(): float(reporter.attached)},
         )
     )
+
+
+def show_log_file(metrics: Metrics, writer: LineWriter) -> None:
+    """Add the figures of the log's copy in a file; nothing where there is none."""
+
+    def lines() -> dict[Labels, int]:
+        file = writer.file
+        if file is None:
+            return {}
+        return {("written",): file.written, ("dropped",): file.dropped}
+
+    def up() -> dict[Labels, float]:
+        file = writer.file
+        return {(): float(file.trouble is None)} if file is not None and file.is_on else {}
+
+    metrics.count(
+        Counter("cliproxy_log_file_lines", "Lines for the log's file, by their end.", "result", read=lines)
+    )
+    metrics.gauge(Gauge("cliproxy_log_file_up", "1 while the log's file can be written.", read=up))

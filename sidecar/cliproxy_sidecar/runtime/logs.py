@@ -1,7 +1,8 @@
-"""JSON lines on stdout: one per request, and whatever else the process has to say.
+"""Lines on stdout: one per request, and whatever else the process has to say; JSON, or text for people.
 
-Writing is collected and flushed within `FLUSH_S` and at exit, so a request does not wait for a pipe. Prompts
-and credentials never come here; nothing in this module reads a body or a header.
+`logfile` keeps a copy in a file where the profile wants one. Writing is collected and flushed within
+`FLUSH_S` and at exit, so a request does not wait for a pipe. Prompts and credentials never come here; nothing
+in this module reads a body or a header.
 """
 
 import asyncio
@@ -10,11 +11,18 @@ import datetime as dt
 import logging
 import traceback
 from collections.abc import Iterable
-from typing import BinaryIO, Final
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO, Final
 
 import msgspec
 
-from cliproxy_api.vocabulary import LogLevel
+from cliproxy_api.telling import LogFile
+from cliproxy_api.vocabulary import LogFormat, LogLevel
+from cliproxy_sidecar.runtime.logfile import FileWriter
+from cliproxy_sidecar.runtime.logtext import text_line
+
+log = logging.getLogger(__name__)
 
 HIDDEN: Final = "[hidden]"
 FLUSH_S: Final = 0.1
@@ -27,7 +35,11 @@ _NUMBERS: Final = {
     LogLevel.WARNING: logging.WARNING,
     LogLevel.ERROR: logging.ERROR,
 }
-_ENCODER: Final = msgspec.json.Encoder()
+_ENCODER: Final = msgspec.json.Encoder(enc_hook=str)
+_OWN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+"""Attributes that every record has; all others came in by `extra=`."""
+MAX_TEXT_CHARS: Final = 8192
+"""Of a message, and of a traceback's end."""
 
 
 class TokenCounts(msgspec.Struct, frozen=True):
@@ -77,32 +89,37 @@ class LineWriter:
         self._sink: BinaryIO | None = sink
         self._lines: list[bytes] = []
         self._bytes = 0
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self.loop: asyncio.AbstractEventLoop | None = None
+        """Whose timer flushes; None: each line is flushed."""
         self._armed = False
+        self.file: FileWriter | None = None
+        """Gets a copy of everything."""
 
     def attach(self, loop: asyncio.AbstractEventLoop | None) -> None:
         """Flush by this loop's timer from now on; None: after each line."""
-        self._loop = loop
+        self.loop = loop
         self.flush()
 
     def write(self, line: bytes) -> None:
         """Take one line without its newline."""
         self._lines.append(line)
         self._bytes += len(line)
-        if self._loop is None or self._bytes >= MAX_BUFFERED_BYTES:
+        if self.loop is None or self._bytes >= MAX_BUFFERED_BYTES:
             self.flush()
         elif not self._armed:
             self._armed = True
-            self._loop.call_later(FLUSH_S, self.flush)
+            self.loop.call_later(FLUSH_S, self.flush)
 
     def flush(self) -> None:
         """Write what is collected; a closed pipe is no reason to stop serving."""
         self._armed = False
         if not self._lines:
             return
-        data = b"\n".join(self._lines) + b"\n"
+        data, lines = b"\n".join(self._lines) + b"\n", len(self._lines)
         self._lines.clear()
         self._bytes = 0
+        if self.file is not None and self.file.is_on:
+            self.file.offer(data, lines)
         if self._sink is None:
             return
         try:
@@ -120,6 +137,7 @@ class Logs:
         self.requests_enabled = True
         """Tested before a request line is built."""
         self._secrets: tuple[str, ...] = ()
+        self._text = False
         self.set_level(level)
 
     def set_level(self, level: LogLevel) -> None:
@@ -127,6 +145,32 @@ class Logs:
         logging.getLogger().setLevel(_NUMBERS[level])
         self.level = level
         self.requests_enabled = level in (LogLevel.DEBUG, LogLevel.INFO)
+
+    def set_format(self, form: LogFormat) -> None:
+        """Write lines for machines or for people."""
+        self._text = form is LogFormat.TEXT
+
+    def keep(self, path: Path, rules: LogFile | None) -> FileWriter | None:
+        """Keep a copy in a file by these rules; None: keep none. Returns what writes it, if anything."""
+        writer = self.writer
+        if rules is not None and writer.file is None:
+            writer.file = FileWriter(path, partial(self._file_told, path))
+        if writer.file is not None:
+            writer.flush()
+            writer.file.configure(rules)
+        return writer.file
+
+    def _file_told(self, path: Path, trouble: str | None) -> None:
+        """Say on stdout what the file's thread has met."""
+        loop = self.writer.loop
+        if loop is None or loop.is_closed():
+            return
+        if trouble is None:
+            loop.call_soon_threadsafe(log.info, "the log is written to %s again", path)
+        else:
+            loop.call_soon_threadsafe(
+                log.warning, "the log cannot be written to %s: %s; it goes on on stdout", path, trouble
+            )
 
     def hide(self, secrets: Iterable[str]) -> None:
         """Blot these values out of all records: a provider's text may repeat a key."""
@@ -141,25 +185,36 @@ class Logs:
         return handler
 
     def request(self, line: RequestLine) -> None:
-        """Write the line of one finished request; failures also when the level is warning or error."""
-        self.writer.write(_ENCODER.encode(line))
+        """Write the line of one finished request that has `requests_enabled`, or has failed."""
+        if line.level == "warning" and self.level is LogLevel.ERROR:
+            return
+        data = text_line(msgspec.to_builtins(line)) if self._text else _ENCODER.encode(line)
+        if line.error_class is not None:
+            # Who gets things wrong may put a key where a model's name belongs.
+            for secret in self._secrets:
+                data = data.replace(secret.encode(), HIDDEN.encode())
+        self.writer.write(data)
 
     def record(self, record: logging.LogRecord) -> None:
-        """Write one record of the standard library's loggers."""
-        text = record.getMessage()
-        trace = "".join(traceback.format_exception(*record.exc_info)) if record.exc_info else None
-        for secret in self._secrets:
-            text = text.replace(secret, HIDDEN)
-            trace = trace.replace(secret, HIDDEN) if trace else None
-        line = {
+        """Write one record of the standard library's loggers, its `extra` fields included."""
+        line: dict[str, Any] = {
             "timestamp": rfc3339(record.created),
             "level": record.levelname.lower(),
-            "msg": text,
+            "msg": self._hidden(record.getMessage()[:MAX_TEXT_CHARS]),
             "logger": record.name,
         }
-        if trace:
-            line["traceback"] = trace
-        self.writer.write(_ENCODER.encode(line))
+        for name, value in vars(record).items():
+            if name not in _OWN and not name.startswith("_") and name not in line:
+                line[name] = self._hidden(value) if isinstance(value, str) else value
+        if record.exc_info and record.exc_info[0] is not None:
+            trace = "".join(traceback.format_exception(*record.exc_info))
+            line["traceback"] = self._hidden(trace)[-MAX_TEXT_CHARS:]
+        self.writer.write(text_line(line) if self._text else _ENCODER.encode(line))
+
+    def _hidden(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, HIDDEN)
+        return text
 
 
 class LogHandler(logging.Handler):

@@ -6,6 +6,7 @@ awaits, so every step is whole.
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
+from typing import Final
 
 from cliproxy_api.chance import Chance
 from cliproxy_api.report import Probed, Report, Traffic
@@ -26,6 +27,10 @@ from cliproxy_sidecar.core.target import Target
 from cliproxy_sidecar.core.windows import TrafficWindows
 from cliproxy_sidecar.runtime.clock import now_s, request_id, secret_bytes, utc_now
 from cliproxy_sidecar.runtime.timers import WakeTimer
+from cliproxy_sidecar.runtime.transitions import Transitions
+
+LOOK_S: Final = 0.01
+"""From a step to its log line: while a scope comes back, every request is a step."""
 
 
 class Machines:
@@ -49,7 +54,11 @@ class Machines:
         self._tell = tell
         self._probed: dict[str, Probed] = {}
         self._change = asyncio.Event()
-        self._timer = WakeTimer(asyncio.get_running_loop(), self._woken)
+        self._loop = asyncio.get_running_loop()
+        self._timer = WakeTimer(self._loop, self._woken)
+        self._transitions = Transitions()
+        self._looks = False
+        """A look at what has changed is on its way."""
 
     # --------------------------------------------------------------- attempts
     def began(self, permit: Permit) -> None:
@@ -166,6 +175,9 @@ class Machines:
     def _moved(self, reports: Iterable[Report], now: float) -> None:
         self._tell(reports)
         self._timer.arm(self.cooldowns.wake_at(), now)
+        if not self._looks:
+            self._looks = True
+            self._loop.call_later(LOOK_S, self._look)
         if self.waiting:
             self._let_look()
 
@@ -173,6 +185,11 @@ class Machines:
         """Wake all who wait for a change."""
         self._change.set()
         self._change = asyncio.Event()
+
+    def _look(self) -> None:
+        self._looks = False
+        now = now_s()
+        self._transitions.look(self.cooldowns.active(now), self.health.unhealthy, now)
 
     def _woken(self) -> None:
         now = now_s()

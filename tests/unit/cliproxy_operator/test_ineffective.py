@@ -10,7 +10,6 @@ from support.objects import alert, llm, policy, profile
 
 ASKED: dict[str, dict[str, Any]] = {
     "spec.failover": {"failover": {"mode": "active_passive", "backupURL": "http://backup:80"}},
-    "spec.logging.format": {"logging": {"format": "text"}},
 }
 
 

@@ -5,6 +5,7 @@ Bounds of single fields stand with the fields (`cliproxy_api.resources`).
 """
 
 import re
+from functools import lru_cache
 from typing import Final
 
 DURATION_PATTERN: Final = r"^([0-9]{1,9}h)?([0-9]{1,9}m)?([0-9]{1,9}s)?([0-9]{1,9}ms)?$"
@@ -18,6 +19,7 @@ _NAMES: Final = ("h", "m", "s", "ms")
 _DURATION: Final = re.compile(DURATION_PATTERN, re.ASCII)
 
 
+@lru_cache(maxsize=4096)  # the same few texts stand in hundreds of objects
 def parse_duration_s(text: str) -> float:
     """Return the duration in seconds, at least 0.
 

@@ -58,6 +58,11 @@ class _Agent:
             )
         return cls(child)
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._child.pid
+
     async def ask(self, **order: Any) -> Any:
         """Send one command and return its answer."""
         assert self._child.stdin is not None
@@ -95,6 +100,11 @@ class Crowd:
         await asyncio.gather(*(agent.stop() for agent in self._agents))
         await asyncio.gather(*(process.stop() for _, process in self._real.values()))
         await self._http.close()
+
+    @property
+    def pids(self) -> list[int]:
+        """The processes with light sidecars."""
+        return [agent.pid for agent in self._agents]
 
     @property
     def size(self) -> int:

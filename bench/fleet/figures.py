@@ -51,6 +51,10 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     change_cpu_ms: float
     """The operator's CPU time per changed object, all that follows from it included."""
     trip_cpu_ms: float
+    """The same per 429 and the recovery that ends it: two pushes to everybody."""
+    change_sidecar_ms: float
+    """CPU time of the light sidecars per changed object, in sum: on this machine they share its cores."""
+    trip_sidecar_ms: float
     steady: Steady
 
 

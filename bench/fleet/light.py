@@ -35,7 +35,7 @@ def share_decoding() -> None:
     In a cluster each sidecar decodes on its own core; here hundreds share one, and the operator's figures
     would tell how fast this process decodes.
     """
-    for name in ("decode_snapshot_push", "decode_state_push"):
+    for name in ("unpack", "decode_snapshot_push", "decode_state_push"):
         setattr(codec, name, functools.lru_cache(maxsize=4)(getattr(codec, name)))
 
 

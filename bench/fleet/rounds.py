@@ -63,14 +63,16 @@ class Rounds:
         await self._settle(BRIEF_S)
         self._say(f"{size} sidecars: {effort.changes} changes")
         assert pid is not None, "the operator has ended"
-        used = [Usage.of(pid).cpu_s]
-        async with self._profiler.phase(f"changes-{size}", pid):
+        used = [self._used_s(pid)]
+        agent = crowd.pids[0]
+        profiled = self._profiler.phase
+        async with profiled(f"changes-{size}", pid), profiled(f"changes-{size}-light", agent):
             changes = [await self._change() for _ in range(effort.changes)]
-        used.append(Usage.of(pid).cpu_s)
+        used.append(self._used_s(pid))
         self._say(f"{size} sidecars: {effort.trips} trips")
-        async with self._profiler.phase(f"trips-{size}", pid):
+        async with profiled(f"trips-{size}", pid), profiled(f"trips-{size}-light", agent):
             trips = [await self._trip() for _ in range(effort.trips)]
-        used.append(Usage.of(pid).cpu_s)
+        used.append(self._used_s(pid))
         self._say(f"{size} sidecars: settling, then {effort.steady_s:g} s of quiet and of traffic")
         await self._settle(QUIET_S)
         steady = await self._steady()
@@ -84,10 +86,16 @@ class Rounds:
             trip_all=spread([max(light) for light, _ in trips if len(light) == lights - 1]),
             real_apply=spread([one for _, real in changes for one in real]),
             real_trip=spread([one for _, real in trips for one in real]),
-            change_cpu_ms=1000 * (used[1] - used[0]) / len(changes),
-            trip_cpu_ms=1000 * (used[2] - used[1]) / len(trips),
+            change_cpu_ms=1000 * (used[1][0] - used[0][0]) / len(changes),
+            trip_cpu_ms=1000 * (used[2][0] - used[1][0]) / len(trips),
+            change_sidecar_ms=1000 * (used[1][1] - used[0][1]) / len(changes),
+            trip_sidecar_ms=1000 * (used[2][1] - used[1][1]) / len(trips),
             steady=steady,
         )
+
+    def _used_s(self, pid: int) -> tuple[float, float]:
+        """Return the CPU seconds that the operator and the light sidecars have used so far."""
+        return Usage.of(pid).cpu_s, sum(Usage.of(agent).cpu_s for agent in self._crowd.pids)
 
     async def _change(self) -> tuple[list[float], list[float]]:
         """Change a provider; return after how many seconds each light and each real sidecar ran it."""

@@ -34,6 +34,7 @@ class Policies:
         self._refused = frozenset(refused_names)
         marked = [policy for policy in self._by_name.values() if policy.spec.default]
         self._defaults = sorted(marked, key=_age)
+        self._chosen: dict[str, InForce] = {}
 
     def surplus(self, policy: CooldownPolicy) -> tuple[Diagnostic, ...]:
         """Return a warning if the policy is marked as default but another one is older."""
@@ -51,8 +52,8 @@ class Policies:
         """
         ref = provider.spec.cooldown_policy_ref
         if ref is not None and ref.name in self._by_name:
-            return _chosen(self._by_name[ref.name])
-        fallback = _chosen(self._defaults[0]) if self._defaults else InForce(None, CooldownRules())
+            return self._choose(self._by_name[ref.name])
+        fallback = self._choose(self._defaults[0]) if self._defaults else InForce(None, CooldownRules())
         if ref is None:
             return fallback
         instead = (
@@ -68,6 +69,13 @@ class Policies:
         reason = Reason.POLICY_INVALID if refused else Reason.POLICY_NOT_FOUND
         diagnostic = warning(reason, "spec.cooldownPolicyRef.name", message)
         return InForce(fallback.policy, fallback.rules, (diagnostic,))
+
+    def _choose(self, policy: CooldownPolicy) -> InForce:
+        """Return a policy with its rules, worked out once however many providers it is in force for."""
+        name = policy.metadata.name
+        if name not in self._chosen:
+            self._chosen[name] = InForce(policy, cooldown_rules(policy.spec))
+        return self._chosen[name]
 
 
 def cooldown_rules(spec: CooldownPolicySpec) -> CooldownRules:
@@ -107,10 +115,6 @@ def _recovery(spec: RecoverySpec) -> Recovery:
 def _override(spec: ClassOverrideSpec) -> ClassOverride:
     duration_s = parse_duration_s(spec.duration) if spec.duration is not None else None
     return ClassOverride(duration_s=duration_s, trip=spec.trip)
-
-
-def _chosen(policy: CooldownPolicy) -> InForce:
-    return InForce(policy, cooldown_rules(policy.spec))
 
 
 def _age(policy: CooldownPolicy) -> tuple[str, str]:

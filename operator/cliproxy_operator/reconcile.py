@@ -185,9 +185,13 @@ class Reconciler:
 
     async def _inputs(self, namespace: str) -> Inputs:
         """Gather; on a standby that alone keeps the needed Secrets at hand for the day it leads."""
-        inputs = self._gatherer.inputs(namespace, self._needed.get(namespace, frozenset()))
+        before = self._needed.get(namespace, frozenset())
+        inputs = self._gatherer.inputs(namespace, before)
         needed = self._needed[namespace] = needed_secrets(inputs)
-        if unknown := self._vault.need(namespace, needed):
+        unknown = self._vault.need(namespace, needed)
+        if not unknown and needed == before:
+            return inputs
+        if unknown:
             await self._gatherer.fetch(unknown)
         return self._gatherer.inputs(namespace, needed)
 

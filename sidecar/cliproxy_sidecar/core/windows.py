@@ -20,6 +20,7 @@ _WIDTH: Final = _HISTOGRAM + len(BOUNDS_MS) + 1
 
 
 _UNSAID: Final = (None, None)
+_NOTHING: Final = [0] * _WIDTH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +90,7 @@ class TrafficWindow:
     @property
     def is_silent(self) -> bool:
         """Whether there is nothing to tell, as of the last look."""
-        return self._remaining == _UNSAID and not any(self._totals) and not any(self._current)
+        return self._current == _NOTHING and self._totals == _NOTHING and self._remaining == _UNSAID
 
     def traffic(self, now: float) -> ProviderTraffic:
         """Return the figures of the last minute."""

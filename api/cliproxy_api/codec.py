@@ -115,6 +115,8 @@ def decode_state_push(data: bytes) -> StatePush:
     spent = [amount for one in push.state.budgets.values() for amount in (one.day, one.week, one.month)]
     if any(one is not None and one.until_utc.tzinfo is None for one in (*push.state.quotas.values(), *spent)):
         raise DecodeError("$.state: the end of a quota or budget has no time zone")
+    if any(instant.tzinfo is None for instant in push.state.recovered.values()):
+        raise DecodeError("$.state.recovered: an instant has no time zone")
     return push
 
 

@@ -43,6 +43,8 @@ class Tripped(msgspec.Struct, frozen=True, kw_only=True, tag="tripped", tag_fiel
     fleet: bool = True
     """False: the policy keeps it to this sidecar (`scope: Sidecar`); for status only."""
     evidence: Evidence = Evidence()
+    age_s: float = 0.0
+    """How long ago this sidecar found it, or learned of it: a person may have ended it since."""
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed", tag_field="kind"):

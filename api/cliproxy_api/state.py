@@ -82,6 +82,8 @@ class FleetState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What is used of providers' quotas, by id."""
     budgets: dict[str, Spent] = {}
     """What consumers have spent, by "profile/consumer"; absent: nothing."""
+    recovered: dict[str, datetime] = {}
+    """When a person ended all of a provider's cooldowns last, by id: what was found before is over."""
 
 
 class StatePush(msgspec.Struct, frozen=True, kw_only=True):

@@ -28,6 +28,8 @@ log = logging.getLogger("cliproxy_operator")
 STOP_TIMEOUT_S: Final = 0.9
 """Kubernetes waits longer, but a successor waits for us."""
 BAD_SETTINGS: Final = 2
+GC_THRESHOLDS: Final = (10_000, 20, 20)
+"""Python's own are (700, 10, 10): a burst of pushes would be interrupted for a look every other link."""
 
 
 class _Server(uvicorn.Server):
@@ -89,6 +91,7 @@ def main() -> None:
         raise SystemExit(BAD_SETTINGS) from None
     logs.set_up(settings.log_level)
     gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run(settings, webhooks, access))
     logging.shutdown()

@@ -35,6 +35,7 @@ from cliproxy_operator.fleet_health import ProviderHealth
 from cliproxy_operator.fleet_local import LocalCooldowns, is_own, own
 from cliproxy_operator.fleet_provider import ProviderCooldowns
 from cliproxy_operator.fleet_restore import read_cooldown
+from cliproxy_operator.instants import later, read_instant
 from cliproxy_operator.view import HealthView, SidecarId
 
 
@@ -80,6 +81,7 @@ class Fleet:
         known = self._known.get(provider_id)
         if known is None:
             return False
+        known.cooldowns.recovered = later(known.cooldowns.recovered, read_instant(status.last_recovered_time))
         rules = known.cooldowns.provider.cooldown
         shared = rules.enabled and rules.scope is CooldownScope.FLEET
         changed = False
@@ -121,7 +123,9 @@ class Fleet:
                 self._sooner(known)
                 return changed
             case Recovered():
-                return self.recover(report.provider, now_utc) or changed
+                before = self.recovered(report.provider)
+                changed |= self.recover(report.provider, now_utc)
+                return changed or self.recovered(report.provider) != before
             case Probed():
                 return self._probed(report, now_utc) or changed
             case Traffic():
@@ -170,7 +174,12 @@ class Fleet:
         self._begin(now_utc)
         self._local.drop(provider_id)
         known = self._known.get(provider_id)
-        return known is not None and known.cooldowns.recover()
+        return known is not None and known.cooldowns.recover(now_utc)
+
+    def recovered(self, provider_id: str) -> datetime | None:
+        """Return when a person last ended all cooldowns of a provider."""
+        known = self._known.get(provider_id)
+        return known.cooldowns.recovered if known is not None else None
 
     def state(self, namespace: str, providers: frozenset[str]) -> FleetState:
         """Return the document for a namespace's sidecars, whose snapshots hold these providers (ids).
@@ -186,6 +195,7 @@ class Fleet:
             cooldowns=tuple(one for known in theirs.values() for one in known.cooldowns.shown(namespace)),
             unhealthy=tuple(id_ for id_, known in theirs.items() if known.health.healthy is False),
             probes={id_: probes[id_].seen_from(namespace) for id_ in theirs if id_ in probes},
+            recovered={id_: at for id_, known in theirs.items() if (at := known.cooldowns.recovered)},
         )
 
     def cooldowns(self, provider_id: str) -> tuple[FleetCooldown, ...]:
@@ -253,6 +263,8 @@ class Fleet:
         cooldowns = known.cooldowns
         match report:
             case Tripped() if is_own(report, cooldowns.provider):
+                if cooldowns.is_over(report, now):
+                    return False
                 self._local.put(sidecar, own(report, sidecar, cooldowns.provider, now))
                 return False
             case Tripped():

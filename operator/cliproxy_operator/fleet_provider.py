@@ -36,6 +36,8 @@ class ProviderCooldowns:
     def __init__(self, provider: Provider, *, pick: Pick, chance: Chance) -> None:
         self.provider = provider
         self.trips = DayCount()
+        self.recovered: datetime | None = None
+        """When a person last ended everything."""
         self._turn = Turn(pick)
         self._chance = chance
         self._entries: dict[Scope, ScopeCooldown] = {}
@@ -71,7 +73,12 @@ class ProviderCooldowns:
         return self._share_turn(now) or bool(doomed)
 
     def tripped(self, report: Tripped, sidecar: SidecarId, now: datetime) -> bool:
-        """Merge a cooldown that a sidecar has begun; return whether anything changed."""
+        """Merge a cooldown that a sidecar has begun; return whether anything changed.
+
+        What was found before a person ended everything is over: that sidecar has only not heard of it.
+        """
+        if self.is_over(report, now):
+            return False
         rules = self.provider.cooldown
         cap_s = rules.max_duration_s
         if report.outcome_class is None:
@@ -122,8 +129,14 @@ class ProviderCooldowns:
         )
         return self._trip(Scope(provider=self.provider.id), finding, now)
 
-    def recover(self) -> bool:
+    def is_over(self, report: Tripped, now: datetime) -> bool:
+        """Whether a person has ended what is reported since it was found."""
+        age = timedelta(seconds=min(max(report.age_s, 0.0), MAX_MANUAL_S))
+        return self.recovered is not None and now - age < self.recovered
+
+    def recover(self, now: datetime) -> bool:
         """End everything at once; return whether there was anything."""
+        self.recovered = now
         had = bool(self._entries)
         self._entries.clear()
         self._windows.clear()

@@ -11,6 +11,11 @@ def rounded_up(moment: datetime) -> datetime:
     return moment if moment.microsecond == 0 else moment.replace(microsecond=0) + timedelta(seconds=1)
 
 
+def later(one: datetime | None, other: datetime | None) -> datetime | None:
+    """Return the later of two instants, or the one that there is."""
+    return other if one is None or (other is not None and other > one) else one
+
+
 def write_instant(moment: datetime) -> str:
     """Return an aware instant as text, rounded up to whole seconds."""
     return rounded_up(moment).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -235,6 +235,7 @@ class Statuses:
             cost=cost,
             cooldowns=fleet.cooldowns(key.id),
             local_cooldowns=fleet.local_cooldowns(key.id),
+            recovered_utc=fleet.recovered(key.id),
             health=fleet.health(key.id, self._clock.utc()),
             traffic=self._collector.traffic(key.id),
             sidecars=self._collector.view(groups, key.id),

@@ -82,6 +82,8 @@ class ProviderView:
     """Shared by the fleet, sorted by scope."""
     local_cooldowns: tuple[FleetCooldown, ...] = ()
     """Kept to one sidecar each by a policy with `scope: Sidecar`; `evidence.sidecar` names it."""
+    recovered_utc: datetime | None = None
+    """When a person last ended all cooldowns."""
     health: HealthView = HealthView()
     traffic: ProviderTraffic | None = None
     """All sidecars' last minute together; None: nobody has reported."""

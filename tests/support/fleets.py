@@ -76,6 +76,7 @@ def tripped(
     cls: OutcomeClass | None = OutcomeClass.RATE_LIMITED,
     fleet: bool = True,
     reason: str = "429",
+    age_s: float = 0.0,
 ) -> Tripped:
     evidence = Evidence(status=429, code="c" * 200, header="h" * 200)
     return Tripped(
@@ -86,6 +87,7 @@ def tripped(
         level=level,
         fleet=fleet,
         evidence=evidence,
+        age_s=age_s,
     )
 
 

@@ -366,6 +366,16 @@ class LLMProviderStatus(msgspec.Struct, frozen=True, kw_only=True, rename=wire_n
             at_most=MAX_COOLDOWNS,
         ),
     ] = ()
+    last_recovered_time: (
+        Annotated[
+            str,
+            instant(
+                "When a person last ended all cooldowns; what was found before stays over; set by the "
+                "operator."
+            ),
+        ]
+        | None
+    ) = None
     health: (
         Annotated[HealthStatus, Meta(description="What probes tell about health; set by the operator.")]
         | None

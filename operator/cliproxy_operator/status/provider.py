@@ -54,6 +54,11 @@ def merge_provider_status(
         in_cooldown=out.any_out,
         cooldown_until=write_instant(until) if until is not None else None,
         cooldowns=cooldown_statuses(out.entries),
+        last_recovered_time=(
+            before.last_recovered_time
+            if view.recovered_utc is None
+            else write_instant(view.recovered_utc.replace(microsecond=0))  # what comes after it counts
+        ),
         health=health_status(view.health, before.health),
         traffic=traffic_status(view.traffic, before.traffic),
         quota=view.quota,

@@ -7,6 +7,7 @@ here is the caller's.
 Nothing is kept for a scope that never failed, so `admit` costs one look-up while nothing cools.
 """
 
+from datetime import datetime
 from typing import Final
 
 from cliproxy_api.chance import Chance
@@ -42,6 +43,8 @@ class Cooldowns:
         self._epochs = self._scopes.epochs
         self._seen: dict[Scope, Entry] = {}
         """The newest document."""
+        self._recovered: dict[str, datetime] = {}
+        """When a person ended all of a provider's cooldowns, as the newest document has it."""
         self.outstanding = 0
         """Permits that are not settled yet."""
 
@@ -141,6 +144,7 @@ class Cooldowns:
         An instant that did not change stays where it was: the way of a document takes time, and a new leader
         may have another clock.
         """
+        self._end_recovered(push, now)
         seen: dict[Scope, Entry] = {}
         for told in push.state.cooldowns:
             known = self._seen.get(told.scope)
@@ -161,6 +165,18 @@ class Cooldowns:
                 state.untold(now)
         self._seen = seen
         self.advance(now)
+
+    def _end_recovered(self, push: StatePush, now: float) -> None:
+        """Close what was found before a person ended it; what the document lists all the same comes next."""
+        for provider_id, at_utc in push.state.recovered.items():
+            if self._recovered.get(provider_id) == at_utc:
+                continue
+            at = now + (at_utc - push.sent_at_utc).total_seconds()
+            for state in self._scopes.of_provider(provider_id).values():
+                if state.phase is not None and state.found < at:
+                    state.close(now)
+            self._scopes.note(provider_id)
+        self._recovered = push.state.recovered
 
     def led_anew(self, now: float) -> None:
         """Hold what this sidecar has found for unknown again: another leader leads.

@@ -65,6 +65,8 @@ class ScopeState:
     level: int = 0
     share_percent: int = WHOLE
     cause: Cause = Cause()  # noqa: RUF009 - frozen
+    found: float = 0.0
+    """When this process found the present reason to cool, or a document said that there is one."""
     own: bool = False
     """Cooling by a finding of this process that no document has acknowledged."""
     alone: bool = False
@@ -195,6 +197,7 @@ class ScopeState:
             level=self.level,
             fleet=self.shared,
             evidence=self.cause.evidence,
+            age_s=round(max(now - self.found, 0.0), 3),
         )
 
     # -------------------------------------------------------------- document
@@ -221,6 +224,8 @@ class ScopeState:
         self.level, self.share_percent, self.cooled_s = told.level, told.share_percent, told.cooled_s
         self.cause = Cause(told.outcome_class, told.reason, told.evidence)
         self.here = entry.here
+        if not self.own:
+            self.found = max(self.found, entry.since)
         self.own = self.alone = False
 
     def close(self, now: float) -> None:
@@ -257,7 +262,7 @@ class ScopeState:
     def _trip(self, until: float, level: int, cause: Cause, now: float, spread: float) -> tuple[Report, ...]:
         self._enter(CooldownPhase.COOLING)
         self.since, self.until, self.level, self.cause, self.spread = now, until, level, cause, spread
-        self.cooled_s = until - now
+        self.cooled_s, self.found = until - now, now
         self.own, self.alone, self.here = True, False, False
         return (self.tripped(now),)
 
@@ -265,6 +270,7 @@ class ScopeState:
         if until <= self.until:
             return ()
         known, self.until, self.cause = self.until, until, cause
+        self.found = now
         self.cooled_s = until - self.since
         if until - known <= TOLERANCE_S:
             return ()

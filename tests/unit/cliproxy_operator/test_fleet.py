@@ -497,6 +497,26 @@ class TestPeople:
         assert not timed.hear(Recovered(provider="ns/p", by="kim"))
         assert not timed.hear(Recovered(provider="ns/x", by="kim"))
 
+    @pytest.mark.parametrize("fleet", [True, False])
+    def test_what_was_found_before_the_recovery_stays_over(self, *, fleet: bool) -> None:
+        timed = TimedFleet()
+        timed.wait(100)
+        timed.fleet.recover("ns/p", timed.now)
+        timed.wait(50)
+        timed.hear(tripped(900.0, age_s=50.001, fleet=fleet))
+        timed.hear(tripped(900.0, age_s=1e300, fleet=fleet, scope=WHOLE))
+        assert timed.fleet.cooldowns("ns/p") + timed.fleet.local_cooldowns("ns/p") == ()
+
+        timed.hear(tripped(900.0, age_s=49.999, fleet=fleet))
+        assert len(timed.fleet.cooldowns("ns/p") + timed.fleet.local_cooldowns("ns/p")) == 1
+
+    def test_the_recovery_stands_in_the_document_of_all(self) -> None:
+        timed = TimedFleet()
+        assert timed.hear(Recovered(provider="ns/p", by="kim"))  # even if only others know what it ends
+        state = timed.fleet.state("ns", frozenset({"ns/p"}))
+        assert state.recovered == {"ns/p": timed.now}
+        assert timed.fleet.state("ns", frozenset()).recovered == {}
+
     def test_recover_forgets_half_counted_failures(self) -> None:
         timed = TimedFleet()
         timed.hear(counted(4))

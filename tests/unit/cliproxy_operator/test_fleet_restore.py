@@ -16,7 +16,11 @@ from support.fleets import WHOLE, TimedFleet, settled, tripped
 
 def written(timed: TimedFleet) -> LLMProviderStatus:
     """Return the status that the fleet's cooldowns give, as read back from the API server."""
-    view = ProviderView(provider=timed.providers["ns/p"], cooldowns=timed.fleet.cooldowns("ns/p"))
+    view = ProviderView(
+        provider=timed.providers["ns/p"],
+        cooldowns=timed.fleet.cooldowns("ns/p"),
+        recovered_utc=timed.fleet.recovered("ns/p"),
+    )
     status = merge_provider_status(
         None, generation=1, enabled=True, diagnostics=(), view=view, now_utc=timed.now
     )
@@ -48,6 +52,30 @@ def test_a_sidecar_that_tells_it_again_does_not_move_it() -> None:
     heir = heir_of(timed)
     assert not heir.hear(tripped(8.3))
     assert heir.one().until_utc == timed.one().until_utc
+
+
+def test_a_sidecar_that_was_cut_off_does_not_bring_back_what_a_person_ended() -> None:
+    timed = TimedFleet()
+    timed.hear(tripped(900.0))
+    timed.wait(20.4)
+    timed.fleet.recover("ns/p", timed.now)
+    heir = heir_of(timed, after_s=30)
+    heir.hear(tripped(849.6, age_s=50.4))
+    assert heir.fleet.cooldowns("ns/p") == ()
+
+    heir.hear(tripped(900.0, age_s=30))  # found since
+    assert heir.phase() is CooldownPhase.COOLING
+
+
+def test_a_status_keeps_the_recovery_while_the_provider_is_not_in_use() -> None:
+    timed = TimedFleet()
+    timed.fleet.recover("ns/p", timed.now)
+    before = written(timed)
+    assert before.last_recovered_time == "2026-11-30T12:00:00Z"
+    after = merge_provider_status(
+        before, generation=2, enabled=False, diagnostics=(), view=ProviderView(), now_utc=timed.now
+    )
+    assert after.last_recovered_time == before.last_recovered_time
 
 
 def test_a_trial_begins_anew() -> None:

@@ -1,11 +1,13 @@
 """A sidecar and the operator's documents: who leads, what is adopted, and what happens when nobody leads."""
 
+from datetime import timedelta
+
 import pytest
 from msgspec import structs
 
 from cliproxy_api.report import Failed, TrialSettled, TrialStarted, Tripped
 from cliproxy_api.scope import Scope
-from cliproxy_api.state import Evidence, FleetCooldown
+from cliproxy_api.state import Evidence, FleetCooldown, StatePush
 from cliproxy_api.vocabulary import CooldownPhase, OutcomeClass, RecoveryProbe
 from cliproxy_sidecar.core.cooldown import Cooldowns
 from cliproxy_sidecar.core.outcome import CANCELLED, SUCCESS
@@ -56,6 +58,62 @@ def test_what_a_document_lists_no_longer_is_closed() -> None:
     assert phases(cooldowns, 1.0) == {MODEL: COOLING}
     cooldowns.adopt(push(), 2.0)
     assert cooldowns.is_idle
+
+
+# ------------------------------------------------------------------------ recovery
+def recovered(at_s: float, *entries: FleetCooldown, sent_s: float) -> StatePush:
+    """Return a document that tells of a recovery, with instants in this process's seconds."""
+    document = push(*entries, sent_s=sent_s)
+    at_utc = document.sent_at_utc + timedelta(seconds=at_s - sent_s)
+    state = structs.replace(document.state, recovered={"ns/p": at_utc})
+    return structs.replace(document, state=state)
+
+
+def test_a_recovery_ends_what_no_document_has_listed() -> None:
+    cooldowns = machine()
+    trip(cooldowns, 10.0, hint_s=600.0)
+    cooldowns.attach(attached=True, now=100.0)
+    assert only(cooldowns, 100.0).until == 610.0
+    cooldowns.adopt(recovered(50.0, sent_s=100.0), 100.0)
+    assert cooldowns.is_idle
+    assert cooldowns.standing_reports(100.0) == ()
+
+
+def test_a_recovery_leaves_what_was_found_since() -> None:
+    cooldowns = machine()
+    trip(cooldowns, 60.0, hint_s=600.0)
+    cooldowns.attach(attached=True, now=100.0)
+    cooldowns.adopt(recovered(50.0, sent_s=100.0), 100.0)
+    assert only(cooldowns, 100.0).until == 660.0
+    trip(cooldowns, 101.0, hint_s=900.0)
+    cooldowns.adopt(recovered(50.0, sent_s=102.0), 102.0)
+    assert only(cooldowns, 102.0).until == 1001.0
+
+
+def test_a_recovery_is_minded_once() -> None:
+    cooldowns = machine(attached=True)
+    cooldowns.adopt(recovered(50.0, sent_s=100.0), 100.0)
+    cooldowns.adopt(recovered(50.0, entry(since_s=10.0, until_s=600.0), sent_s=100.0), 100.0)
+    assert only(cooldowns, 100.0).until == 600.0
+
+
+def test_what_is_told_again_says_how_old_it_is() -> None:
+    cooldowns = machine()
+    trip(cooldowns, 10.0, hint_s=600.0)
+    (again,) = cooldowns.standing_reports(75.5)
+    assert isinstance(again, Tripped)
+    assert (again.age_s, again.remaining_s) == (65.5, 534.5)
+
+
+def test_a_finding_that_others_told_of_is_as_old_as_their_document_says() -> None:
+    cooldowns = machine(now=500.0, attached=True)
+    cooldowns.adopt(
+        push(structs.replace(entry(since_s=-20.0, until_s=40.0), evidence=Evidence(sidecar=ME))), 500.0
+    )
+    cooldowns.led_anew(510.0)
+    (again,) = cooldowns.standing_reports(510.0)
+    assert isinstance(again, Tripped)
+    assert again.age_s == 30.0
 
 
 def test_an_earlier_deadline_in_a_document_holds() -> None:

@@ -6,7 +6,7 @@ VENV   := .venv/bin
 PYTEST := $(VENV)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: coverage docs help run test check redis lint unit integration cluster faults rights fuzz golden bench bench-quick bench-soak bench-latency bench-steady bench-takeover bench-fleet lock crds format clean venv control-plane
+.PHONY: coverage docs help run test check redis lint unit integration cluster faults rights fuzz golden bench bench-quick bench-soak bench-latency bench-steady bench-takeover bench-fleet lock chart crds format clean venv control-plane
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -76,8 +76,10 @@ docs: venv ## write the generated pages, then build the site into build/site; wa
 	@$(VENV)/python -m sphinx -W --keep-going -q -b dirhtml docs build/site
 	@echo build/site/index.html
 
-crds: venv ## refresh the chart's copy of the CRDs from crds/
-	@$(VENV)/python -m cliproxy_dev.crds chart
+chart: venv ## refresh what the chart derives: its copy of crds/, values.yaml and docs/reference/values.md from its schema
+	@$(VENV)/python -m cliproxy_dev.chart
+
+crds: chart
 
 format: venv ## ruff's fixes and formatting
 	@$(VENV)/ruff check --fix .

@@ -1,4 +1,4 @@
-"""What holds for every test: one rule about event loops.
+"""What holds for every test: one rule about event loops; and Helm, which several folders use.
 
 Everything else stands beside the tests that need it.
 """
@@ -6,6 +6,10 @@ Everything else stands beside the tests that need it.
 from __future__ import annotations
 
 import asyncio
+
+import pytest
+
+from support.helm import Helm, obtain
 
 
 def pytest_configure() -> None:
@@ -15,3 +19,9 @@ def pytest_configure() -> None:
     the warning about it then fails whichever test runs when it is collected.
     """
     asyncio.set_event_loop(None)
+
+
+@pytest.fixture(scope="session")
+def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
+    """Return Helm; the test is skipped where there is none and none can be had."""
+    return obtain(tmp_path_factory.mktemp("helm"))

@@ -14,7 +14,7 @@ import yaml
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 SOURCE: Final = _ROOT / "crds"
-CHART: Final = _ROOT / "charts" / "cliproxy-operator" / "crds"
+CHART: Final = _ROOT / "charts" / "cliproxy-operator" / "files" / "crds"
 """Helm cannot read files from outside a chart, so the chart holds copies."""
 CEL_SINCE_MINOR: Final = 25
 """From here on `x-kubernetes-validations` is on by default; kubectl refuses it against older servers."""

@@ -53,7 +53,7 @@ def test_the_chart_holds_the_same_crds() -> None:
     def files(folder: Path) -> dict[str, bytes]:
         return {file.name: file.read_bytes() for file in folder.glob("*.yaml")}
 
-    assert files(crds.CHART) == files(crds.SOURCE), "run make crds"
+    assert files(crds.CHART) == files(crds.SOURCE), "run make chart"
 
 
 def test_a_changed_source_reaches_the_chart(tmp_path: Path) -> None:

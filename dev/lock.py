@@ -14,6 +14,7 @@ LOCKS = {
     "dev": ["--all-extras"],
     "operator": ["--extra", "operator"],
     "sidecar": ["--extra", "sidecar"],
+    "build": ["--extra", "build"],
 }
 
 

@@ -18,7 +18,7 @@ from support.fakesidecar import FakeSidecar
 from support.operatorproc import OperatorProcess, Shop, running
 from support.receivers import Receiver
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 MODEL = "claude-sonnet-4-5"
 KINDS = (("LLMProvider", "claude"), ("ProxyProfile", "gateway"), ("AlertRule", "failing"))
 PASSPHRASE = "planted backup passphrase"

@@ -74,7 +74,9 @@ class Light:
             led=self.machines.led_anew,
         )
         self.prober = Prober(self.machines, tasks, chance, _always_well)
-        self.app = ControlApp(self.snapshots, self.reporter, authenticator, tasks=tasks, refused=lambda: None)
+        self.app = ControlApp(
+            self.snapshots, self.reporter, authenticator, tasks=tasks, refused=lambda _peer: None
+        )
 
     def provider(self, provider_id: str) -> Provider:
         """Return a provider that this sidecar runs."""

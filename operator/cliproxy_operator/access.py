@@ -2,7 +2,7 @@
 
 TokenReview says who it is, SubjectAccessReview whether they may do the same to the LLMProvider in Kubernetes.
 Answers are kept for some seconds under a hash of the token, so that a dashboard costs few reviews; a revoked
-right lasts that long at most. A call that changes something or is refused leaves a line in the audit log.
+right lasts that long at most. A refused call leaves a line in the audit log; what is changed, its doer tells.
 """
 
 import hashlib
@@ -11,11 +11,13 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, Final, Generic, Literal, TypeVar
 
+from cliproxy_api.audit import AuditEvent, AuditOutcome
+from cliproxy_operator.audit import Audit
 from cliproxy_operator.clock import Clock
 from cliproxy_operator.kinds import PROVIDER
 from cliproxy_operator.kube import ApiError, Kube
 
-audit = logging.getLogger("cliproxy_operator.audit")
+log = logging.getLogger(__name__)
 
 MAX_TOKEN_CHARS: Final = 16_384
 KEPT_S: Final = 5.0
@@ -79,7 +81,8 @@ class Kept(Generic[T]):
 class Doorkeeper:
     """Asks the API server."""
 
-    def __init__(self, kube: Kube, clock: Clock) -> None:
+    def __init__(self, kube: Kube, clock: Clock, audit: Audit) -> None:
+        self._audit = audit
         self._kube = kube
         self._clock = clock
         self._asking = 0
@@ -89,20 +92,25 @@ class Doorkeeper:
     async def admit(self, authorization: str | None, question: Question, *, peer: str) -> Denied | None:
         """Return None if the bearer of this header may do that, else why not; `peer` called, for the log."""
         user, denied = await self._decide(authorization, question)
-        changes = question.verb == "update"
-        audit.log(
-            logging.INFO if changes or denied is not None else logging.DEBUG,
-            "operations call",
-            extra={
-                "user": name_of(user),
-                "peer": peer,
-                "verb": question.verb,
-                "namespace": question.namespace,
-                "provider": question.name,
-                "decision": "allowed" if denied is None else denied.reason,
-            },
-        )
+        if denied is not None:
+            stranger = denied.status == 401  # noqa: PLR2004 -- HTTP's own
+            self._audit.tell(
+                AuditEvent.AUTHENTICATION_FAILURE if stranger else AuditEvent.ACCESS_REFUSED,
+                AuditOutcome.REFUSED,
+                reason=denied.reason,
+                who=name_of(user),
+                origin=peer,
+                subject=subject_of(question.namespace, question.name),
+                verb=question.verb,
+            )
+        log.debug("operations call", extra={"user": name_of(user), "question": str(question)})
         return denied
+
+    def who(self, authorization: str | None) -> str:
+        """Return the name of somebody who has just been admitted; "" if that is too long ago."""
+        token = (authorization or "").partition(" ")[2].strip()
+        kept = self._users.get(_hash(token), self._clock.now())
+        return name_of(kept[0]) if kept is not None else ""
 
     async def _decide(
         self, authorization: str | None, question: Question
@@ -172,6 +180,11 @@ class Doorkeeper:
             return await self._kube.ask(path, body)
         finally:
             self._asking -= 1
+
+
+def subject_of(namespace: str, name: str) -> str:
+    """Return what a question is about, as the audit log names objects; all of a kind has the name `*`."""
+    return f"LLMProvider/{namespace or '*'}/{name or '*'}"
 
 
 def name_of(user: dict[str, Any] | None) -> str:

@@ -9,7 +9,7 @@ import asyncio
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 from fastapi import FastAPI, Query, Request
@@ -17,12 +17,13 @@ from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
+from cliproxy_api.audit import AuditEvent, AuditOutcome, peer_text
 from cliproxy_api.durations import format_duration
 from cliproxy_api.resources.llmprovider_status import LLMProviderStatus
 from cliproxy_api.version import __version__
 from cliproxy_api.vocabulary import COOLDOWN_ANNOTATION, MANUAL_REASON, RECOVER_ANNOTATION
 from cliproxy_operator import report
-from cliproxy_operator.access import Doorkeeper, Question
+from cliproxy_operator.access import Doorkeeper, Question, subject_of
 from cliproxy_operator.costing import spend_report
 from cliproxy_operator.inputs import Kind, ObjectKey
 from cliproxy_operator.kinds import PROVIDER
@@ -52,7 +53,7 @@ def make_app(operator: Operator) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.add_exception_handler(HTTPException, _words)
     _health(app, operator)
-    doorkeeper = Doorkeeper(operator.kube, operator.clock)
+    doorkeeper = Doorkeeper(operator.kube, operator.clock, operator.audit)
     _views(app, operator, doorkeeper)
     _changes(app, operator, doorkeeper)
     return app
@@ -143,11 +144,16 @@ def _changes(app: FastAPI, operator: Operator, doorkeeper: Doorkeeper) -> None:
         wish = await _read(request)
         with _bad_request():
             seconds = cooldown_s(wish.duration)
+        told = _Told(operator, doorkeeper, request, key, {"duration": format_duration(seconds)})
         if not operator.leader.may_write():
-            return await _pass_on(operator, key, {COOLDOWN_ANNOTATION: format_duration(seconds)})
+            answer = await _pass_on(operator, key, {COOLDOWN_ANNOTATION: format_duration(seconds)})
+            told.tell(AuditEvent.MANUAL_COOLDOWN, AuditOutcome.PASSED_ON, wish.reason)
+            return answer
         reason = " ".join(wish.reason.split())[:MAX_REASON_CHARS] or MANUAL_REASON
         if not operator.host.cooldown(key.id, seconds, reason):
+            told.tell(AuditEvent.MANUAL_COOLDOWN, AuditOutcome.REFUSED, "not in use")
             raise HTTPException(409, f"{key.id} is not in use: it is disabled or not accepted")
+        told.tell(AuditEvent.MANUAL_COOLDOWN, AuditOutcome.DONE, reason)
         log.info("cooldown asked for", extra={"provider": key.id, "seconds": seconds})
         return JSONResponse(
             {"provider": provider, "namespace": key.namespace, "cooling": True, **_state(operator, key)}
@@ -156,11 +162,38 @@ def _changes(app: FastAPI, operator: Operator, doorkeeper: Doorkeeper) -> None:
     @app.post("/v0/operations/providers/{provider}/recover")
     async def recover(provider: str, request: Request, namespace: namespaces = None) -> JSONResponse:
         key = await _find(operator, doorkeeper, request, provider, namespace)
+        told = _Told(operator, doorkeeper, request, key, {})
         if not operator.leader.may_write():
-            return await _pass_on(operator, key, {RECOVER_ANNOTATION: "now"})
+            answer = await _pass_on(operator, key, {RECOVER_ANNOTATION: "now"})
+            told.tell(AuditEvent.MANUAL_RECOVERY, AuditOutcome.PASSED_ON, "")
+            return answer
         ended = operator.host.recover(key.id)
+        told.tell(AuditEvent.MANUAL_RECOVERY, AuditOutcome.DONE, "" if ended else "nothing was cooling")
         log.info("recovery asked for", extra={"provider": key.id, "ended": ended})
         return JSONResponse({"provider": provider, "namespace": key.namespace, "recovered": ended})
+
+
+class _Told(NamedTuple):
+    """One change that somebody asks for, for the audit log."""
+
+    operator: Operator
+    doorkeeper: Doorkeeper
+    request: Request
+    key: ObjectKey
+    detail: dict[str, Any]
+
+    def tell(self, event: AuditEvent, outcome: AuditOutcome, reason: str) -> None:
+        """Say what became of it."""
+        self.operator.audit.tell(
+            event,
+            outcome,
+            reason=reason,
+            who=self.doorkeeper.who(self.request.headers.get("authorization")),
+            origin=peer_text(self.request.client),
+            subject=subject_of(self.key.namespace, self.key.name),
+            via="operations API",
+            **self.detail,
+        )
 
 
 def _providers(operator: Operator, namespace: str | None) -> list[report.Provider]:
@@ -224,7 +257,7 @@ async def _admit_reader(
 
 
 async def _admit(operator: Operator, doorkeeper: Doorkeeper, request: Request, question: Question) -> None:
-    peer = f"{request.client.host}:{request.client.port}" if request.client is not None else ""
+    peer = peer_text(request.client)
     denied = await doorkeeper.admit(request.headers.get("authorization"), question, peer=peer)
     if denied is None:
         return

@@ -67,6 +67,7 @@ def set_up(level: LogLevel, stream: TextIO | None = None) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    logging.getLogger("cliproxy_operator.audit").setLevel(logging.INFO)  # a quiet log is no quiet audit
     # kopf says "handler succeeded" at INFO for each event of each object, and each retry as an ERROR.
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
     kopf_level = logging.DEBUG if level is LogLevel.DEBUG else logging.WARNING

@@ -8,9 +8,12 @@ import logging
 from dataclasses import dataclass
 from typing import Any, Final
 
+from cliproxy_api.audit import AuditEvent, AuditOutcome
 from cliproxy_api.durations import parse_duration_s
 from cliproxy_api.vocabulary import COOLDOWN_ANNOTATION, MANUAL_REASON, RECOVER_ANNOTATION
 from cliproxy_operator.apply import Writer
+from cliproxy_operator.audit import Audit
+from cliproxy_operator.changers import manager_of_annotation
 from cliproxy_operator.events import Event
 from cliproxy_operator.host import FleetHost
 from cliproxy_operator.inputs import ObjectKey
@@ -50,7 +53,8 @@ def cooldown_s(text: str) -> float:
 class Manual:
     """Annotations taken and not yet removed."""
 
-    def __init__(self, *, store: Store, host: FleetHost, writer: Writer) -> None:
+    def __init__(self, *, store: Store, host: FleetHost, writer: Writer, audit: Audit) -> None:
+        self._audit = audit
         self._store = store
         self._host = host
         self._writer = writer
@@ -71,8 +75,11 @@ class Manual:
             wishes = {name: value for name, value in asked.values if old.get(name) != value}
             if RECOVER_ANNOTATION in wishes:
                 self._host.recover(key.id)
+                self._tell(AuditEvent.MANUAL_RECOVERY, key, raw, RECOVER_ANNOTATION)
             if COOLDOWN_ANNOTATION in wishes:
-                self._cool(key, wishes[COOLDOWN_ANNOTATION])
+                wish = wishes[COOLDOWN_ANNOTATION]
+                fault = self._cool(key, wish)
+                self._tell(AuditEvent.MANUAL_COOLDOWN, key, raw, COOLDOWN_ANNOTATION, fault=fault, wish=wish)
         return asked
 
     def forget(self, key: ObjectKey) -> None:
@@ -97,7 +104,28 @@ class Manual:
         if await self._writer.remove_annotations(key, raw, tuple(name for name, _ in asked.values)):
             self._taken.pop(key, None)
 
-    def _cool(self, key: ObjectKey, text: str) -> None:
+    def _tell(
+        self,
+        event: AuditEvent,
+        key: ObjectKey,
+        raw: Object,
+        annotation: str,
+        *,
+        fault: str = "",
+        wish: str | None = None,
+    ) -> None:
+        self._audit.tell(
+            event,
+            AuditOutcome.REFUSED if fault else AuditOutcome.DONE,
+            reason=fault,
+            who=manager_of_annotation(raw, annotation),
+            subject=f"{key.kind.value}/{key.namespace}/{key.name}",
+            via=f"annotation {annotation}",
+            duration=wish,
+        )
+
+    def _cool(self, key: ObjectKey, text: str) -> str:
+        """Put a cooldown into effect; return why not, "" if it is."""
         try:
             known = self._host.cooldown(key.id, cooldown_s(text), MANUAL_REASON)
             fault = "" if known else "the provider is not in use: it is disabled or not accepted"
@@ -108,6 +136,7 @@ class Manual:
         log.info(
             "cooldown asked for by annotation", extra={"provider": key.id, "value": text, "fault": fault}
         )
+        return fault
 
 
 def _asked(raw: Any) -> Asked | None:

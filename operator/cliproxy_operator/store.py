@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from cliproxy_operator.kinds import NAMESPACE, POD, Resource
+from cliproxy_operator.changers import KEPT, managers_kept
+from cliproxy_operator.kinds import CUSTOM, NAMESPACE, POD, Resource
 
 Object = Mapping[str, Any]
 TOMBSTONES: Final = 10_000
@@ -120,6 +121,8 @@ def version_of(raw: Object) -> int:
 def trimmed(resource: Resource, raw: Object) -> Object:
     """Return the object without what we never read: the store holds it for its whole life."""
     metadata = {key: value for key, value in raw["metadata"].items() if key != "managedFields"}
+    if resource in CUSTOM:
+        metadata[KEPT] = managers_kept(raw["metadata"].get("managedFields") or ())
     if resource == NAMESPACE:
         return {"metadata": metadata}
     if resource != POD:

@@ -41,6 +41,7 @@ class Webhooks:
             addresses=operator.addresses,
             template=lambda: self.templates.current,
             own_namespace=operator.settings.pod_namespace,
+            audit=operator.audit,
         )
         self._app = make_admission_app(desk, operator.metrics)
 

@@ -17,8 +17,10 @@ from cliproxy_operator.activation import Activation
 from cliproxy_operator.adopting import Adoptions
 from cliproxy_operator.alerting import Alerting
 from cliproxy_operator.apply import Writer
+from cliproxy_operator.audit import Audit
 from cliproxy_operator.clock import Clock
 from cliproxy_operator.collect import Collector
+from cliproxy_operator.configtrail import ConfigurationTrail
 from cliproxy_operator.exporting import Exporter
 from cliproxy_operator.following import Following
 from cliproxy_operator.gather import Gatherer
@@ -75,6 +77,7 @@ class Operator:
             on_failure=lambda name: metrics.loop_failures.labels(name.split()[0]).inc()
         )
         self.kube = Kube(access, metrics)
+        self.audit = Audit(clock)
         self.store = Store(self._changed)
         self.vault = Vault(self._secret_changed, digest_key=os.urandom(32))
         self.resync = Resync(
@@ -191,7 +194,7 @@ class Operator:
             spending=self.spending,
             leader=self.leader,
             writer=self.writer,
-            manual=Manual(store=self.store, host=self.host, writer=self.writer),
+            manual=Manual(store=self.store, host=self.host, writer=self.writer, audit=self.audit),
             keeper=self.keeper,
             alerting=self.alerting,
             exporter=self.exporter,
@@ -223,6 +226,7 @@ class Operator:
             spending=self.spending,
             pki=self.pki,
         )
+        self.trail = ConfigurationTrail(self.audit, began_utc=clock.utc(), leads=self.leader.may_write)
         self.activation = Activation(
             resync=self.resync,
             gatherer=self.gatherer,
@@ -279,6 +283,7 @@ class Operator:
         self.host.reset()
         self.publisher.deactivate()
         await self.tasks.stop()
+        self.audit.close()
         await self.http.close()
         await self.transport.close()
         await self.kube.close()
@@ -388,6 +393,7 @@ class Operator:
 
     def _changed(self, change: Change) -> None:
         self.following.changed(change)
+        self.trail.changed(change)
 
     def _secret_changed(self, namespaces: frozenset[str]) -> None:
         self.following.secret_changed(namespaces)

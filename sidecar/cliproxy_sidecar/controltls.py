@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Self
 
+from cliproxy_api.audit import peer_text
 from cliproxy_api.channel import AUTHORITIES_FILE, CERTIFICATE_FILE, KEY_FILE, OPERATOR_ID
 from cliproxy_sidecar.runtime.clock import utc_now
 from cliproxy_sidecar.serverprotocol import BoundedHttpProtocol
@@ -69,7 +70,7 @@ class OperatorHttpProtocol(BoundedHttpProtocol):
 
     _expiry: TimerHandle | None = None
 
-    def refused(self) -> None:
+    def refused(self, peer: str) -> None:
         """Somebody else has been turned away; overridden by who counts it."""
 
     def connection_made(self, transport: BaseTransport) -> None:
@@ -77,7 +78,7 @@ class OperatorHttpProtocol(BoundedHttpProtocol):
         peer: dict[str, Any] = transport.get_extra_info("peercert") or {}
         if ("URI", OPERATOR_ID) not in peer.get("subjectAltName", ()):
             log.warning("control connection refused: the certificate is not the operator's")
-            self.refused()
+            self.refused(peer_text(transport.get_extra_info("peername")))
             transport.abort()  # type: ignore[attr-defined]  # a stream's; uvicorn annotates the base
             return
         # A connection lasts no longer than the certificate it was opened with.
@@ -103,12 +104,12 @@ class OperatorHttpProtocol(BoundedHttpProtocol):
             super().eof_received()
 
 
-def operator_only(refused: Callable[[], None]) -> type[OperatorHttpProtocol]:
+def operator_only(refused: Callable[[str], None]) -> type[OperatorHttpProtocol]:
     """Return the protocol that calls `refused` for everybody whom it turns away."""
 
     class Counted(OperatorHttpProtocol):
-        def refused(self) -> None:
-            refused()
+        def refused(self, peer: str) -> None:
+            refused(peer)
 
     return Counted
 

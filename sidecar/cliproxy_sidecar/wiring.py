@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from cliproxy_api import codec
+from cliproxy_api.audit import AuditEvent, AuditOutcome
 from cliproxy_api.chance import Chance
 from cliproxy_api.report import Applied, Hello, Report, Traffic
 from cliproxy_api.snapshot import ConnectionPool, Snapshot
@@ -34,6 +35,7 @@ from cliproxy_sidecar.proxy.tracing.exporter import Exporter
 from cliproxy_sidecar.proxy.tracing.tracer import Tracer
 from cliproxy_sidecar.runtime.asgi import logged
 from cliproxy_sidecar.runtime.attempts import attempt_families
+from cliproxy_sidecar.runtime.audit import Audit
 from cliproxy_sidecar.runtime.clock import CHANCE, utc_now
 from cliproxy_sidecar.runtime.figures import Figures
 from cliproxy_sidecar.runtime.gauges import show_log_file, show_machines
@@ -91,6 +93,9 @@ class Sidecar:
     ) -> None:
         self.settings = settings
         self.logs = logs
+        self._booted = False
+        """What is activated now comes from the operator."""
+        self.audit = Audit(logs)
         self.tasks = Tasks()
         self.metrics = Metrics()
         self.reporter = Reporter(
@@ -122,13 +127,16 @@ class Sidecar:
             render_metrics=self.metrics.render,
         )
         figures = Figures(connections=self._connections, cache=self._cache)
-        self.operations = OperationsDoor(self.machines, self._snapshot, figures, refused=self._stranger)
+        self.operations = OperationsDoor(
+            self.machines, self._snapshot, figures, audit=self.audit, refused=self._stranger
+        )
         self.proxy = ProxyApp(
             plans=self.plans,
             machines=self.machines,
             metrics=self.metrics,
             logs=logs,
             chance=chance,
+            audit=self.audit,
             health=aside(self.health),
             operations=aside(self.operations),
         )
@@ -150,6 +158,7 @@ class Sidecar:
         """
         self.logs.writer.attach(asyncio.get_running_loop())
         self._boot()
+        self._booted = True
         settings = self.settings
         observe = AsgiServer(
             "observe", logged(self.health), self.tasks, drain_timeout_s=settings.drain_timeout_s
@@ -175,6 +184,7 @@ class Sidecar:
         await self.traces.drain(min(self.settings.drain_timeout_s, TRACE_DRAIN_S))
         await self.tasks.stop()
         await self.plans.aclose()
+        self.audit.close()
         self.logs.writer.attach(None)
         if (file := self.logs.writer.file) is not None:
             await asyncio.to_thread(file.close, LOG_DRAIN_S)
@@ -185,8 +195,15 @@ class Sidecar:
         if folder is None and not settings.control_token:
             return None
 
-        def refused() -> None:
+        def refused(peer: str) -> None:
             self.metrics.authentication_failures.add(("control", "stranger"))
+            self.audit.tell(
+                AuditEvent.AUTHENTICATION_FAILURE,
+                AuditOutcome.REFUSED,
+                reason="stranger",
+                origin=peer,
+                subject="port/control",
+            )
 
         authenticator = BearerToken(settings.control_token) if folder is None else OperatorCertificate()
         app = ControlApp(self.snapshots, self.reporter, authenticator, tasks=self.tasks, refused=refused)
@@ -228,6 +245,7 @@ class Sidecar:
         self.machines.configure(plan.snapshot.providers)
         self.prober.follow()
         self._trace(plan)
+        self._tell_change(plan, before)
         if before is not None:
             self.plans.release(before)
 
@@ -238,6 +256,18 @@ class Sidecar:
         logs.set_format(profile.log_format)
         logs.keep(settings.log_dir / f"{settings.pod_name}.log", profile.log_file)
         log.info("configuration_taken", extra={"digest": snapshot.digest, "profile": profile.name})
+
+    def _tell_change(self, plan: Plan, before: Plan | None) -> None:
+        old, new = None if before is None else before.snapshot, plan.snapshot
+        self.audit.tell(
+            AuditEvent.CONFIGURATION_CHANGE,
+            AuditOutcome.DONE,
+            who="operator" if self._booted else "kept copy",
+            subject=f"ProxyProfile/{self.settings.namespace}/{new.profile.name or '(built-in)'}",
+            digest=new.digest,
+            digest_before=None if old is None else old.digest,
+            providers=len(new.providers),
+        )
 
     def _trace(self, plan: Plan) -> None:
         """Trace new requests as this plan's profile wants it."""

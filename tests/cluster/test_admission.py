@@ -185,6 +185,12 @@ async def test_bad_objects_are_refused_with_path_and_cure(hooks: Hooks, operator
     )
     assert "spec.headers[x-auth-token]" in await refusal(shop, headers={"X-Auth-Token": "key"})
     assert (await shop.api.get(shop.path("LLMProvider", "")))["items"] == []
+    told = [json.loads(line) for line in operator.log().splitlines() if '"configuration_request"' in line]
+    assert [(line["outcome"], line["verb"], line["who"] != "") for line in told] == [
+        ("refused", "create", True)
+    ] * 2
+    assert told[0]["object"].startswith(f"LLMProvider/{hooks.apps}/")
+    assert "169.254" not in json.dumps(told[0]["fields"])
 
 
 async def test_what_was_wrong_before_may_be_labelled_mended_and_deleted(

@@ -142,10 +142,16 @@ async def test_who_may_not_change_learns_nothing(pair: Pair, api: KubeApi) -> No
             assert shop.namespace not in str(answers[0][1]).replace(f"serviceaccount:{shop.namespace}:", "")
 
 
-def audited(operator: OperatorProcess, *, user: str) -> list[dict[str, Any]]:
-    """Return the audit log's lines about one user."""
+async def by_hand(operator: OperatorProcess) -> bool:
+    """Whether the audit log tells of an annotation, and who set it."""
+    told = audited(operator, user="kubectl-annotate")
+    return [(line["event"], line["duration"]) for line in told] == [("manual_cooldown", "1m")]
+
+
+def audited(operator: OperatorProcess, *, user: str | None) -> list[dict[str, Any]]:
+    """Return the audit log's lines about one user, or all."""
     lines = [json.loads(line) for line in operator.log().splitlines() if line.startswith("{")]
-    return [line for line in lines if line.get("logger") == AUDIT and line["user"] == user]
+    return [line for line in lines if line.get("logger") == AUDIT and user in (None, line["who"])]
 
 
 async def test_cooling_by_hand_needs_the_right_to_update(
@@ -188,12 +194,39 @@ async def test_cooling_by_hand_needs_the_right_to_update(
         await fake.until(lambda: fake.state and not fake.state.state.cooldowns)
         assert writer not in operator.log()
         calls = audited(operator, user=f"system:serviceaccount:{shop.namespace}:writer")
-        assert [(call["verb"], call["provider"], call["decision"]) for call in calls] == [
-            ("update", "claude", "allowed")
-        ] * 2
-        assert all(call["peer"].startswith("127.0.0.1:") for call in calls)
+        subject = f"LLMProvider/{shop.namespace}/claude"
+        assert [(call["event"], call["object"], call["outcome"]) for call in calls] == [
+            ("manual_cooldown", subject, "done"),
+            ("manual_recovery", subject, "done"),
+        ]
+        assert (calls[0]["duration"], calls[0]["reason"]) == ("10m", "maintenance")
+        assert all(call["from"].startswith("127.0.0.1:") for call in calls)
         (refused,) = audited(operator, user=f"system:serviceaccount:{shop.namespace}:reader")[:1]
-        assert (refused["namespace"], refused["decision"]) == (shop.namespace, "forbidden")
+        assert (refused["event"], refused["reason"], refused["object"]) == (
+            "access_refused",
+            "forbidden",
+            subject,
+        )
+        await shop.provider("claude", priority=7)
+        annotate = {"metadata": {"annotations": {"cliproxy.io/cooldown": "1m"}}}
+        place = shop.path("LLMProvider", "claude")
+        await api.request(
+            "PATCH",
+            place,
+            body=annotate,
+            params={"fieldManager": "kubectl-annotate"},
+            content_type="application/merge-patch+json",
+        )
+        await eventually(lambda: by_hand(operator), what="the annotation in the audit log")
+        (change,) = [
+            line
+            for line in audited(operator, user=None)
+            if line["event"] == "configuration_change" and line["reason"] == "update"
+        ]
+        assert (change["object"], change["fields"]) == (subject, ["spec.priority"])
+        assert change["who"] == "a-person"
+        strangers = [line for line in audited(operator, user="") if line["event"] == "authentication_failure"]
+        assert [line["reason"] for line in strangers] == ["no_token", "bad_token"]
 
 
 @pytest.mark.parametrize(

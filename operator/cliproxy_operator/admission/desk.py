@@ -8,14 +8,17 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Final
 
+from cliproxy_api.audit import AuditEvent, AuditOutcome
 from cliproxy_api.resources.cooldownpolicy import CooldownPolicy
 from cliproxy_api.resources.parse import Resource
 from cliproxy_api.resources.proxyprofile import ProxyProfile
 from cliproxy_api.vocabulary import PROFILE_ANNOTATION
+from cliproxy_operator.admission.asked import asked_change
 from cliproxy_operator.admission.doubts import Surroundings, doubts, secrets_named
 from cliproxy_operator.admission.objects import admit_object
 from cliproxy_operator.admission.pods import admit_pod
 from cliproxy_operator.admission.review import Answer, Request
+from cliproxy_operator.audit import Audit
 from cliproxy_operator.gather import Gatherer
 from cliproxy_operator.inject.shape import annotations_of
 from cliproxy_operator.inject.template import Template
@@ -40,7 +43,9 @@ class Desk:
         addresses: AddressRules,
         template: Callable[[], Template],
         own_namespace: str,
+        audit: Audit,
     ) -> None:
+        self._audit = audit
         self._kube = kube
         self._gatherer = gatherer
         self._addresses = addresses
@@ -62,12 +67,28 @@ class Desk:
     async def object(self, request: Request) -> tuple[Answer, str]:
         """Answer about an object of ours; with the result in a word."""
         answer, entry = admit_object(request, self._addresses)
+        self._tell(request, answer)
         if not answer.allowed:
             return answer, "refused"
         if entry is None:
             return answer, "allowed"
         found = doubts(entry, await self._surroundings(request.namespace, entry))
         return (Answer(warnings=found), "doubted") if found else (answer, "allowed")
+
+    def _tell(self, request: Request, answer: Answer) -> None:
+        asked = asked_change(request)
+        if asked is None:
+            return
+        verb, fields = asked
+        self._audit.tell(
+            AuditEvent.CONFIGURATION_REQUEST,
+            AuditOutcome.DONE if answer.allowed else AuditOutcome.REFUSED,
+            reason=verb if answer.allowed else answer.message,
+            who=request.user_info.username,
+            subject=f"{request.kind.kind}/{request.namespace}/{request.name or '(to be named)'}",
+            verb=verb,
+            fields=list(fields),
+        )
 
     def _lacks(self, namespace: str, profile: str) -> bool:
         entry = self._gatherer.one(ObjectKey(Kind.PROXY_PROFILE, namespace, profile))

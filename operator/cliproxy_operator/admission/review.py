@@ -24,6 +24,12 @@ class Kind(msgspec.Struct, frozen=True):
     group: str = ""
 
 
+class UserInfo(msgspec.Struct, frozen=True):
+    """Who asks, as the API server knows them."""
+
+    username: str = ""
+
+
 class Request(msgspec.Struct, frozen=True, rename="camel"):
     """What is about to happen."""
 
@@ -36,6 +42,7 @@ class Request(msgspec.Struct, frozen=True, rename="camel"):
     object: dict[str, Any] | None = None
     old_object: dict[str, Any] | None = None
     dry_run: bool = False
+    user_info: UserInfo = UserInfo()
 
 
 class Review(msgspec.Struct, frozen=True, rename="camel"):

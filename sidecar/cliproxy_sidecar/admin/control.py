@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from cliproxy_api import codec
+from cliproxy_api.audit import peer_text
 from cliproxy_api.snapshot import Running
 from cliproxy_sidecar.runtime.asgi import Receive, Scope, Send, answer, header, read_body
 from cliproxy_sidecar.runtime.reporter import Reporter, Stream
@@ -80,7 +81,7 @@ class ControlApp:
         authenticator: Authenticator,
         *,
         tasks: Tasks,
-        refused: Callable[[], None],
+        refused: Callable[[str], None],
     ) -> None:
         self._pushes = pushes
         self._reporter = reporter
@@ -93,7 +94,7 @@ class ControlApp:
         if scope["type"] != "http":
             return
         if not self._authenticator.admits(scope):
-            self._refused()
+            self._refused(peer_text(scope.get("client")))
             await _refuse(send, 401, "you are not the operator", (b"www-authenticate", b"Bearer"))
             return
         match (scope["path"], scope["method"]):

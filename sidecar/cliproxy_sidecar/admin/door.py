@@ -9,9 +9,11 @@ import importlib
 import ipaddress
 from collections.abc import Callable
 
+from cliproxy_api.audit import AuditEvent, AuditOutcome, peer_text
 from cliproxy_api.snapshot import Snapshot
 from cliproxy_sidecar.core.limits.identity import Stranger, identify
 from cliproxy_sidecar.runtime.asgi import App, Receive, Scope, Send, answer
+from cliproxy_sidecar.runtime.audit import Audit
 from cliproxy_sidecar.runtime.clock import now_s
 from cliproxy_sidecar.runtime.figures import Figures
 from cliproxy_sidecar.runtime.machines import Machines
@@ -20,6 +22,8 @@ _FORBIDDEN = (
     b'{"detail":"the operations API answers the same machine, and from elsewhere the key of a consumer with '
     b'admin: true"}'
 )
+WHO = "cliproxy.who"
+"""In the scope: the name of whoever was let in."""
 _MODULE = "cliproxy_sidecar.admin.operations"
 
 
@@ -32,10 +36,12 @@ class OperationsDoor:
         snapshot: Callable[[], Snapshot | None],
         figures: Figures,
         *,
+        audit: Audit,
         refused: Callable[[str], None],
     ) -> None:
-        """`refused` hears why a stranger's key was not taken."""
-        self._parts = (machines, snapshot, figures)
+        """`refused` hears why a stranger's key was not taken, for the figures."""
+        self._parts = (machines, snapshot, figures, audit)
+        self._audit = audit
         self._limits = machines.limits
         self._refused = refused
         self._app: App | None = None
@@ -43,7 +49,9 @@ class OperationsDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request from the same machine, or of an admin."""
-        if not _is_loopback(scope) and not self._is_admin(scope):
+        if _is_loopback(scope):
+            scope[WHO] = "this machine"
+        elif not self._is_admin(scope):
             await answer(send, 403, _FORBIDDEN)
             return
         app = self._app or await self._load()
@@ -52,14 +60,29 @@ class OperationsDoor:
     def _is_admin(self, scope: Scope) -> bool:
         limits = self._limits
         if limits.ring is None:
+            self._tell(AuditEvent.ACCESS_REFUSED, "from another machine", scope)
             return False
         client = scope.get("client")
         address, query = client[0] if client else "", scope.get("query_string", b"")
         found = identify(limits.ring, limits.guesses, scope["headers"], query, address, now_s())
         if isinstance(found, Stranger):
             self._refused(found.why)
+            self._tell(AuditEvent.AUTHENTICATION_FAILURE, found.why, scope)
             return False
+        scope[WHO] = found.name
+        if not found.consumer.admin:
+            self._tell(AuditEvent.ACCESS_REFUSED, "no admin", scope)
         return found.consumer.admin
+
+    def _tell(self, event: AuditEvent, reason: str, scope: Scope) -> None:
+        self._audit.tell(
+            event,
+            AuditOutcome.REFUSED,
+            reason=reason,
+            who=scope.get(WHO, ""),
+            origin=peer_text(scope.get("client")),
+            subject="port/operations",
+        )
 
     async def _load(self) -> App:
         async with self._loading:

@@ -7,9 +7,10 @@ is the machines' business.
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import FastAPI, HTTPException, Path
+from fastapi import FastAPI, HTTPException, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from cliproxy_api.audit import AuditEvent, AuditOutcome, peer_text
 from cliproxy_api.durations import parse_duration_s
 from cliproxy_api.snapshot import Provider, Snapshot
 from cliproxy_api.vocabulary import MANUAL_REASON
@@ -17,6 +18,7 @@ from cliproxy_sidecar.admin import views
 from cliproxy_sidecar.admin.costs import costs
 from cliproxy_sidecar.admin.explain import balancing, explain
 from cliproxy_sidecar.core.decisions import MAX_REQUESTS
+from cliproxy_sidecar.runtime.audit import Audit
 from cliproxy_sidecar.runtime.clock import now_s, utc_now
 from cliproxy_sidecar.runtime.figures import Figures
 from cliproxy_sidecar.runtime.machines import Machines
@@ -34,7 +36,9 @@ class CooldownRequest(BaseModel):
     reason: str = Field(default=MANUAL_REASON, max_length=200)
 
 
-def create_app(machines: Machines, snapshot: Callable[[], Snapshot | None], figures: Figures) -> FastAPI:
+def create_app(
+    machines: Machines, snapshot: Callable[[], Snapshot | None], figures: Figures, audit: Audit
+) -> FastAPI:
     """Return the application; paths begin with `/v0/operations`."""
     app = FastAPI(title="cliproxy sidecar operations", openapi_url=None, docs_url=None, redoc_url=None)
 
@@ -81,20 +85,39 @@ def create_app(machines: Machines, snapshot: Callable[[], Snapshot | None], figu
         return figures.cache()
 
     @app.post("/v0/operations/providers/{provider:path}/cooldown")
-    async def cool(provider: Annotated[str, Path()], wish: CooldownRequest | None = None) -> dict[str, Any]:
+    async def cool(
+        provider: Annotated[str, Path()], request: Request, wish: CooldownRequest | None = None
+    ) -> dict[str, Any]:
         wish = wish or CooldownRequest()
         known = _find(machines, provider)
         machines.cool(known.id, _duration_s(wish.duration), wish.reason)
+        _tell(audit, AuditEvent.MANUAL_COOLDOWN, request, known, wish.reason, wish.duration)
         period = views.cooldown_status(machines, _now())["cooldown_periods"].get(known.name)
         return {"provider": known.name, "in_cooldown": period is not None, "cooldown": period}
 
     @app.post("/v0/operations/providers/{provider:path}/recover")
-    async def recover(provider: Annotated[str, Path()]) -> dict[str, Any]:
+    async def recover(provider: Annotated[str, Path()], request: Request) -> dict[str, Any]:
         known = _find(machines, provider)
         machines.recover(known.id, f"{MANUAL_REASON} at {machines.sidecar}")
+        _tell(audit, AuditEvent.MANUAL_RECOVERY, request, known, "", None)
         return {"provider": known.name, "in_cooldown": False, "cooldown": None}
 
     return app
+
+
+def _tell(  # noqa: PLR0917 -- one lever, pulled
+    audit: Audit, event: AuditEvent, request: Request, provider: Provider, reason: str, duration: str | None
+) -> None:
+    audit.tell(
+        event,
+        AuditOutcome.DONE,
+        reason=reason,
+        who=request.scope.get("cliproxy.who", ""),
+        origin=peer_text(request.client),
+        subject=f"LLMProvider/{provider.id}",
+        via="operations API",
+        duration=duration,
+    )
 
 
 def _find(machines: Machines, wanted: str) -> Provider:

@@ -30,6 +30,8 @@ from cliproxy_sidecar.core.dialect import (
 from cliproxy_sidecar.core.errors import ErrorKind
 from cliproxy_sidecar.core.feedback import Ratings
 from cliproxy_sidecar.core.h1request import Request
+from cliproxy_sidecar.core.limits.callers import Caller
+from cliproxy_sidecar.core.limits.keys import KeyRing
 from cliproxy_sidecar.core.translate.fields import TranslationError
 from cliproxy_sidecar.core.translate.token_estimate import estimated_count
 from cliproxy_sidecar.proxy.doorkeeper import admit, caller_of
@@ -50,6 +52,7 @@ from cliproxy_sidecar.proxy.refusal import (
 from cliproxy_sidecar.proxy.relay import BrokenAnswer
 from cliproxy_sidecar.proxy.reuse.call import Call
 from cliproxy_sidecar.proxy.tracing.tracer import Tracer
+from cliproxy_sidecar.runtime.audit import Audit
 from cliproxy_sidecar.runtime.clock import now_s, request_id
 from cliproxy_sidecar.runtime.light import own_task
 from cliproxy_sidecar.runtime.logs import Logs
@@ -82,6 +85,7 @@ class ProxyApp:
         metrics: Metrics,
         logs: Logs,
         chance: Chance,
+        audit: Audit,
         health: Aside,
         operations: Aside,
     ) -> None:
@@ -94,6 +98,7 @@ class ProxyApp:
         self._metrics = metrics
         self._logs = logs
         self._chance = chance
+        self._audit = audit
         self._health = health
         self._operations = operations
         self._feedback = FeedbackDoor(Ratings(machines.decisions), metrics)
@@ -148,7 +153,7 @@ class ProxyApp:
             return None
         ring = plan.in_force.ring
         if ring is not None:
-            known = caller_of(ring, self._machines.limits.guesses, downstream, self._metrics, now_s())
+            known = self._caller(ring, downstream)
             if isinstance(known, Refusal):
                 self._refuse(downstream, ledger, dialect, known)
                 return None
@@ -177,12 +182,16 @@ class ProxyApp:
         own_id = _request_id(downstream.request)
         await self._feedback.serve(downstream, own_id, self._stranger(downstream))
 
+    def _caller(self, ring: KeyRing[Caller], downstream: Downstream) -> Caller | Refusal:
+        guesses = self._machines.limits.guesses
+        return caller_of(ring, guesses, downstream, metrics=self._metrics, audit=self._audit, now=now_s())
+
     def _stranger(self, downstream: Downstream) -> Refusal | None:
         """Return why a caller is not heard, where callers have names."""
         ring = None if self.plan is None else self.plan.in_force.ring
         if ring is None:
             return None
-        known = caller_of(ring, self._machines.limits.guesses, downstream, self._metrics, now_s())
+        known = self._caller(ring, downstream)
         return known if isinstance(known, Refusal) else None
 
     async def _exchange(
@@ -215,7 +224,9 @@ class ProxyApp:
         uncounted = operation.need is _COUNT and table.groups(_COUNT, seen.model) is None
         if uncounted and table.knows(seen.model):
             return self._estimate(operation, body, downstream, ledger)
-        if ledger.caller is not None and (refusal := self._admit(plan, operation, ledger, len(body))):
+        if ledger.caller is not None and (
+            refusal := self._admit(plan, operation, ledger, len(body), downstream)
+        ):
             return self._refuse(downstream, ledger, dialect, refusal)
         if plan.reuse is None or ledger.stand_in is not None:
             await self._ask(downstream, ledger, body, plan=plan, operation=operation, seen=seen)
@@ -249,18 +260,23 @@ class ProxyApp:
         )
         return exchange.run()
 
-    def _admit(self, plan: Plan, operation: Operation, ledger: Ledger, body_bytes: int) -> Refusal | None:
+    def _admit(
+        self, plan: Plan, operation: Operation, ledger: Ledger, body_bytes: int, downstream: Downstream
+    ) -> Refusal | None:
         """Return why a known caller's request must not go on."""
-        if ledger.caller is None or ledger.model is None:
+        caller, model = ledger.caller, ledger.model
+        if caller is None or model is None:
             return None
         return admit(
             plan,
-            ledger.caller,
+            caller,
             operation,
-            ledger.model,
+            model,
             body_bytes=body_bytes,
             ledger=ledger,
             metrics=self._metrics,
+            audit=self._audit,
+            downstream=downstream,
             now=now_s(),
         )
 

@@ -6,6 +6,7 @@ made here, sent by `refusal`.
 
 from typing import Final, assert_never
 
+from cliproxy_api.audit import AuditEvent, AuditOutcome, peer_text
 from cliproxy_api.money import format_nano_usd
 from cliproxy_api.snapshot import Pricing
 from cliproxy_api.vocabulary import OnExceeded
@@ -23,6 +24,7 @@ from cliproxy_sidecar.proxy.downstream import Downstream
 from cliproxy_sidecar.proxy.ledger import Ledger
 from cliproxy_sidecar.proxy.plan import Plan
 from cliproxy_sidecar.proxy.refusal import Refusal
+from cliproxy_sidecar.runtime.audit import Audit
 from cliproxy_sidecar.runtime.metrics import Metrics
 
 _WORDS: Final = {
@@ -33,14 +35,27 @@ _WORDS: Final = {
 
 
 def caller_of(
-    ring: KeyRing[Caller], guesses: Guesses, downstream: Downstream, metrics: Metrics, now: float
+    ring: KeyRing[Caller],
+    guesses: Guesses,
+    downstream: Downstream,
+    *,
+    metrics: Metrics,
+    audit: Audit,
+    now: float,
 ) -> Caller | Refusal:
-    """Return whose request it is, or the refusal of a stranger, which is counted."""
+    """Return whose request it is, or the refusal of a stranger, which is counted and told."""
     client, request = downstream.line.address("peername"), downstream.request
     found = identify(ring, guesses, request.headers, request.query, client[0] if client else "", now)
     if isinstance(found, Caller):
         return found
     metrics.authentication_failures.add(("proxy", found.why))
+    audit.tell(
+        AuditEvent.AUTHENTICATION_FAILURE,
+        AuditOutcome.REFUSED,
+        reason=found.why,
+        origin=peer_text(client),
+        subject="port/proxy",
+    )
     if found.until is not None:
         message = "Too many wrong API keys came from this address; wait before the next one."
         return Refusal(ErrorKind.RATE_LIMITED, message, retry_after_s=found.until - now)
@@ -56,22 +71,29 @@ def admit(
     body_bytes: int,
     ledger: Ledger,
     metrics: Metrics,
+    audit: Audit,
+    downstream: Downstream,
     now: float,
 ) -> Refusal | None:
     """Reserve for a known caller's request, or say why it must not go on.
 
     Over a budget that only warns, or that asks for a cheaper model, the request goes on, and the ledger says
-    how the answer's head is to tell that.
+    how the answer's head is to tell that. `audit` hears what turned a request away, or made it cheaper.
     """
     tokens = expected_tokens(body_bytes) if operation.is_billed else 0
     refused = caller.refusal(tokens, now)
     if refused is not None:
         metrics.consumer_refusals.add((caller.name, refused.unit))
+        _tell(audit, downstream, AuditEvent.LIMIT_HIT, AuditOutcome.REFUSED, caller, refused.told)
         return _above_limit(caller, refused, now)
     exceeded = caller.exceeded(now) if operation.is_billed else None
     if exceeded is not None:
         metrics.over_budget.add((caller.name, exceeded.period.value, exceeded.action.value))
         refusal = _over_budget(plan, caller, exceeded, operation, model, tokens, ledger)
+        if refusal is not None or ledger.stand_in is not None:
+            outcome = AuditOutcome.DOWNGRADED if refusal is None else AuditOutcome.REFUSED
+            budget = f"{exceeded.period.value} budget"
+            _tell(audit, downstream, AuditEvent.BUDGET_EXCEEDED, outcome, caller, budget)
         if refusal is not None:
             metrics.consumer_refusals.add((caller.name, "budget"))
             return refusal
@@ -81,6 +103,18 @@ def admit(
     ledger.call = caller.begin(tokens, price, now)
     ledger.call.exceeded = exceeded
     return None
+
+
+def _tell(  # noqa: PLR0917 -- where to, and one event
+    audit: Audit,
+    downstream: Downstream,
+    event: AuditEvent,
+    outcome: AuditOutcome,
+    caller: Caller,
+    reason: str,
+) -> None:
+    origin = peer_text(downstream.line.address("peername"))
+    audit.tell(event, outcome, reason=reason, who=caller.name, origin=origin, subject="port/proxy")
 
 
 def _over_budget(  # noqa: PLR0917 -- one decision

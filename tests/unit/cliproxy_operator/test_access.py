@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cliproxy_operator.access import KEPT_S, MAX_ASKING, MAX_KEPT, Doorkeeper, Kept, Question
+from cliproxy_operator.audit import LOGGER, Audit
 from cliproxy_operator.kube import ApiError
 from support.manualclock import ManualClock
 
@@ -41,7 +42,7 @@ class ReviewKube:
 class Desk:
     def __init__(self) -> None:
         self.kube, self.clock = ReviewKube(), ManualClock()
-        self.doorkeeper = Doorkeeper(self.kube, self.clock)  # type: ignore[arg-type]
+        self.doorkeeper = Doorkeeper(self.kube, self.clock, Audit(self.clock))  # type: ignore[arg-type]
 
     async def ask(self, header: str | None, question: Question = UPDATE) -> int:
         denied = await self.doorkeeper.admit(header, question, peer="10.0.0.9:5")
@@ -125,7 +126,11 @@ async def test_tokens_stand_nowhere(caplog: pytest.LogCaptureFixture) -> None:
     desk = Desk()
     for who in ("ann", "bob", "mallory"):
         await desk.ask(f"Bearer {who}")
-    decisions = [(record.user, record.decision, record.peer) for record in caplog.records]  # type: ignore[attr-defined]
-    peer = "10.0.0.9:5"
-    assert decisions == [("ann", "allowed", peer), ("bob", "forbidden", peer), ("", "bad_token", peer)]
+    told = [vars(record) for record in caplog.records if record.name == LOGGER]
+    assert [(line["event"], line["who"], line["reason"], line["from"]) for line in told] == [
+        ("access_refused", "bob", "forbidden", "10.0.0.9:5"),
+        ("authentication_failure", "", "bad_token", "10.0.0.9:5"),
+    ]
+    assert desk.doorkeeper.who("Bearer ann") == "ann"
+    assert desk.doorkeeper.who("Bearer nobody") == ""
     assert "mallory" not in str(vars(desk.doorkeeper._users)) + str([vars(r) for r in caplog.records])

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from cliproxy_api.vocabulary import COOLDOWN_ANNOTATION, RECOVER_ANNOTATION
+from cliproxy_operator.audit import Audit
 from cliproxy_operator.inputs import Kind, ObjectKey
 from cliproxy_operator.manual import Manual
+from support.manualclock import ManualClock
 
 KEY = ObjectKey(Kind.LLM_PROVIDER, "shop", "claude")
 
@@ -33,7 +35,7 @@ def annotated(uid: str = "u1", **wishes: str) -> dict[str, Any]:
 
 def taken(*objects: dict[str, Any]) -> list[str]:
     host = Host()
-    manual = Manual(store=None, host=host, writer=None)  # type: ignore[arg-type]
+    manual = Manual(store=None, host=host, writer=None, audit=Audit(ManualClock()))  # type: ignore[arg-type]
     for raw in objects:
         manual.take(KEY, raw)
     return host.done

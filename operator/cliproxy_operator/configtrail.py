@@ -30,13 +30,15 @@ class ConfigurationTrail:
         """One object changed in the store."""
         if change.resource not in CUSTOM or not self._leads():
             return
+        fields: tuple[str, ...] = ()
+        managers: tuple[str, ...] = ()
         if change.new is None:
-            verb, fields, managers = "delete", (), ()
+            verb = "delete"
         elif change.old is None:
             made_utc = read_instant(str(change.new["metadata"].get("creationTimestamp", "")))
             if made_utc is None or made_utc < self._began_utc:
                 return
-            verb, fields = "create", ()
+            verb = "create"
             managers = managers_of_change(None, change.new)
         else:
             fields = changed_fields(change.old.get("spec"), change.new.get("spec"))

@@ -68,8 +68,8 @@ bench-takeover: control-plane ## seconds until a standby leads and has every sid
 bench-steady: control-plane ## API writes counted over 60 s of steady state, with and without traffic
 	@$(VENV)/python bench/steady_writes.py
 
-bench-fleet: control-plane ## a fleet of up to 1,000 light sidecars (20 minutes, a quiet machine); writes docs/benchmarks.md
-	@$(VENV)/python bench/run_fleet.py
+bench-fleet: control-plane ## a fleet of up to 1,000 light sidecars (25 minutes, or MINUTES=12); writes docs/benchmarks.md
+	@$(VENV)/python bench/run_fleet.py --tls $(if $(MINUTES),--minutes $(MINUTES))
 
 docs: venv ## write the generated pages, then build the site into build/site; warnings are errors
 	@$(VENV)/python -m cliproxy_dev.pages

@@ -1,6 +1,6 @@
 """A process with many light sidecars, each on its own loopback address, as kubelet and network would have it.
 
-    python -m fleet.agent NAMESPACE PORT WATCHED   (the control token in CLIPROXY_CONTROL_TOKEN)
+    python -m fleet.agent NAMESPACE PORT WATCHED   (CLIPROXY_TLS_DIR or CLIPROXY_CONTROL_TOKEN, as sidecars)
 
 Takes commands as JSON lines on stdin and answers each with one on stdout; ends with its stdin, so it outlives
 nobody. One server listens on all addresses: which sidecar is meant says the address that was connected to.
@@ -13,6 +13,7 @@ import random
 import socket
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -20,14 +21,16 @@ import uvicorn
 import uvloop
 
 from cliproxy_dev.clock import now_s
-from cliproxy_sidecar.admin.control import BearerToken
+from cliproxy_sidecar.admin.control import Authenticator, BearerToken, OperatorCertificate
+from cliproxy_sidecar.controltls import MountedContext, OperatorHttpProtocol
 from cliproxy_sidecar.runtime.asgi import Receive, Scope, Send
 from cliproxy_sidecar.runtime.tasks import Tasks
 from cliproxy_sidecar.serverprotocol import BoundedHttpProtocol
 from fleet.board import Board
 from fleet.light import Light, share_decoding
 
-KEEP_ALIVE_S: Final = 75
+KEEP_ALIVE_S: Final = 7200
+"""As the real control port: the operator is the one to close."""
 BUSY_TICK_S: Final = 1.0
 
 
@@ -41,9 +44,11 @@ class _Server(uvicorn.Server):
 class Agent:
     """The light sidecars of one process."""
 
-    def __init__(self, namespace: str, port: int, watched: str, token: str) -> None:
+    def __init__(self, namespace: str, port: int, watched: str, certificates: str, token: str) -> None:
+        """`certificates` is the folder that is mounted; "": none, the token counts."""
         self._namespace, self._port, self._watched = namespace, port, watched
-        self._authenticator = BearerToken(token)
+        self._tls = MountedContext(Path(certificates)) if certificates else None
+        self._authenticator: Authenticator = OperatorCertificate() if certificates else BearerToken(token)
         self._tasks = Tasks()
         self._board = Board()
         self._lights: dict[str, Light] = {}
@@ -88,9 +93,11 @@ class Agent:
             )
             assert light.pod == pod
             sockets.append(_listening(address, self._port))
+        tls = self._tls
         config = uvicorn.Config(
             self,
-            http=BoundedHttpProtocol,
+            http=BoundedHttpProtocol if tls is None else OperatorHttpProtocol,
+            ssl_context_factory=None if tls is None else lambda _config, _default: tls,
             ws="none",
             lifespan="off",
             interface="asgi3",
@@ -132,7 +139,8 @@ def _listening(address: str, port: int) -> socket.socket:
 
 
 async def _main(namespace: str, port: str, watched: str) -> None:
-    agent = Agent(namespace, int(port), watched, os.environ["CLIPROXY_CONTROL_TOKEN"])
+    known = os.environ.get("CLIPROXY_TLS_DIR", ""), os.environ.get("CLIPROXY_CONTROL_TOKEN", "")
+    agent = Agent(namespace, int(port), watched, *known)
     reader = asyncio.StreamReader(limit=2**24)
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
@@ -140,10 +148,10 @@ async def _main(namespace: str, port: str, watched: str) -> None:
         answer = await agent.command(msgspec.json.decode(line))
         sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
         sys.stdout.buffer.flush()
+    os._exit(0)  # what is left are servers and probes, and nobody to tell
 
 
 if __name__ == "__main__":
     share_decoding()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_main(*sys.argv[1:]))
-    os._exit(0)  # what is left are servers and probes, and nobody to tell

@@ -19,6 +19,7 @@ from cliproxy_dev.kube import ApiError, KubeApi
 from cliproxy_dev.ports import free_ports
 from cliproxy_dev.process import ManagedProcess, ProcessFailed
 from fleet import objects
+from fleet.channel import Channel
 from fleet.crowd import PORT
 
 FIELD_MANAGER: Final = "kubectl"
@@ -32,7 +33,7 @@ VERSION: Final = __version__
 class Replica:
     """One operator process."""
 
-    def __init__(self, plane: ControlPlane, name: str, folder: Path, token: str, http: Any) -> None:
+    def __init__(self, plane: ControlPlane, name: str, folder: Path, channel: Channel, http: Any) -> None:
         (port,) = free_ports(1)
         self.url = f"http://127.0.0.1:{port}"
         self._http: aiohttp.ClientSession = http
@@ -43,7 +44,7 @@ class Replica:
             "CLIPROXY_HOST": "127.0.0.1",
             "CLIPROXY_PORT": str(port),
             "CLIPROXY_CONTROL_PORT": str(PORT),
-            "CLIPROXY_CONTROL_TOKEN": token,
+            **channel.of_operator,
         }
         self.process = ManagedProcess(
             name,
@@ -125,10 +126,10 @@ class Cluster:
         everything += [objects.provider(number, self.origin) for number in range(providers)]
         await asyncio.gather(*(one(document) for document in everything))
 
-    async def start(self, token: str) -> Replica:
+    async def start(self, channel: Channel) -> Replica:
         """Start one more operator; returns when it is ready."""
         name = f"operator-{len(self.replicas)}"
-        replica = Replica(self.plane, name, self._folder, token, self._http)
+        replica = Replica(self.plane, name, self._folder, channel, self._http)
         self.replicas.append(replica)
         replica.process.start()
         await replica.ready()

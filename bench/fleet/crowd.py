@@ -6,7 +6,6 @@ The pods are objects of the API server; kubelet's part (an address, Ready) is pl
 import asyncio
 import itertools
 import os
-import secrets
 import socket
 import sys
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from cliproxy_dev.clock import now_s
 from cliproxy_dev.kube import KubeApi
 from cliproxy_dev.process import ManagedProcess, tethered
 from fleet import objects
+from fleet.channel import Channel
 
 PORT: Final = 8318
 PER_PROCESS: Final = 125
@@ -43,7 +43,7 @@ class _Agent:
         self.pods: dict[str, str] = {}
 
     @classmethod
-    async def start(cls, log: Path, token: str) -> Self:
+    async def start(cls, log: Path, channel: Channel) -> Self:
         log.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "fleet.agent", objects.NAMESPACE, str(PORT)]
         with log.open("ab") as errors:
@@ -52,8 +52,7 @@ class _Agent:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=errors,
-                env=os.environ
-                | {"CLIPROXY_CONTROL_TOKEN": token, "PYTHONPATH": str(Path(__file__).parents[1])},
+                env=os.environ | channel.of_sidecars | {"PYTHONPATH": str(Path(__file__).parents[1])},
                 limit=2**24,
             )
         return cls(child)
@@ -84,8 +83,8 @@ class _Agent:
 class Crowd:
     """The sidecars and their pods."""
 
-    def __init__(self, api: KubeApi, folder: Path) -> None:
-        self.token = secrets.token_hex(16)
+    def __init__(self, api: KubeApi, folder: Path, channel: Channel) -> None:
+        self.channel = channel
         self._api = api
         self._folder = folder
         self._agents: list[_Agent] = []
@@ -186,7 +185,7 @@ class Crowd:
     async def _with_room(self) -> _Agent:
         if not self._agents or len(self._agents[-1].pods) >= PER_PROCESS:
             log = self._folder / f"agent-{len(self._agents)}.log"
-            self._agents.append(await _Agent.start(log, self.token))
+            self._agents.append(await _Agent.start(log, self.channel))
         return self._agents[-1]
 
     def _agent_of(self, pod: str) -> _Agent:
@@ -204,8 +203,8 @@ class Crowd:
                 "POD_NAMESPACE": objects.NAMESPACE,
                 "POD_IP": address,
                 "CLIPROXY_PROXY_HOST": address,
-                "CLIPROXY_CONTROL_TOKEN": self.token,
-            },
+            }
+            | self.channel.of_sidecars,
         )
         process.start()
         self._real[pod] = (address, process)

@@ -69,8 +69,8 @@ class Takeover(msgspec.Struct, frozen=True, kw_only=True):
     """To the last one."""
 
 
-class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """One whole run."""
+class Run(msgspec.Struct, kw_only=True):
+    """One whole run; filled while it goes on."""
 
     date: str
     machine: dict[str, str]
@@ -79,6 +79,12 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     sizes: list[Size]
     takeovers: list[Takeover]
     takeover_size: int
+    mutual_tls: Size | None = None
+    """The target's size over mutual TLS, as clusters have it; the others are with a token in clear."""
+    load: float = 0.0
+    """The machine's load average at the beginning: what else it had to do."""
+    broke_off: str = ""
+    """Why sizes are missing."""
 
 
 def spread(seconds: list[float], *, missing: int = 0) -> Spread:

@@ -37,6 +37,7 @@ class Effort:
 
 
 FULL: Final = Effort(changes=20, trips=20, steady_s=60.0, takeovers=5)
+BRIEF: Final = Effort(changes=10, trips=10, steady_s=15.0, takeovers=3)
 QUICK: Final = Effort(changes=5, trips=5, steady_s=15.0, takeovers=1)
 
 

@@ -15,10 +15,12 @@ def render(run: Run) -> str:
     how = "a short run (`--quick`): sizes, not figures to quote" if run.quick else "`make bench-fleet`"
     parts = [
         f"Measured {run.date} with {how}.",
-        f"Machine: {machine}. kube-apiserver {run.api_server}.",
+        f"Machine: {machine}. kube-apiserver {run.api_server}. Load average before the run: {run.load:g}.",
         "![Until the whole fleet has heard](benchmarks-fleet.svg)",
-        columns(_HEADS, (row(size) for size in run.sizes)),
+        columns(_HEADS, _rows(run)),
     ]
+    if run.broke_off:
+        parts.append(f"Not everything was measured: {run.broke_off}.")
     if run.takeovers:
         parts.append(_takeovers(run))
     parts += ["### Targets of the fleet", columns(["target", "wanted", "measured", "met"], _targets(run))]
@@ -42,11 +44,16 @@ _HEADS = [
 ]
 
 
-def row(size: Size) -> list[str]:
-    """Return one size's cells."""
+def _rows(run: Run) -> list[list[str]]:
+    secured = [] if run.mutual_tls is None else [row(run.mutual_tls, over="mutual TLS")]
+    return [*map(row, run.sizes), *secured]
+
+
+def row(size: Size, *, over: str = "") -> list[str]:
+    """Return one size's cells; `over` names the channel if it is not a token in clear."""
     steady = size.steady
     return [
-        str(size.sidecars),
+        f"{size.sidecars}, {over}" if over else str(size.sidecars),
         _pair(size.apply),
         _pair(size.apply_all),
         _pair(size.trip),
@@ -83,6 +90,12 @@ def _targets(run: Run) -> list[list[str]]:
             _verdict("operator's memory", MEMORY_MIB, size.steady.memory_bytes / MIB, "MiB"),
             _verdict("operator's CPU, quiet", CPU_PERCENT, size.steady.cpu_percent, "% of a core"),
             _verdict("API writes while quiet", 0, sum(size.steady.writes.values()), ""),
+        ]
+    if run.mutual_tls is not None:
+        rows += [
+            _verdict("the same change over mutual TLS", APPLY_P99_MS, run.mutual_tls.apply_all.p99_ms, "ms"),
+            _verdict("the same 429 over mutual TLS", TRIP_P99_MS, run.mutual_tls.trip.p99_ms, "ms"),
+            _verdict("memory over mutual TLS", MEMORY_MIB, run.mutual_tls.steady.memory_bytes / MIB, "MiB"),
         ]
     for one, wanted_s in zip(run.takeovers, (KILL_S, TERM_S), strict=False):
         rows.append(

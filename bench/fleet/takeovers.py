@@ -17,7 +17,7 @@ SIGNALS: Final = {"kill -9": signal.SIGKILL, "SIGTERM": signal.SIGTERM}
 async def takeovers(cluster: Cluster, crowd: Crowd, runs: int, say: Callable[[str], None]) -> list[Takeover]:
     """Take the leader away again and again; each that went comes back as the standby."""
     if len(cluster.replicas) == 1:
-        await cluster.start(crowd.token)
+        await cluster.start(crowd.channel)
     found = []
     for how, number in SIGNALS.items():
         rounds = []

@@ -35,6 +35,10 @@ class Identity(Protocol):
         """
         ...
 
+    def problem(self) -> str:
+        """Say what keeps us from having one and what to do, in one sentence; empty if nothing does."""
+        ...
+
 
 def client_context(pair: Pair, authorities: str) -> ssl.SSLContext:
     """Return a context that shows `pair` and trusts `authorities` alone.
@@ -89,6 +93,17 @@ class MountedIdentity:
         if self._context is None:
             raise IdentityError(f"{self._folder}: nothing has been read")
         return self._context
+
+    def problem(self) -> str:
+        """Say what is wrong with the files, in one sentence; empty if they can be used."""
+        try:
+            self.context()
+        except IdentityError as error:
+            return (
+                f"control channel: {error}; mount a Secret with {', '.join(_FILES)} there (chart:"
+                " controlChannel.existingSecret), or leave CLIPROXY_TLS_DIR out"
+            )
+        return ""
 
     def key_bytes(self) -> bytes:
         """Return the private key as it stands in its file; empty if it cannot be read."""

@@ -29,7 +29,7 @@ from cliproxy_operator.hidden import Hidden
 from cliproxy_operator.identity import IdentityError, client_context
 from cliproxy_operator.keyring import Keyring
 from cliproxy_operator.kinds import SECRET
-from cliproxy_operator.kube import Kube
+from cliproxy_operator.kube import ApiError, Kube
 from cliproxy_operator.metrics import Metrics
 from cliproxy_operator.pki_plan import Leaf, Timing, plan_authorities, plan_leaf
 from cliproxy_operator.settings import Settings
@@ -89,6 +89,7 @@ class Pki:
         self._own: _Own | None = None
         self._namespaces: set[str] = set()
         self._active = False
+        self._trouble = ""
         self.ready = asyncio.Event()
         """Set while sidecars can be connected to."""
         self.queue: WorkQueue[str] = WorkQueue(
@@ -129,6 +130,15 @@ class Pki:
         elif self._active and (namespace, name) == (self._home, CA_SECRET):
             self.queue.add(_AUTHORITY, MIN_LOOK_S)
 
+    def problem(self) -> str:
+        """Say why no sidecar can be connected to, in one sentence; empty while nothing keeps us from it."""
+        if not self._active or self._own is not None or not self._trouble:
+            return ""
+        return (
+            f"control channel: Secret {self._home}/{CA_SECRET} cannot be kept: {self._trouble};"
+            " grant it (chart: rbac.create=true) or bring your own authority (controlChannel.existingSecret)"
+        )
+
     def context(self) -> ssl.SSLContext:
         """Return the context to connect to sidecars with."""
         if self._own is None:
@@ -145,8 +155,14 @@ class Pki:
             return
         if not self._may_write():  # adrift: links live on, so our own certificate must as well
             due_s = self._renew_own(self._keyring) if self._keyring and key == _AUTHORITY else LOOK_AGAIN_S
+        elif key == _AUTHORITY:
+            try:
+                due_s = await self._authority()
+            except ApiError as error:
+                self._trouble = str(error)
+                raise
         else:
-            due_s = await (self._authority() if key == _AUTHORITY else self._leaf(key))
+            due_s = await self._leaf(key)
         if self._active:
             self.queue.add(
                 key, max(MIN_LOOK_S, min(due_s, LOOK_AGAIN_S * (0.5 + self._clock.chance.random())))

@@ -173,7 +173,13 @@ def _selected(resource: Resource, raw: object) -> bool:
 def explain(resource: Resource, error: ApiError) -> str:
     """Return what stands in the way, and what to do about it, in one sentence."""
     if error.status == NOT_FOUND and resource in CUSTOM:
-        return f"{resource.kind}: the CRD {resource.plural}.{resource.group} is not installed; apply crds/"
+        return (
+            f"{resource.kind}: the CRD {resource.plural}.{resource.group} is not installed; apply crds/,"
+            " or upgrade the chart with crds.install=true"
+        )
     if error.status == 403:  # noqa: PLR2004 -- HTTP's own number
-        return f"{resource.kind}: not allowed to list {resource.plural}, see RBAC ({error.message[:200]})"
+        return (
+            f"{resource.kind}: not allowed to list {resource.plural}; RBAC lacks it: upgrade the chart with"
+            f" rbac.create=true, or grant its rbac/ ({error.message[:200]})"
+        )
     return f"{resource.kind}: {error}"[:300]

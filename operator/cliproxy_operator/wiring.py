@@ -297,6 +297,8 @@ class Operator:
         self._warm = self._warm or (self.resync.synced.is_set() and self.reconciler.queue.idle())
         if not self._warm and self.leader.standing is Standing.STANDBY:
             found.append("the Secrets that the configuration names are being read")
+        if self._identity is not None and (words := self._identity.problem()):
+            found.append(words)
         return found + [words for condition in self.conditions if (words := condition())]
 
     def figures(self) -> bytes:
@@ -381,6 +383,8 @@ class Operator:
             return PlainTransport(token=token, port=port)
         if folder is not None:
             mounted = MountedIdentity(folder)
+            if words := mounted.problem():
+                log.warning(words)
             self.vault.rekey(mounted.key_bytes())
             self._identity = mounted
         else:

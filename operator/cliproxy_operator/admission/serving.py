@@ -23,7 +23,7 @@ from cliproxy_operator.hidden import Hidden
 from cliproxy_operator.kinds import SECRET
 from cliproxy_operator.kube import ApiError, Kube
 from cliproxy_operator.metrics import Metrics
-from cliproxy_operator.settings_webhooks import WebhookSettings
+from cliproxy_operator.settings_webhooks import Certificate, WebhookSettings
 from cliproxy_operator.tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ class Serving:
         except ApiError as error:
             return self._without(f"{where} cannot be read: {error}")
         if raw is None:
-            return self._without(f"{where} is not there yet")
+            return self._without(f"{where} is not there yet{self._whose()}")
         pair = _text(raw, "tls.crt"), Hidden(_text(raw, "tls.key"))
         if pair == self._loaded:
             return True
@@ -133,6 +133,15 @@ class Serving:
         self._metrics.webhook_certificate_ends.set(ends.timestamp())
         log.info("webhook certificate taken", extra={"until": ends.isoformat()})
         return True
+
+    def _whose(self) -> str:
+        """Say what to look at when the Secret stays away."""
+        if self._settings.certificate is Certificate.OWN:
+            return ""  # the leader is about to write it; if it cannot, its log says why
+        return (
+            ": somebody else is to write it; look at cert-manager's Certificate, or let the operator make it"
+            " (chart: webhooks.certManager.enabled=false)"
+        )
 
     def _without(self, problem: str) -> bool:
         """Serve on with what there was, if there was anything."""

@@ -6,7 +6,7 @@ VENV   := .venv/bin
 PYTEST := $(VENV)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: coverage docs help run test check redis lint unit integration cluster faults rights fuzz golden bench bench-quick bench-soak bench-latency bench-steady bench-takeover bench-fleet lock chart crds format clean venv control-plane
+.PHONY: coverage docs help run test check redis lint unit integration cluster faults rights fuzz golden bench bench-quick bench-soak bench-latency bench-steady bench-takeover bench-fleet images test-images lock chart crds format clean venv control-plane
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -75,6 +75,12 @@ docs: venv ## write the generated pages, then build the site into build/site; wa
 	@$(VENV)/python -m cliproxy_dev.pages
 	@$(VENV)/python -m sphinx -W --keep-going -q -b dirhtml docs build/site
 	@echo build/site/index.html
+
+images: venv ## build both images without a container engine (Debian, root); AGAIN=1: twice, and compare the layers
+	@$(VENV)/python -m cliproxy_dev.images $(if $(AGAIN),--again)
+
+test-images: control-plane ## build both images, and play them together as containers against a real kube-apiserver
+	@TEST_IMAGES=1 $(PYTEST) -q -rP tests/cluster/test_images.py
 
 chart: venv ## refresh what the chart derives: its copy of crds/, values.yaml and docs/reference/values.md from its schema
 	@$(VENV)/python -m cliproxy_dev.chart

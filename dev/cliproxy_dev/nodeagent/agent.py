@@ -47,8 +47,11 @@ class NodeAgent:
         namespaces: frozenset[str] = frozenset(),
         first_address: str = "127.0.1.10",
         addresses: int = 240,
+        volume_owner: int | None = None,
     ) -> None:
         """`images`: repository name to entry point; `namespaces`: only these, empty for all.
+
+        `volume_owner`: user id that volumes are given to (needs root), for containers that run as another.
 
         Raises `ValueError` unless the addresses are loopback ones. Logs go to `run_dir/logs`.
         """
@@ -57,6 +60,7 @@ class NodeAgent:
         self._images = images
         self._node_name = node_name
         self._namespaces = namespaces
+        self._volume_owner = volume_owner
         self._pool = AddressPool(first_address, addresses)
         self._workers: dict[str, PodWorker] = {}
         self._tasks = Tasks()
@@ -83,6 +87,7 @@ class NodeAgent:
             pool=self._pool,
             run_dir=self._run_dir,
             images=self._images,
+            volume_owner=self._volume_owner,
         )
         self._tasks.spawn(self._watch(self._node), "node agent")
         self._tasks.spawn(self._watch_secrets(self._node), "secret volumes")

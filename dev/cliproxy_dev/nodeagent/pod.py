@@ -46,6 +46,8 @@ class Node:
     pool: AddressPool
     run_dir: Path
     images: Mapping[str, Sequence[str]]
+    volume_owner: int | None = None
+    """User id that volumes are given to; None: ours."""
 
 
 class PodWorker:
@@ -91,7 +93,7 @@ class PodWorker:
         for place, (shown, volume) in self._shown.items():
             if shown == name:
                 try:
-                    lay_out(volume, secret, place)
+                    lay_out(volume, secret, place, owner=self._node.volume_owner)
                 except Unresolvable as error:
                     log.info("volume %s of pod %s stays: %s", volume["name"], self.name, error)
 
@@ -204,7 +206,8 @@ class PodWorker:
         for mount in spec.get("volumeMounts") or []:
             volume, place = known[mount["name"]], self._folder / "volumes" / mount["name"]
             name = secret_name(volume)
-            lay_out(volume, None if name is None else await self._secret(name), place)
+            secret = None if name is None else await self._secret(name)
+            lay_out(volume, secret, place, owner=self._node.volume_owner)
             if name is not None:
                 self._shown[place] = (name, volume)
             places[mount["name"]] = place

@@ -6,6 +6,7 @@ Reading the Secret is left to `pod`; that a container learns the place by a vari
 from __future__ import annotations
 
 import base64
+import os
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -20,20 +21,22 @@ def secret_name(volume: Json) -> str | None:
     return str(volume["secret"]["secretName"]) if "secret" in volume else None
 
 
-def lay_out(volume: Json, secret: Json | None, place: Path) -> None:
+def lay_out(volume: Json, secret: Json | None, place: Path, *, owner: int | None = None) -> None:
     """Make the volume's folder at `place`, or bring it up to date. Raises `Unresolvable` for what is missing.
 
-    `secret` is the Secret of `secret_name`, None when it does not exist.
+    `secret` is the Secret of `secret_name`, None when it does not exist. What is laid out is given to the
+    user id `owner`, as `fsGroup` would; None leaves it ours.
     """
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
     if "secret" in volume:
-        _write_secret(volume["secret"], secret, place)
+        _write_secret(volume["secret"], secret, place, owner)
     elif "emptyDir" not in volume:
         kind = next((key for key in volume if key != "name"), "this kind")
         raise Unresolvable(f"the local node agent does not know {kind} (volume {volume['name']})")
+    _give(place, owner)
 
 
-def _write_secret(source: Json, secret: Json | None, place: Path) -> None:
+def _write_secret(source: Json, secret: Json | None, place: Path, owner: int | None) -> None:
     optional = bool(source.get("optional"))
     if secret is None and not optional:
         raise Unresolvable(f'secret "{source["secretName"]}" not found')
@@ -45,10 +48,10 @@ def _write_secret(source: Json, secret: Json | None, place: Path) -> None:
             wanted[name] = base64.b64decode(data[key])
         elif not optional:
             raise Unresolvable(f"references non-existent secret key: {key}")
-    _replace(place, wanted)
+    _replace(place, wanted, owner)
 
 
-def _replace(place: Path, wanted: Mapping[str, bytes]) -> None:
+def _replace(place: Path, wanted: Mapping[str, bytes], owner: int | None) -> None:
     """Show these files at once, as kubelet does: names point through `..data`, which is swapped whole.
 
     Source: kubernetes pkg/volume/util/atomic_writer.go, read 2026-11-21.
@@ -60,6 +63,8 @@ def _replace(place: Path, wanted: Mapping[str, bytes]) -> None:
     for name, content in wanted.items():
         (version / name).parent.mkdir(parents=True, exist_ok=True)
         (version / name).write_bytes(content)
+    for path in (version, *version.rglob("*")):
+        _give(path, owner)
     before = link.resolve() if link.exists() else None
     (place / "..new").symlink_to(version.name)
     (place / "..new").replace(link)
@@ -72,6 +77,11 @@ def _replace(place: Path, wanted: Mapping[str, bytes]) -> None:
             path.unlink()
     if before is not None:
         shutil.rmtree(before, ignore_errors=True)
+
+
+def _give(path: Path, owner: int | None) -> None:
+    if owner is not None:
+        os.chown(path, owner, owner, follow_symlinks=False)
 
 
 def _content(folder: Path) -> dict[str, bytes]:

@@ -34,6 +34,9 @@ PAUSE_FIRST_S: Final = 0.05
 PAUSE_MAX_S: Final = 2.0
 REFUSALS: Final = 5
 """Refusals of one document in a row, each answered with a later position, before the link is made anew."""
+REFRESH_S: Final = 1800.0
+"""A state that has not changed for so long, or half as long, is pushed again: that keeps its connection from
+being closed as idle, which the next trip of the whole fleet would pay for with its handshakes."""
 STABLE_S: Final = 5.0
 """A link that held this long starts again with the shortest pause."""
 
@@ -245,7 +248,10 @@ class Link:
         while True:
             slot.changed.clear()
             await self._settle(slot, begun)
-            await slot.changed.wait()
+            if slot.name == "snapshot":
+                await slot.changed.wait()
+            elif not await happens(slot.changed, REFRESH_S * (0.5 + self._clock.chance.random() / 2)):
+                slot.sent = None
 
     async def _settle(self, slot: Slot, begun: asyncio.Event | None) -> None:
         """Push until what the sidecar has is the newest there is."""

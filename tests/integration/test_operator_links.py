@@ -15,7 +15,7 @@ from cliproxy_api.scope import Scope
 from cliproxy_api.snapshot import Credential, Model, Position, Provider, Running, Snapshot
 from cliproxy_api.state import FleetCooldown, FleetState
 from cliproxy_api.vocabulary import CooldownPhase, ProviderType
-from cliproxy_operator import publish
+from cliproxy_operator import link, publish
 from cliproxy_operator.clock import Clock
 from cliproxy_operator.documents import Sequencer, SnapshotDocument, StateDocument
 from cliproxy_operator.hidden import Hidden
@@ -187,6 +187,22 @@ async def test_a_slow_sidecar_gets_the_newest_and_nothing_between(fake: FakeSide
         assert len(fake.snapshots) <= 2
         assert len(fake.states) <= 4
         assert fake.most_concurrent_pushes <= 2
+
+
+async def test_a_state_that_does_not_change_keeps_its_connection_in_use(
+    fake: FakeSidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "REFRESH_S", 0.05)
+    async with fake.serving() as port, desk(port) as made:
+        made.publisher.activate(1)
+        made.snapshot()
+        made.state()
+        made.link()
+        await fake.until(lambda: len(fake.states) >= 3)
+
+        assert {str(push.state) for push in fake.states} == {str(cooling())}
+        assert len(fake.snapshots) == 1
+        assert fake.streams == 1
 
 
 async def test_a_new_link_gets_the_state_again(fake: FakeSidecar) -> None:

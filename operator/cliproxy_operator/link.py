@@ -187,7 +187,10 @@ class Link:
                 snapshot.sent = newest  # it runs this already: a new leader need not send it again
             stated = asyncio.Event()
             await _first_failure(
-                self._hear(lines), self._maintain(state, begun=stated), self._maintain(snapshot, after=stated)
+                self._hear(lines),
+                self._maintain(state, begun=stated),
+                self._maintain(snapshot, after=stated),
+                self._refresh(state),
             )
 
     async def _hear(self, lines: AsyncIterator[bytes]) -> None:
@@ -248,10 +251,16 @@ class Link:
         while True:
             slot.changed.clear()
             await self._settle(slot, begun)
-            if slot.name == "snapshot":
-                await slot.changed.wait()
-            elif not await happens(slot.changed, REFRESH_S * (0.5 + self._clock.chance.random() / 2)):
+            await slot.changed.wait()
+
+    async def _refresh(self, slot: Slot) -> None:
+        """Have the same pushed again when nothing was for long."""
+        while True:
+            before = slot.sent
+            await asyncio.sleep(REFRESH_S * (0.5 + self._clock.chance.random() / 2))
+            if slot.sent is before:
                 slot.sent = None
+                slot.changed.set()
 
     async def _settle(self, slot: Slot, begun: asyncio.Event | None) -> None:
         """Push until what the sidecar has is the newest there is."""

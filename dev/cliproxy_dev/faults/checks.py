@@ -22,6 +22,8 @@ AGREE_S: Final = 2.5
 WINDOW_S: Final = 10.0
 STORM: Final = 120
 """Writes in `WINDOW_S`; there are about ten objects, and a restart judges each of them."""
+PER_OBJECT: Final = 2
+"""Status, and one Event."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,8 @@ class Seen:
     """Whose configuration was not the API server's in time, in words."""
     writes_s: Sequence[float] = ()
     """The instants of the operator's writes, Lease renewals left out."""
+    objects: int = 0
+    """How many objects were made: each may be written to `PER_OBJECT` times besides."""
     other: list[str] = field(default_factory=list)
     """What else went against the fault's own rules, in words."""
 
@@ -108,7 +112,9 @@ def judge(seen: Seen) -> Verdict:
     words += [f"cooldown lost: {told}" for told in (*broken[:5], *torn)]
     words += [f"stuck: {told}" for told in seen.stuck]
     words += [f"stale: {told}" for told in seen.stale]
-    words += [f"write storm: {peak} writes in {WINDOW_S:g} s"] if peak > STORM else []
+    words += (
+        [f"write storm: {peak} writes in {WINDOW_S:g} s"] if peak > STORM + PER_OBJECT * seen.objects else []
+    )
     words += seen.other
     return Verdict(
         requests=len(seen.asked),

@@ -1,6 +1,7 @@
 """Faults of objects under load: keys rotated, objects made anew, a thousand invalid ones."""
 
 import asyncio
+import base64
 import contextlib
 from typing import Any, Final
 
@@ -20,37 +21,46 @@ AT_ONCE: Final = 8
 JUDGED_S: Final = 60.0
 LABEL: Final = {"cliproxy.io/made-by": "faults"}
 COOLS_S: Final = 12
+OVERLAP_S: Final = 3.0
 
 
 async def rotate_secret(field: Field, run: Run, number: int) -> None:
-    """The provider takes another key from now on; the Secret follows, at once or after refusals."""
+    """The provider takes another key: with an overlap as people should, or the old one is revoked first."""
     key = f"sk-ant-demo-rotated-{field.chance.getrandbits(32):08x}"
-    first_secret = number % 2 == 0
-    if first_secret:
+    if number % 2 == 0:
+        field.note("both keys were good for a while")
+        await _accept_keys(field, main=await _key(field), another=key)
         await _put_key(field, key)
-    await _accept_key(field, key)
-    if not first_secret:
+        await asyncio.sleep(OVERLAP_S)
+        await _accept_keys(field, another=key)
+    else:
+        field.note("the old key was refused first")
+        await _accept_keys(field, another=key)
         await asyncio.sleep(field.chance.uniform(0.0, 3.0))
         await _put_key(field, key)
-    field.note("the Secret came first" if first_secret else "the provider refused the old key first")
     changed_s = now_s()
 
     async def served() -> bool:
-        recent = [
-            one for one in field.load.asked[-400:] if one.began_s > changed_s and one.provider == "claude"
-        ]
-        return {one.pod for one in recent} >= set(field.pods)
+        recent = field.load.asked[-400:]
+        return {one.pod for one in recent if one.began_s > changed_s and one.provider == "claude"} >= set(
+            field.pods
+        )
 
     await run.note_stuck(served, "every sidecar uses the new key", within_s=20)
+
+
+async def _key(field: Field) -> str:
+    data = (await field.world.kube.get(SECRET))["data"]
+    return base64.b64decode(data["claude"]).decode()
 
 
 async def _put_key(field: Field, key: str) -> None:
     await field.world.kube.merge_patch(SECRET, {"stringData": {"claude": key}})
 
 
-async def _accept_key(field: Field, key: str) -> None:
+async def _accept_keys(field: Field, **keys: str) -> None:
     url = f"{field.world.control_url('claude')}/_script/keys"
-    async with field.world.http.put(url, json={"main": key}) as answer:
+    async with field.world.http.put(url, json=keys) as answer:
         answer.raise_for_status()
 
 
@@ -97,6 +107,7 @@ async def invalid_objects(field: Field, run: Run, number: int) -> None:
     try:
         await run.note_stuck(lambda: _judged(field), "every stored object is judged", within_s=JUDGED_S)
         await _count(field)
+        run.seen.objects = len(stored)
         if field.world.parts["operator"].pid != pid:
             run.seen.other.append("the operator ended")
     finally:

@@ -63,6 +63,7 @@ class Run:
         self, met: Met, *, pods: Iterable[str] | None = None, provider: str = "claude", status: bool = True
     ) -> None:
         """Note when those who should know say that it ends; nothing if it is as good as over."""
+        await asyncio.sleep(max(0.0, met.at_s + TOLD_S - now_s()))
         ends: dict[str, float | None] = {"the refusal": met.until_s}
         for pod in self.field.pods if pods is None else pods:
             period = (await self.field.cooling(pod)).get(provider)

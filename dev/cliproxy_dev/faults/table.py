@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from cliproxy_dev.faults.checks import STORM, WINDOW_S, Verdict
+from cliproxy_dev.faults.checks import PER_OBJECT, STORM, WINDOW_S, Verdict
 
 COLUMNS = (
     "fault",
@@ -61,7 +61,7 @@ def render(rows: Iterable[Row]) -> str:
     rows = list(rows)
     parts = [
         "\n".join([HEAD, *(line(row) for row in rows)]),
-        f"More than {STORM} writes in {WINDOW_S:g} s would be a storm. Taken:",
+        f"A storm is more than {STORM} writes in {WINDOW_S:g} s, and {PER_OBJECT} for each object made. Taken:",
         "\n".join(f"* {taken}: {', '.join(names)}" for taken, names in _by_day(rows).items()),
     ]
     for row in rows:

@@ -14,7 +14,7 @@ from cliproxy_api.chance import Chance
 from cliproxy_api.report import Recovered, Report
 from cliproxy_api.scope import Scope
 from cliproxy_api.snapshot import Provider
-from cliproxy_api.state import Evidence, StatePush
+from cliproxy_api.state import Evidence, FleetCooldown, StatePush
 from cliproxy_api.vocabulary import COUNTED_CLASSES, CooldownPhase, OutcomeClass
 from cliproxy_sidecar.core.admission import admit_gated, refusal
 from cliproxy_sidecar.core.change import names
@@ -25,6 +25,8 @@ from cliproxy_sidecar.core.scope_store import ScopeStore
 from cliproxy_sidecar.core.target import Target
 
 _SUCCESS: Final = OutcomeClass.SUCCESS
+LATE_S: Final = 0.25
+"""More than a document may take in a fleet that works; each smaller correction would only cost work."""
 
 
 class Cooldowns:
@@ -45,6 +47,8 @@ class Cooldowns:
         """The newest document."""
         self._recovered: dict[str, datetime] = {}
         """When a person ended all of a provider's cooldowns, as the newest document has it."""
+        self._told_epoch = -1
+        """The leader whose document that was."""
         self.outstanding = 0
         """Permits that are not settled yet."""
 
@@ -142,19 +146,22 @@ class Cooldowns:
         What it lists is taken, what it lists no longer is closed, and an own finding that it does not know
         yet stays to its deadline, the later one if both have one. An entry that did not change does nothing.
         An instant that did not change stays where it was: the way of a document takes time, and a new leader
-        may have another clock.
+        may have another clock. Only if the same leader's newer document shows that the one before was late by
+        more than `LATE_S` (this process was paused, with it in its socket), the deadline is put right.
         """
         self._end_recovered(push, now)
         seen: dict[Scope, Entry] = {}
+        same_leader, self._told_epoch = push.position.epoch == self._told_epoch, push.position.epoch
         for told in push.state.cooldowns:
             known = self._seen.get(told.scope)
-            if known is not None and known.cooldown == told:
+            until = now + (told.until_utc - push.sent_at_utc).total_seconds()
+            late = same_leader and known is not None and _was_late(known, told, until)
+            if known is not None and known.cooldown == told and not late:
                 seen[told.scope] = known
                 continue
             here = told.phase is CooldownPhase.HALF_OPEN and told.trial_sidecar == self._sidecar
             since = now + (told.since_utc - push.sent_at_utc).total_seconds()
-            until = now + (told.until_utc - push.sent_at_utc).total_seconds()
-            if known is not None:
+            if known is not None and not late:
                 since = known.since if known.cooldown.since_utc == told.since_utc else since
                 until = known.until if known.cooldown.until_utc == told.until_utc else until
             entry = seen[told.scope] = Entry(told, since=since, until=until, here=here)
@@ -279,6 +286,13 @@ class Cooldowns:
         if state is not None:
             state.spread = self._chance.random()
             state.told(entry, now)
+
+
+def _was_late(known: Entry, told: FleetCooldown, until: float) -> bool:
+    """Return whether the document that told a cooldown's deadline first came so late that it ends late."""
+    before = known.cooldown
+    cools = before.phase is CooldownPhase.COOLING and told.phase is CooldownPhase.COOLING
+    return cools and before.until_utc == told.until_utc and until < known.until - LATE_S
 
 
 def _proves(outcome: Outcome) -> bool:

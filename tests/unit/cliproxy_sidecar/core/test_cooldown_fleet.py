@@ -7,6 +7,7 @@ from msgspec import structs
 
 from cliproxy_api.report import Failed, TrialSettled, TrialStarted, Tripped
 from cliproxy_api.scope import Scope
+from cliproxy_api.snapshot import Position
 from cliproxy_api.state import Evidence, FleetCooldown, StatePush
 from cliproxy_api.vocabulary import CooldownPhase, OutcomeClass, RecoveryProbe
 from cliproxy_sidecar.core.cooldown import Cooldowns
@@ -141,6 +142,26 @@ def test_a_new_leader_that_tells_the_same_deadline_does_not_move_it() -> None:
     cooldowns.adopt(push(again, sent_s=2.0), 5.012)
     adopted = only(cooldowns, 6.0)
     assert (adopted.since, adopted.until, adopted.reason) == (0.0, 60.0, "restored")
+
+
+def test_a_deadline_that_was_read_late_is_put_right_by_the_same_leaders_next_document() -> None:
+    cooldowns = machine(attached=True)
+    # Paused for 15 s with the document in its socket; then the link is made anew.
+    cooldowns.adopt(push(entry(until_s=60.0)), 15.0)
+    assert only(cooldowns, 15.0).until == 75.0
+    cooldowns.adopt(push(entry(until_s=60.0), sent_s=15.1), 15.1)
+    assert only(cooldowns, 16.0).until == 60.0
+    # A way of milliseconds is no reason to move anything, and later is never right.
+    cooldowns.adopt(push(entry(until_s=60.0), sent_s=16.2), 16.1)
+    cooldowns.adopt(push(entry(until_s=60.0), sent_s=10.0), 17.0)
+    assert only(cooldowns, 17.0).until == 60.0
+
+
+def test_a_late_deadline_of_another_leader_stays_as_clocks_differ() -> None:
+    cooldowns = machine(attached=True)
+    cooldowns.adopt(push(entry(until_s=60.0)), 15.0)
+    cooldowns.adopt(structs.replace(push(entry(until_s=60.0), sent_s=15.1), position=Position(2, 1)), 15.1)
+    assert only(cooldowns, 16.0).until == 75.0
 
 
 def test_people_are_shown_the_instants_of_the_document() -> None:

@@ -61,7 +61,7 @@ def render(rows: Iterable[Row]) -> str:
     rows = list(rows)
     parts = [
         "\n".join([HEAD, *(line(row) for row in rows)]),
-        f"A storm is more than {STORM} writes in {WINDOW_S:g} s, and {PER_OBJECT} for each object made. Taken:",
+        f"A storm: more than {STORM} writes in {WINDOW_S:g} s, and {PER_OBJECT} for each object made. Taken:",
         "\n".join(f"* {taken}: {', '.join(names)}" for taken, names in _by_day(rows).items()),
     ]
     for row in rows:

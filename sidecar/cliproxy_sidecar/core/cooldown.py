@@ -155,7 +155,7 @@ class Cooldowns:
         for told in push.state.cooldowns:
             known = self._seen.get(told.scope)
             until = now + (told.until_utc - push.sent_at_utc).total_seconds()
-            late = same_leader and known is not None and _was_late(known, told, until)
+            late = same_leader and known is not None and self._was_late(known, told, until)
             if known is not None and known.cooldown == told and not late:
                 seen[told.scope] = known
                 continue
@@ -280,19 +280,24 @@ class Cooldowns:
         self._scopes.note(scope.provider)
         return reports
 
+    def _was_late(self, known: Entry, told: FleetCooldown, until: float) -> bool:
+        """Return whether the document that told this deadline first came so late that its cooldown ends late.
+
+        Only of a scope that follows that deadline now: a person may have ended it, or this sidecar gone on.
+        """
+        if known.cooldown.until_utc != told.until_utc or until >= known.until - LATE_S:
+            return False
+        state = self._scopes.known(told.scope)
+        if state is None or told.phase is not CooldownPhase.COOLING:
+            return False
+        return state.phase is CooldownPhase.COOLING and state.until == known.until
+
     def _tell(self, entry: Entry, now: float) -> None:
         """Hand an entry to its scope, if the configuration has it; else `configure` does when it comes."""
         state = self._scopes.state(entry.cooldown.scope)
         if state is not None:
             state.spread = self._chance.random()
             state.told(entry, now)
-
-
-def _was_late(known: Entry, told: FleetCooldown, until: float) -> bool:
-    """Return whether the document that told a cooldown's deadline first came so late that it ends late."""
-    before = known.cooldown
-    cools = before.phase is CooldownPhase.COOLING and told.phase is CooldownPhase.COOLING
-    return cools and before.until_utc == told.until_utc and until < known.until - LATE_S
 
 
 def _proves(outcome: Outcome) -> bool:

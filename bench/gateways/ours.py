@@ -57,11 +57,16 @@ def snapshot_push(provider_url: str) -> SnapshotPush:
 
 async def push(control_port: int, provider_url: str) -> None:
     """Push the snapshot. Raises OSError while the sidecar does not listen, RuntimeError when it refuses."""
+    await put(control_port, snapshot_push(provider_url))
+
+
+async def put(control_port: int, pushed: SnapshotPush) -> None:
+    """Push any snapshot (see `push`)."""
     url = f"http://127.0.0.1:{control_port}/v0/control/snapshot"
     headers = {"authorization": f"Bearer {_TOKEN}"}
     async with (
         aiohttp.ClientSession(headers=headers) as session,
-        session.put(url, data=codec.encode(snapshot_push(provider_url))) as answer,
+        session.put(url, data=codec.encode(pushed)) as answer,
     ):
         if answer.status != _OK:
             raise RuntimeError(f"the sidecar refused the snapshot: {await answer.text()}")

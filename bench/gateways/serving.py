@@ -19,7 +19,7 @@ from cliproxy_dev.process import ManagedProcess, tethered
 from gateways.launch import Launch
 from gateways.payload import MARK
 
-_START_LIMIT_S: Final = 60.0
+START_LIMIT_S: Final = 60.0
 _ASK_EVERY_S: Final = 0.005
 _ASK_LIMIT_S: Final = 10.0
 _OK: Final = 200
@@ -65,10 +65,12 @@ async def running(
         await process.stop(grace_s=3.0)
 
 
-async def first_answer(process: ManagedProcess, launch: Launch, *, since_s: float) -> float:
+async def first_answer(
+    process: ManagedProcess, launch: Launch, *, since_s: float, within_s: float = START_LIMIT_S
+) -> float:
     """Ask until the provider's answer comes through; return the seconds since `since_s`.
 
-    Raises `ProcessFailed` when the process ends or does not answer rightly within a minute.
+    Raises `ProcessFailed` when the process ends or does not answer rightly in time.
     """
     configured = launch.configure is None
     async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_ASK_LIMIT_S)) as session:
@@ -83,7 +85,7 @@ async def first_answer(process: ManagedProcess, launch: Launch, *, since_s: floa
             except (OSError, TimeoutError, aiohttp.ClientError):
                 return False
 
-        await process.wait_ready(answers, within_s=_START_LIMIT_S, every_s=_ASK_EVERY_S)
+        await process.wait_ready(answers, within_s=within_s, every_s=_ASK_EVERY_S)
     return now_s() - since_s
 
 

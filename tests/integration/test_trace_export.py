@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from cliproxy_api.snapshot import ConnectionPool, Timeouts
-from cliproxy_sidecar.core.tracing.otlp import Kind, resource, span
+from cliproxy_sidecar.core.tracing.otlp import Kind, named, resource, span
 from cliproxy_sidecar.proxy.h1.client import EngineUpstream
 from cliproxy_sidecar.proxy.tracing import exporter as module
 from cliproxy_sidecar.proxy.tracing.delivery import Delivery
@@ -63,10 +63,9 @@ def made(name: str) -> bytes:
         span_id=b"s" * 8,
         parent_id=b"",
         state=b"",
-        name=name,
         kind=Kind.SERVER,
         times_ns=(1, 2),
-        parts=b"",
+        parts=named(name),
     )
 
 

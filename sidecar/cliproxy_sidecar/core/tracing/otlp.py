@@ -12,10 +12,9 @@ from typing import Final
 
 MAX_TEXT_CHARS: Final = 256
 """Of one attribute's value."""
-MAX_KNOWN: Final = 4096
-"""Encoded attributes that are kept: models and statuses repeat, but callers could make names up."""
 _FIXED64: Final = struct.Struct("<Q").pack
-_FIXED32: Final = struct.Struct("<I").pack
+_TIMES: Final = struct.Struct("<BBBQBQ").pack
+"""Kind, begin and end of a span, each behind its field's number."""
 _DOUBLE: Final = struct.Struct("<d").pack
 _SMALL: Final = tuple(bytes([number]) for number in range(128))
 
@@ -30,12 +29,17 @@ class Kind(IntEnum):
 
 
 _STATUS_ERROR: Final = 2
+# Flags: sampled; whether the parent is in another process is known, and it is.
+_ROOT: Final = b"\x85\x01" + struct.pack("<I", 0x101)
+_CHILD: Final = b"\x85\x01" + struct.pack("<I", 0x301)
 
 
 def varint(number: int) -> bytes:
     """Return a number of 64 bits as protobuf writes it; negative ones as two's complement."""
     if 0 <= number < 128:  # noqa: PLR2004 -- what fits into one byte
         return _SMALL[number]
+    if 0 <= number < 16_384:  # noqa: PLR2004 -- into two
+        return bytes((number & 0x7F | 0x80, number >> 7))
     number &= (1 << 64) - 1
     out = bytearray()
     while number > 0x7F:  # noqa: PLR2004 -- seven bits a byte
@@ -62,38 +66,67 @@ def _value(value: Value) -> bytes:
     return field(5, b"".join([field(1, _value(item)) for item in value]))
 
 
-class Attributes:
-    """Encodes the attributes of one kind of message; remembers those that come again."""
+class Key:
+    """One attribute of one kind of message; what does not depend on the value is encoded once."""
 
-    def __init__(self, number: int) -> None:
+    __slots__ = ("_key", "_number", "_numbers", "_texts", "name")
+
+    def __init__(self, number: int, name: str) -> None:
         """`number`: the field that attributes stand in."""
+        self.name = name
         self._number = number
-        self._known: dict[tuple[str, str], bytes] = {}
+        self._key = field(1, name.encode())
+        self._texts: dict[int, bytes] = {}
+        """By the value's length: all that stands in front of it."""
+        self._numbers = [self._front(b"\x18", size) for size in range(11)]
 
-    def text(self, key: str, value: str) -> bytes:
-        """Return an attribute that is likely to come again."""
-        known = self._known
-        try:
-            return known[key, value]
-        except KeyError:
-            if len(known) >= MAX_KNOWN:
-                known.clear()
-            made = known[key, value] = self.one(key, value)
-            return made
+    def _front(self, tag: bytes, size: int) -> bytes:
+        value = b"\x12" + varint(len(tag) + size) + tag
+        return varint(self._number << 3 | 2) + varint(len(self._key) + len(value) + size) + self._key + value
 
-    def one(self, key: str, value: Value) -> bytes:
-        """Return an attribute."""
-        return field(self._number, field(1, key.encode()) + field(2, _value(value)))
+    def text(self, value: str) -> bytes:
+        """Return the attribute with a text."""
+        data = value[:MAX_TEXT_CHARS].encode("utf-8", "replace")
+        size = len(data)
+        front = self._texts.get(size)
+        if front is None:
+            front = self._texts[size] = self._front(b"\x0a" + varint(size), size)
+        return front + data
+
+    def number(self, value: int) -> bytes:
+        """Return the attribute with a whole number."""
+        data = varint(value)
+        return self._numbers[len(data)] + data
+
+    def any(self, value: Value) -> bytes:
+        """Return the attribute with a value of any kind."""
+        return field(self._number, self._key + field(2, _value(value)))
 
 
-SPAN: Final = Attributes(9)
-EVENT: Final = Attributes(3)
-_RESOURCE: Final = Attributes(1)
+SPAN: Final = 9
+EVENT: Final = 3
+"""Where attributes stand."""
+_RESOURCE: Final = 1
 
 
 def event(name: str, unix_ns: int, attributes: bytes = b"") -> bytes:
     """Return one event of a span, ready to stand among its parts."""
-    return field(11, b"\x09" + _FIXED64(unix_ns) + field(2, name.encode()) + attributes)
+    return field(11, attributes + field(2, name.encode()) + b"\x09" + _FIXED64(unix_ns))
+
+
+class Timed:
+    """Events that differ in one measure and their instant only; the rest is encoded once."""
+
+    __slots__ = ("_front",)
+
+    def __init__(self, name: str, attributes: bytes, measure: str) -> None:
+        last = Key(EVENT, measure).any(0.0)[:-8]
+        parts = attributes + field(2, name.encode()) + last
+        self._front = b"\x5a" + varint(len(parts) + 8 + 9) + parts
+
+    def event(self, measure: float, unix_ns: int) -> bytes:
+        """Return one of them (see `event`)."""
+        return self._front + _DOUBLE(measure) + b"\x09" + _FIXED64(unix_ns)
 
 
 def failed(message: str = "") -> bytes:
@@ -102,43 +135,40 @@ def failed(message: str = "") -> bytes:
     return field(15, told + b"\x18" + varint(_STATUS_ERROR))
 
 
+def named(name: str) -> bytes:
+    """Return a span's name, ready to stand among its parts."""
+    return field(5, name.encode("utf-8", "replace"))
+
+
 def span(
     *,
     trace_id: bytes,
     span_id: bytes,
     parent_id: bytes,
     state: bytes,
-    name: str,
     kind: Kind,
     times_ns: tuple[int, int],
     parts: bytes,
 ) -> bytes:
     """Return one span, ready to stand in a batch. `times_ns`: begin and end since 1970.
 
-    `parts`: attributes, events and status, each encoded by its function here.
+    `parts`: name, attributes, events and status, each encoded by its function here.
     """
+    begun_ns, ended_ns = times_ns
     head = b"\x0a\x10%b\x12\x08%b" % (trace_id, span_id)
     if state:
         head += field(3, state)
     if parent_id:
         head += b"\x22\x08" + parent_id
-    # Flags: sampled; whether the parent is in another process is known, and it is.
-    flags = 0x301 if parent_id else 0x101
-    body = b"%b%b\x30%b\x39%b\x41%b%b\x85\x01%b" % (
-        head,
-        field(5, name.encode("utf-8", "replace")),
-        _SMALL[kind],
-        _FIXED64(times_ns[0]),
-        _FIXED64(times_ns[1]),
-        parts,
-        _FIXED32(flags),
+    body = (
+        head + _TIMES(0x30, kind, 0x39, begun_ns, 0x41, ended_ns) + (_CHILD if parent_id else _ROOT) + parts
     )
     return field(2, body)
 
 
 def resource(attributes: dict[str, str], *, scope: str, version: str) -> tuple[bytes, bytes]:
     """Return what all batches of one process begin with: the resource, and the scope of its spans."""
-    told = b"".join([_RESOURCE.one(key, value) for key, value in attributes.items() if value])
+    told = b"".join([Key(_RESOURCE, name).any(value) for name, value in attributes.items() if value])
     return field(1, told), field(1, field(1, scope.encode()) + field(2, version.encode()))
 
 

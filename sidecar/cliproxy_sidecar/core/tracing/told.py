@@ -9,16 +9,21 @@ from typing import Final
 
 import msgspec
 
-KEPT_BYTES: Final = 4096
+KEPT_BYTES: Final = 2048
 """Of the begin and of the end: model and id stand first, reasons and usage last."""
 MAX_REASONS: Final = 8
+MAX_PLACES: Final = 64
+"""That look like a reason; events of a stream mention theirs before it is known."""
 
-_MODEL: Final = re.compile(rb'(?<!\\)"model(?:Version)?"\s*:\s*"([!#-\[\]-~]{1,128})"')
-_ID: Final = re.compile(rb'(?<!\\)"(?:id|responseId)"\s*:\s*"([A-Za-z0-9_.:\-]{1,128})"')
-_REASON: Final = re.compile(
-    rb'(?<!\\)"(?:finish_reason|stop_reason|finishReason|incomplete_details"\s*:\s*\{\s*"reason)"'
-    rb'\s*:\s*"([A-Za-z_]{1,40})"'
+# Searched for as bytes, matched where they are found: searches by pattern would cost a third of a request.
+_MODEL: Final = re.compile(rb'"model(?:Version)?"\s*:\s*"([!#-\[\]-~]{1,128})"')
+_ID: Final = re.compile(rb'"(?:id|responseId)"\s*:\s*"([A-Za-z0-9_.:\-]{1,128})"')
+_REASON: Final = re.compile(rb'eason"\s*:\s*"([A-Za-z_]{1,40})"')
+_BEFORE_REASON: Final = re.compile(
+    rb'.*(?<!\\)"(?:finish_r|stop_r|finishR|incomplete_details"\s*:\s*\{\s*"r)', re.DOTALL
 )
+_BEFORE_BYTES: Final = 32
+_BACKSLASH: Final = ord("\\")
 
 
 class Told(msgspec.Struct, frozen=True):
@@ -50,14 +55,42 @@ class Ends:
 
     def told(self, secrets: tuple[bytes, ...] = ()) -> Told:
         """Return what they say; a text that holds one of `secrets` is left out."""
-        head, tail = self._head, self._tail
-        model, named = _MODEL.search(head), _ID.search(head)
-        reasons = _REASON.findall(tail)
+        head = self._head
         return Told(
-            _clean(model[1], secrets) if model is not None else "",
-            _clean(named[1], secrets) if named is not None else "",
-            tuple(dict.fromkeys([one.decode() for one in reasons]))[-MAX_REASONS:],
+            _clean(_first(_MODEL, b'"model', head), secrets),
+            _clean(_first(_ID, b'"id"', head) or _first(_ID, b'"responseId"', head), secrets),
+            _reasons(self._tail),
         )
+
+
+def _first(pattern: re.Pattern[bytes], word: bytes, data: bytes) -> bytes:
+    """Return what the pattern captures where the word stands first, outside of text; b"" if nowhere."""
+    at = data.find(word)
+    for _ in range(MAX_PLACES):
+        if at < 0:
+            break
+        found = pattern.match(data, at)
+        if found is not None and (at == 0 or data[at - 1] != _BACKSLASH):
+            return found[1]
+        at = data.find(word, at + 1)
+    return b""
+
+
+def _reasons(data: bytes) -> tuple[str, ...]:
+    """Return the reasons for which choices ended, from the last back to the first."""
+    found: list[str] = []
+    at = len(data)
+    for _ in range(MAX_PLACES):
+        at = data.rfind(b'eason"', 0, at)
+        if at < 0 or len(found) == MAX_REASONS:
+            break
+        reason = _REASON.match(data, at)
+        if reason is not None and _BEFORE_REASON.fullmatch(data, max(at - _BEFORE_BYTES, 0), at):
+            word = reason[1].decode()
+            if word not in found:
+                found.append(word)
+    found.reverse()
+    return tuple(found)
 
 
 def _clean(value: bytes, secrets: tuple[bytes, ...]) -> str:

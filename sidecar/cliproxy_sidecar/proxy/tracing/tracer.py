@@ -11,7 +11,7 @@ from cliproxy_sidecar.core.h1request import Request
 from cliproxy_sidecar.core.headers import Header
 from cliproxy_sidecar.core.tracing.context import TraceContext, context_of, parent_line, with_parent
 from cliproxy_sidecar.core.tracing.names import ProviderNames, provider_names
-from cliproxy_sidecar.core.tracing.spans import Finished, Identity, encode
+from cliproxy_sidecar.core.tracing.spans import Encoder, Finished, Identity
 from cliproxy_sidecar.core.tracing.told import NOTHING
 from cliproxy_sidecar.proxy.downstream import Sink
 from cliproxy_sidecar.proxy.tracing.exporter import Exporter
@@ -58,6 +58,7 @@ class Tracer:
         self._exporter = exporter
         self._chance = chance
         self._secrets = secrets
+        self._encoder = Encoder()
         self._names: dict[str | None, ProviderNames] = {
             provider.name: provider_names(provider) for provider in snapshot.providers
         }
@@ -99,5 +100,5 @@ class Tracer:
                 sampled=False,
             )
         done.names = self._names.get(done.provider)
-        exporter.offer(encode(done, identity, ended_unix_ns=int(unix_now_s() * 1e9), told=told))
+        exporter.offer(self._encoder.encode(done, identity, ended_unix_ns=int(unix_now_s() * 1e9), told=told))
         return identity.trace_id.hex()

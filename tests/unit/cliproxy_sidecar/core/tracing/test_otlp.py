@@ -7,7 +7,19 @@ from hypothesis import strategies as st
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from cliproxy_sidecar.core.tracing import otlp
-from cliproxy_sidecar.core.tracing.otlp import SPAN, Kind, event, failed, rejected, request, resource, span
+from cliproxy_sidecar.core.tracing.otlp import (
+    EVENT,
+    SPAN,
+    Key,
+    Kind,
+    event,
+    failed,
+    named,
+    rejected,
+    request,
+    resource,
+    span,
+)
 from support.traces import partial_success, plain, received
 
 ABOUT = resource({"service.name": "s", "empty": ""}, scope="cliproxy", version="1")
@@ -31,16 +43,15 @@ def made(parts: bytes = b"", *, name: str = "chat", parent: bytes = b"", state: 
         span_id=b"s" * 8,
         parent_id=parent,
         state=state,
-        name=name,
         kind=Kind.CLIENT,
         times_ns=(1, 2**63),
-        parts=parts,
+        parts=named(name) + parts,
     )
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=40), VALUES, max_size=6), st.text(max_size=300))
 def test_what_goes_in_comes_out(attributes: dict[str, Any], name: str) -> None:
-    parts = b"".join([SPAN.one(key, value) for key, value in attributes.items()])
+    parts = b"".join([Key(SPAN, key).any(value) for key, value in attributes.items()])
     (found,) = decoded(made(parts, name=name, parent=b"p" * 8, state=b"a=1"))
     assert found.attributes == attributes
     assert (found.name, found.state, found.parent_id) == (name, "a=1", (b"p" * 8).hex())
@@ -48,7 +59,7 @@ def test_what_goes_in_comes_out(attributes: dict[str, Any], name: str) -> None:
 
 
 def test_events_and_status() -> None:
-    parts = event("one", 5, otlp.EVENT.text("a", "b")) + failed("why") + event("two", 2**63)
+    parts = event("one", 5, Key(EVENT, "a").text("b")) + failed("why") + event("two", 2**63)
     (found,) = decoded(made(parts))
     assert found.events == [("one", 5, {"a": "b"}), ("two", 2**63, {})]
     assert (found.failed, found.message) == (True, "why")
@@ -57,19 +68,19 @@ def test_events_and_status() -> None:
 
 
 def test_a_batch_keeps_its_order_and_long_texts_are_cut() -> None:
-    one, two = decoded(made(SPAN.one("a", "x" * 5000)), made(name="second"))
+    one, two = decoded(made(Key(SPAN, "a").text("x" * 5000)), made(name="second"))
     assert one.attributes == {"a": "x" * otlp.MAX_TEXT_CHARS}
     assert two.name == "second"
     assert decoded() == []
 
 
-def test_what_is_remembered_is_bounded() -> None:
-    attributes = otlp.Attributes(9)
-    first = attributes.text("key", "first")
-    for number in range(2 * otlp.MAX_KNOWN):
-        attributes.text("key", str(number))
-    assert attributes.text("key", "first") == first
-    assert len(attributes._known) <= otlp.MAX_KNOWN
+@given(st.lists(TEXT, max_size=4), st.lists(INT64, max_size=4))
+def test_a_key_says_the_same_in_its_quick_ways(texts: list[str], numbers: list[int]) -> None:
+    key = Key(SPAN, "gen_ai.usage.input_tokens")
+    for text in texts:
+        assert key.text(text) == key.any(text)
+    for number in numbers:
+        assert key.number(number) == key.any(number)
 
 
 @given(st.integers(0, 2**63 - 1), TEXT)

@@ -18,6 +18,8 @@ from cliproxy_dev.demo.launch import running_world
 from cliproxy_dev.demo.layout import NAMESPACE, OPERATOR_NAMESPACE, PODS, SCRIPTED
 from cliproxy_dev.demo.narrator import Narrator
 from cliproxy_dev.demo.world import World
+from support.receivers import Receiver
+from support.traces import spans_of
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -60,7 +62,23 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
         yield running
 
 
-async def test_what_is_planted_comes_up_nowhere(world: World) -> None:
+@pytest.fixture
+async def receiver(world: World) -> AsyncIterator[Receiver]:
+    """Every request of every sidecar traced to it."""
+    async with Receiver().serving() as serving:
+        path = f"/apis/cliproxy.io/v1alpha1/namespaces/{NAMESPACE}/proxyprofiles/team-a"
+        tracing = {"endpoint": serving.url, "sampleRate": 1}
+        await world.kube.merge_patch(path, {"spec": {"tracing": tracing}})
+        deadline_s = now_s() + 30
+        while len({span.resource["k8s.pod.name"] for span in spans_of(serving.taken)}) < len(PODS):
+            assert now_s() < deadline_s
+            for pod in PODS:
+                assert await world.ask("openai", pod, MODELS["openai"]) == 200
+            await asyncio.sleep(0.1)
+        yield serving
+
+
+async def test_what_is_planted_comes_up_nowhere(world: World, receiver: Receiver) -> None:
     told: dict[str, str] = {}
     # Order matters: what a working key, a refused key and broken providers leave behind must all be there.
     told |= await answers(world, "working")
@@ -81,10 +99,18 @@ async def test_what_is_planted_comes_up_nowhere(world: World) -> None:
     for log in world.run_dir.glob("logs/*"):
         told[log.name] = log.read_text("utf-8")
 
+    await receiver.until(lambda: b"unknown_model" in bodies(receiver) and b"RateLimited" in bodies(receiver))
+    told["traces"] = bodies(receiver).decode("latin-1")
+
+    assert "Auth" in told["traces"], "the refused key is in no trace: this test looks at nothing"
     assert "Auth" in told[KINDS[0]], "the refused key has left no trace at all: this test looks at nothing"
     keys = [scripted.key for scripted in SCRIPTED.values()]
     planted = (*keys, ROTATED, CALLERS, PROMPT, "PRIVATE KEY")
     assert list(found(told, planted)) == []
+
+
+def bodies(receiver: Receiver) -> bytes:
+    return b"".join(one.body for one in receiver.got)
 
 
 def found(told: dict[str, str], planted: tuple[str, ...]) -> Iterator[str]:

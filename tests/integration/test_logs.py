@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,31 @@ async def test_a_copy_goes_into_a_file_and_stdout_stays(
     assert inside.headers["x-request-id"].encode() in lines[0]
     assert after.headers["x-request-id"] in stdout
     assert [path.name for path in folder.iterdir()] == ["sidecar-1.log"]
+
+
+async def test_no_key_comes_into_the_copy(scripted_openai: ScriptedProvider, tmp_path: Path) -> None:
+    repeated = '{"error":{"code":"sk-test","message":"your key sk-test is bad"}}'
+    scripted_openai.script(
+        *(Fail(status=status, body=repeated, headers={"x-key": KEY}) for status in (401, 500, 429, 400))
+    )
+    for form in (LogFormat.JSON, LogFormat.TEXT):
+        push = wanting(scripted_openai, log_file=LogFile(), log_level=LogLevel.DEBUG, log_format=form)
+        async with running_sidecar(push, log_dir=tmp_path / form.value) as sidecar:
+            headers = {"authorization": "Bearer callers-own-key", "x-api-key": "callers-own-key"}
+            for _ in range(3):
+                body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "a-prompt"}]}
+                await sidecar.post("/v1/chat/completions?key=callers-own-key", body, headers=headers)
+            await sidecar.chat(f"my key is {KEY}")
+            logging.getLogger("cliproxy_sidecar.test").error(
+                "trouble", extra={"why": f"key {KEY} in a field"}
+            )
+            sidecar.log_text()
+        copy = said(tmp_path / form.value)
+        assert b"cooldown_started" in copy
+        assert copy.count(b"my key is [hidden]") == 1
+        assert copy.count(b"key [hidden] in a field") == 1
+        for planted in (KEY.encode(), b"callers-own", b"a-prompt"):
+            assert planted not in copy
 
 
 async def test_a_file_that_cannot_be_written_costs_a_warning(

@@ -6,7 +6,7 @@ VENV   := .venv/bin
 PYTEST := $(VENV)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: coverage docs help run test check redis lint unit integration cluster faults rights fuzz golden bench bench-quick bench-soak bench-latency bench-steady bench-takeover bench-fleet images test-images lock chart crds format clean venv control-plane
+.PHONY: coverage docs help run test check redis lint unit integration cluster faults rights fuzz golden bench bench-quick bench-soak bench-tracing bench-latency bench-steady bench-takeover bench-fleet images test-images lock chart crds format clean venv control-plane
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -58,6 +58,9 @@ bench-quick: venv ## the same in two minutes, printed and not written
 
 bench-soak: venv ## ten minutes at half load beside streams: does memory stay flat? (a quiet machine)
 	@$(VENV)/python bench/soak.py
+
+bench-tracing: venv ## instructions per request with tracing off and on (needs valgrind; 10 minutes); writes docs/tracing.md
+	@$(VENV)/python bench/tracing.py
 
 bench-latency: control-plane ## milliseconds from a 429, and from kubectl apply, to both sidecars
 	@$(VENV)/python bench/propagation.py

@@ -61,7 +61,7 @@ class Allowances:
         told = {
             lower.decode("ascii", "replace"): value.decode("latin-1")
             for name, value in headers
-            if b"ratelimit" in (lower := name.lower()) or lower == b"date"
+            if (lower := name.lower()).find(b"ratelimit") >= 0 or lower == b"date"
         }
         self._due[target] = now + READ_EVERY_S
         if len(told) < 2:  # noqa: PLR2004 -- a limit needs two headers

@@ -62,6 +62,19 @@ class AnswerReader:
     def __init__(self) -> None:
         self._parser = httptools.HttpResponseParser(self)
         self._head_only = False
+        self.keep_alive = False
+        self._surplus = False
+        """Bytes came that belong to no answer."""
+        self.error: TransportError | None = None
+        """Final; what is in `body` was good."""
+        self._interim = False
+        self._framed = False
+        """The head says where the body ends; otherwise the end of the connection is the body's."""
+        self._codings = 0
+        self._chunked = False
+        self._trailers = 0
+        self._trailer_bytes = 0
+        self._barren_bytes = 0
         self.begin()
 
     def begin(self, *, head_only: bool = False) -> None:
@@ -81,20 +94,12 @@ class AnswerReader:
         """What has arrived; whoever takes pieces out clears the list and `body_bytes`."""
         self.body_bytes = 0
         self.complete = False
-        self.keep_alive = False
-        self._surplus = False
-        """Bytes came that belong to no answer."""
-        self.error: TransportError | None = None
-        """Final; what is in `body` was good."""
         self._head_bytes = 0
-        self._interim = False
-        self._framed = False
-        """The head says where the body ends; otherwise the end of the connection is the body's."""
-        self._codings = 0
-        self._chunked = False
-        self._trailers = 0
-        self._trailer_bytes = 0
-        self._barren_bytes = 0
+        if self._codings:
+            self._codings = 0
+            self._chunked = False
+            self._trailers = self._trailer_bytes = 0
+            self._barren_bytes = 0
 
     @property
     def silent(self) -> bool:
@@ -177,31 +182,20 @@ class AnswerReader:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Keep a header, or count a trailer."""
-        size = len(name)
         if self.status:
-            self._trailers += 1
-            self._trailer_bytes += size + len(value)
-            if self._trailers > MAX_HEADERS or self._trailer_bytes > MAX_HEAD_BYTES:
-                self._refuse("protocol", "too many trailers")
+            self._count_trailer(len(name) + len(value))
             return
-        headers = self.headers
-        if len(headers) >= MAX_HEADERS:
-            self._refuse("too_many_headers", f"more than {MAX_HEADERS} headers")
-        # No line is longer than all that has come.
-        if self._head_bytes > MAX_HEADER_LINE_BYTES and size + len(value) > MAX_HEADER_LINE_BYTES:
-            self._refuse("too_many_headers", f"a header of more than {MAX_HEADER_LINE_BYTES} bytes")
-        headers.append((name, value))
-        if size == 14 or size == 17:  # noqa: PLR2004, PLR1714 -- the two names' lengths, looked at for each header
-            name = name.lower()
-            if name == _LENGTH:
-                self._framed = True
-            elif name == _CODING:
-                self._codings += 1
-                self._chunked = value.strip().lower() == b"chunked"
+        self.headers.append((name, value))
+        if len(name) == 17 and name.lower() == _CODING:  # noqa: PLR2004 -- its length, looked at for each header
+            self._codings += 1
+            self._chunked = value.strip().lower() == b"chunked"
 
     def on_headers_complete(self) -> None:
         """End a head: skip it, refuse it, or make it the answer's."""
         parser = self._parser
+        # No line is longer than all that has come.
+        if len(self.headers) > MAX_HEADERS or self._head_bytes > MAX_HEADER_LINE_BYTES:
+            self._bound_head()
         status = parser.get_status_code()
         if status < 200:  # noqa: PLR2004 -- an interim answer
             if status < 100 or status == 101:  # noqa: PLR2004
@@ -216,8 +210,13 @@ class AnswerReader:
         if self._head_only:
             self.complete = True
             keep_alive = keep_alive and not self._codings
-        elif self._chunked or status in _NO_BODY:
-            self._framed = True
+        # The parser keeps no connection whose end is the body's.
+        self._framed = (
+            keep_alive
+            or self._chunked
+            or status in _NO_BODY
+            or any(name.lower() == _LENGTH for name, _ in self.headers)
+        )
         self.keep_alive = keep_alive
         self.status = status
 
@@ -239,6 +238,19 @@ class AnswerReader:
         self.headers = []
         self._framed = self._chunked = False
         self._codings = 0
+
+    def _bound_head(self) -> None:
+        """Refuse a head of too many lines, or with one too long."""
+        if len(self.headers) > MAX_HEADERS:
+            self._refuse("too_many_headers", f"more than {MAX_HEADERS} headers")
+        if any(len(name) + len(value) > MAX_HEADER_LINE_BYTES for name, value in self.headers):
+            self._refuse("too_many_headers", f"a header of more than {MAX_HEADER_LINE_BYTES} bytes")
+
+    def _count_trailer(self, size: int) -> None:
+        self._trailers += 1
+        self._trailer_bytes += size
+        if self._trailers > MAX_HEADERS or self._trailer_bytes > MAX_HEAD_BYTES:
+            self._refuse("protocol", "too many trailers")
 
     def _refuse(self, kind: TransportFault, message: str) -> None:
         self.error = TransportError(kind, message)

@@ -104,6 +104,7 @@ class RequestReader:
         "_barren_bytes",
         "_expects",
         "_fields",
+        "_last_url",
         "_noted",
         "_parser",
         "_request",
@@ -114,7 +115,8 @@ class RequestReader:
 
     def __init__(self) -> None:
         self._parser = _parser(self)
-        self._url = b""
+        self._url = self._last_url = b""
+        """Of the head that is coming, and of the one before."""
         self._fields: list[tuple[bytes, bytes]] = []
         self._expects = False
         self._noted: set[bytes] | None = None
@@ -151,18 +153,12 @@ class RequestReader:
         The parser would take a body for bytes of the other protocol.
         """
         self._parser = _parser(self)
-        method = self.heads.pop().method.encode()
-        lines = b"".join([b"%b: %b\r\n" % item for item in self._fields if item[0] != b"upgrade"])
-        return b"%b %b HTTP/1.1\r\n%b\r\n" % (method, self._url, lines)
+        request = self.heads.pop()
+        self._request = None
+        lines = b"".join([b"%b: %b\r\n" % item for item in request.headers if item[0] != b"upgrade"])
+        return b"%b %b HTTP/1.1\r\n%b\r\n" % (request.method.encode(), self._last_url, lines)
 
     # ---------------------------------------------------------- the parser's callbacks
-    def on_message_begin(self) -> None:
-        """Begin a head."""
-        self._url = b""
-        self._fields = []
-        self._expects = False
-        self._noted = None
-
     def on_url(self, url: bytes) -> None:
         """Take a piece of the request's target."""
         self._url += url
@@ -184,15 +180,16 @@ class RequestReader:
 
     def on_headers_complete(self) -> None:
         """End a head."""
-        parser, url, noted = self._parser, self._url, self._noted
-        method = parser.get_method().decode("ascii")
-        if method == "CONNECT":
+        parser, url, noted, fields = self._parser, self._url, self._noted, self._fields
+        self._last_url, self._url, self._fields = url, b"", []
+        method = parser.get_method()
+        if method == b"CONNECT":
             raise ValueError("no tunnels here")  # The parser makes it a malformed request.
         try:
             path, query = _targets[url]
         except KeyError:
             path, query = _target(url)
-        request = Request(method, path, query, self._fields)
+        request = Request("POST" if method == b"POST" else method.decode("ascii"), path, query, fields)
         keep_alive = parser.should_keep_alive()
         # A version 1.0 keeps the connection only if it says so in a header; asking for it is dear.
         if not keep_alive or noted is not None:
@@ -201,6 +198,7 @@ class RequestReader:
         if noted is not None:
             request.expects_continue = self._expects
             request.has_id = b"x-request-id" in noted
+            self._noted, self._expects = None, False
         request.head_bytes = self._barren_bytes
         self._request = request
         self._barren_bytes = 0

@@ -224,19 +224,24 @@ def _openai(fields: dict[str, Any]) -> Usage | None:
     before, after = get("prompt_tokens_details"), get("completion_tokens_details")
     cached = _count(before.get("cached_tokens")) if isinstance(before, dict) else 0
     cached = cached or _count(get("prompt_cache_hit_tokens"))
+    written = _count(before.get("cache_write_tokens")) if isinstance(before, dict) else 0
+    reasoning = _count(after.get("reasoning_tokens")) if isinstance(after, dict) else 0
+    return parted(prompt, completion, total, cached=cached, written=written, reasoning=reasoning)
+
+
+def parted(prompt: int, completion: int, total: int, *, cached: int, written: int, reasoning: int) -> Usage:
+    """Return overlapping sums as OpenAI tells them (see `_openai`) in disjoint buckets."""
     # No min() and max() here: a call costs ten times as much as a comparison.
     if cached > prompt:  # noqa: PLR1730 -- see above
         cached = prompt
-    written = _count(before.get("cache_write_tokens")) if isinstance(before, dict) else 0
     if written > prompt - cached:  # noqa: PLR1730
         written = prompt - cached
-    reasoning = _count(after.get("reasoning_tokens")) if isinstance(after, dict) else 0
     beside = total - prompt - completion
     output = completion
     if beside > 0:
         if reasoning < beside:  # noqa: PLR1730
             reasoning = beside
-    else:
+    elif reasoning:
         if reasoning > completion:  # noqa: PLR1730
             reasoning = completion
         output -= reasoning

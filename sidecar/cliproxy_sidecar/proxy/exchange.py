@@ -17,7 +17,7 @@ from cliproxy_api.vocabulary import Condensation
 from cliproxy_sidecar.core.addresses import with_query
 from cliproxy_sidecar.core.body import Peek, RepeatedKeysError
 from cliproxy_sidecar.core.condense import larger_model, without_oldest
-from cliproxy_sidecar.core.dialect import Form, Operation, form_of
+from cliproxy_sidecar.core.dialect import Form, Operation
 from cliproxy_sidecar.core.errors import ErrorKind
 from cliproxy_sidecar.core.facts import facts_of
 from cliproxy_sidecar.core.headers import answer_block, block_of, printable, request_block
@@ -28,15 +28,14 @@ from cliproxy_sidecar.core.selection import Wanted
 from cliproxy_sidecar.core.target import Target
 from cliproxy_sidecar.core.translate.draft import Destination
 from cliproxy_sidecar.core.translate.fields import TranslationError
-from cliproxy_sidecar.core.translate.pairs import pair_for
-from cliproxy_sidecar.core.translate.translation import Pair, Translation
+from cliproxy_sidecar.core.translate.translation import Translation
 from cliproxy_sidecar.core.translate.untouched import renamed, untouched
 from cliproxy_sidecar.core.usage import BYTES_PER_TOKEN, Usage
-from cliproxy_sidecar.proxy.attempt import Answer, Attempt
+from cliproxy_sidecar.proxy.attempt import Answer, Attempt, Failed
 from cliproxy_sidecar.proxy.course import Course
 from cliproxy_sidecar.proxy.downstream import Sink
 from cliproxy_sidecar.proxy.ledger import Ledger
-from cliproxy_sidecar.proxy.plan import Plan
+from cliproxy_sidecar.proxy.plan import Plan, Route
 from cliproxy_sidecar.proxy.refusal import REQUEST_ID, Refusal, send_refusal
 from cliproxy_sidecar.proxy.relay import Relay
 from cliproxy_sidecar.proxy.steps import Choose, Commit, Condense, PassOn, Refuse, Step, Try, Wait
@@ -47,7 +46,7 @@ from cliproxy_sidecar.proxy.translated import (
     told_block,
     translated_headers,
 )
-from cliproxy_sidecar.proxy.upstream import UpstreamRequest
+from cliproxy_sidecar.proxy.upstream import Upstream, UpstreamRequest
 from cliproxy_sidecar.runtime.clock import now_s, unix_now_s
 from cliproxy_sidecar.runtime.light import in_task
 from cliproxy_sidecar.runtime.machines import Machines
@@ -75,6 +74,7 @@ class Exchange:
         "_model",
         "_operation",
         "_plan",
+        "_route",
         "_sent",
         "_stream",
         "_tokens",
@@ -114,6 +114,8 @@ class Exchange:
         self._course = Course(plan, machines, chance, wanted)
         ledger.trail, ledger.preferences = self._course.trail, plan.preferences
         ledger.counts = plan.in_force.counts
+        self._route: Route | None = None
+        """Of the attempt under way."""
         self._current: tuple[Attempt, Permit, float] | None = None
         """The attempt under way: its permit is not settled, its connection not let go."""
         self._sent = False
@@ -129,33 +131,48 @@ class Exchange:
 
         """
         try:
-            step = self._course.choose(now_s())
-            while True:
+            step: Step | None = self._course.choose(now_s())
+            while step is not None:
                 # The two steps of nearly every request come first.
                 if isinstance(step, Try):
-                    step = await self._try(step)
-                    continue
+                    sending = self._begin(step) if step.after_s <= 0 else await self._paused(step)
+                    if not isinstance(sending, tuple):
+                        step = sending
+                        continue
+                    attempt, upstream, request = sending
+                    if self._translation is None:
+                        result = await attempt.open(upstream, request)
+                    else:
+                        result = await open_translated(attempt, upstream, request, self._translation)
+                    step = self._after(attempt, result)
                 if isinstance(step, Commit):
                     answer = step.answer
                     if answer.usage is not None:
-                        return self._whole(step.attempt, answer, answer.usage)
+                        return self._whole(answer, answer.usage)
                     return await self._commit(step)
-                match step:
-                    case Choose():
-                        step = self._course.choose(now_s())
-                    case Wait():
-                        step = await self._wait(step)
-                    case Condense():
-                        step = self._condense(step)
-                    case PassOn():
-                        return self._pass_on(step)
-                    case Refuse():
-                        return self._refuse(step.refusal)
-                    case _:
-                        assert_never(step)
+                step = await self._go_on(step)
         finally:
             if self._current is not None:
                 self._settle(CANCELLED, self._unanswered() if self._sent else _NOTHING)
+
+    async def _go_on(self, step: Step) -> Step | None:
+        """Do one of the rarer steps and return the next; None: that was the last."""
+        match step:
+            case Choose():
+                return self._course.choose(now_s())
+            case Wait():
+                return await self._wait(step)
+            case Condense():
+                return self._condense(step)
+            case PassOn():
+                self._pass_on(step)
+            case Refuse():
+                self._refuse(step.refusal)
+            case Try() | Commit():
+                return step
+            case _:
+                assert_never(step)
+        return None
 
     async def _wait(self, step: Wait) -> Step:
         await in_task()
@@ -185,43 +202,46 @@ class Exchange:
         self._ledger.notes = (*earlier, (_CONDENSED, how))
 
     # ------------------------------------------------------------------ trying
-    async def _try(self, step: Try) -> Step:
-        if step.after_s > 0:
-            await in_task()
-            await asyncio.sleep(step.after_s)
+    async def _paused(self, step: Try) -> Step:
+        """Wait before an attempt."""
+        await in_task()
+        await asyncio.sleep(step.after_s)
+        return Try(step.target, step.permit)
+
+    def _begin(self, step: Try) -> tuple[Attempt, Upstream, UpstreamRequest] | Step:
+        """Return the attempt that is to be sent now, or what to do instead."""
+        plan, course, ledger = self._plan, self._course, self._ledger
         target, now = step.target, now_s()
-        gates = self._plan.gates
-        if gates is not None and step.permit is None and self._course.limited(target, now):
+        gates = plan.gates
+        if gates is not None and step.permit is None and course.limited(target, now):
             return Choose()
         permit = step.permit or self._machines.force(target, now)
         if gates is not None and (gate := gates.get(target.provider_id)) is not None:
             permit.passage = gate.take(target, self._tokens, now)
-        form = form_of(target.provider)
-        pair = pair_for(self._operation, form, stream=self._stream)
-        operation = self._operation if pair is None else pair.upstream
-        attempt = Attempt(target, operation, budget_s=self._course.begin(target, now))
+        route = self._route = plan.route(target, self._operation, stream=self._stream)
+        attempt = Attempt(target, route.operation, budget_s=course.begin(target, now))
         self._current = (attempt, permit, now)
-        if not self._plan.preferences.plain:
-            self._plan.preferences.strategy.began(target, now)
-        self._ledger.attempts = self._course.attempts
-        self._ledger.provider = target.provider.name
+        if not plan.preferences.plain:
+            plan.preferences.strategy.began(target, now)
+        ledger.attempts = course.attempts
+        ledger.provider = target.provider.name
         try:
-            request = self._request(target, form, pair)
+            request = self._request(target, route)
         except RepeatedKeysError as error:
             return Refuse(Refusal(ErrorKind.MALFORMED, str(error)))
         except TranslationError as error:
             if permit.passage is not None:
                 permit.passage.settle(0, 0, now, sent=False)
             self._settle(CANCELLED)
-            step_on = self._course.untranslatable(target, objection(error, target.provider.type))
-            self._ledger.attempts = self._course.attempts
+            step_on = course.untranslatable(target, objection(error, target.provider.type))
+            ledger.attempts = course.attempts
             return step_on
         self._sent = True
-        upstream = self._plan.upstreams[target.provider_id]
-        if self._translation is None:
-            result = await attempt.open(upstream, request)
-        else:
-            result = await open_translated(attempt, upstream, request, self._translation)
+        return attempt, route.upstream, request
+
+    def _after(self, attempt: Attempt, result: Answer | Failed) -> Step:
+        """Return what follows an attempt."""
+        target = attempt.target
         if attempt.response is not None:
             self._machines.heard(target, attempt.response.headers)
         if isinstance(result, Answer):
@@ -230,22 +250,24 @@ class Exchange:
         self._settle(result.outcome, self._unanswered() if result.outcome.code in UNANSWERED else _NOTHING)
         return self._course.after(target, result, now_s())
 
-    def _request(self, target: Target, form: Form, pair: Pair | None) -> UpstreamRequest:
+    def _request(self, target: Target, route: Route) -> UpstreamRequest:
         asked, model = self._downstream.request, target.model.upstream_name
-        if pair is None:
+        if route.pair is None:
             self._translation = None
-            route = self._plan.route(target, self._operation)
-            url, headers = with_query(route.url, asked.query), asked.headers
+            url = with_query(route.url, asked.query) if asked.query else route.url
+            headers = asked.headers
             body = untouched(self._operation, self._body, target.provider.type)
             body = renamed(self._operation, body, self._model, model)
         else:
             destination = Destination(
-                target.provider.type, model, native=form is Form.GEMINI, base_url=target.provider.base_url
+                target.provider.type,
+                model,
+                native=route.form is Form.GEMINI,
+                base_url=target.provider.base_url,
             )
             self._translation = Translation(
-                pair, self._operation.dialect, self._body, destination, created_s=int(unix_now_s())
+                route.pair, self._operation.dialect, self._body, destination, created_s=int(unix_now_s())
             )
-            route = self._plan.route(target, pair.upstream)
             url, headers, body = route.url, translated_headers(asked.headers), self._translation.body
         block, span = request_block(headers, route.fixed), self._ledger.span
         if span is not None:
@@ -258,17 +280,17 @@ class Exchange:
         if self._current is not None and not step.answer.complete:
             self._machines.answered(self._current[1])
         try:
-            await relay.run(step.answer, self._own_block(step.attempt.target))
+            await relay.run(step.answer, self._own_block(self._route))
         finally:
             billed = self._operation.is_billed
             usage = relay.meter.result(request_bytes=len(self._body)) if billed else _NOTHING
             outcome = relay.outcome or CANCELLED
             self._settle(outcome if outcome.code is None else self._plan.cleaned(outcome), usage)
 
-    def _whole(self, attempt: Attempt, answer: Answer, usage: Usage) -> None:
+    def _whole(self, answer: Answer, usage: Usage) -> None:
         """Send a plain good answer that is all here."""
         body = answer.held[0] if answer.told is None else answer.told
-        block = answer_block(answer.headers) + self._own_block(attempt.target)
+        block = answer_block(answer.headers) + self._own_block(self._route)
         self._downstream.begin(answer.status, block, len(body))
         self._downstream.end(body)
         self._settle(answer.outcome, usage if self._operation.is_billed else _NOTHING)
@@ -292,7 +314,8 @@ class Exchange:
         answer = step.answer
         self._ledger.provider = step.target.provider.name
         body = b"".join(answer.held)
-        block = answer_block(answer.headers) + self._own_block(step.target)
+        route = self._plan.route(step.target, self._operation, stream=self._stream)
+        block = answer_block(answer.headers) + self._own_block(route)
         self._downstream.begin(answer.status, block, len(body))
         self._downstream.end(body)
 
@@ -306,10 +329,10 @@ class Exchange:
             block=_ATTEMPTS % self._ledger.attempts,
         )
 
-    def _own_block(self, target: Target) -> bytes:
+    def _own_block(self, route: Route | None) -> bytes:
         """Return the headers that we add to an answer."""
         request_id, translation = self._ledger.request_id, self._translation
-        block = self._plan.route(target, self._operation).named
+        block = b"" if route is None else route.named
         if self._ledger.attempts == 1:
             block += _FIRST_ID + request_id.encode()
         else:

@@ -6,8 +6,6 @@ It only writes down what the exchange tells it. Figures are bounded by `runtime.
 
 from typing import Final
 
-import msgspec
-
 from cliproxy_api.money import NANO_USD_PER_USD
 from cliproxy_api.scope import Scope
 from cliproxy_api.vocabulary import COUNTED_CLASSES, OutcomeClass
@@ -25,9 +23,10 @@ from cliproxy_sidecar.core.usage import Usage
 from cliproxy_sidecar.proxy.downstream import ENDED, FRESH, Downstream
 from cliproxy_sidecar.proxy.tracing.tracer import Span, Tracer
 from cliproxy_sidecar.runtime.clock import now_s, unix_now_s, utc_now
+from cliproxy_sidecar.runtime.finished import OTHER
 from cliproxy_sidecar.runtime.logs import Logs, RequestLine, TokenCounts, rfc3339
 from cliproxy_sidecar.runtime.machines import Machines
-from cliproxy_sidecar.runtime.metrics import NO_ATTEMPT, NO_PROVIDER, OTHER, Metrics
+from cliproxy_sidecar.runtime.metrics import NO_ATTEMPT, NO_PROVIDER, Metrics
 
 CLIENT_CLOSED_REQUEST: Final = 499
 """nginx's word for a caller that left before the answer."""
@@ -233,22 +232,9 @@ class Ledger:
     def _count(self, downstream: Downstream, status: int, duration_s: float) -> None:
         metrics, model = self._metrics, self.model_label
         provider = self.provider or NO_PROVIDER if self.cache is None else NO_ATTEMPT
-        metrics.requests.add((provider, model, str(status)))
-        metrics.duration_s.observe((provider, model), duration_s)
-        metrics.response_bytes.observe((provider,), downstream.sent_bytes)
+        metrics.finished.of(provider, model).add(status, duration_s, downstream.sent_bytes, self.usage)
         if self._first_content_s is not None:
             metrics.first_token_s.observe((provider, model), self._first_content_s - self._started_s)
-        usage = self.usage
-        if usage.input:
-            metrics.tokens.add((provider, model, "input"), usage.input)
-        if usage.output:
-            metrics.tokens.add((provider, model, "output"), usage.output)
-        if usage.cached_input:
-            metrics.tokens.add((provider, model, "cached_input"), usage.cached_input)
-        if usage.cache_write:
-            metrics.tokens.add((provider, model, "cache_write"), usage.cache_write)
-        if usage.reasoning:
-            metrics.tokens.add((provider, model, "reasoning"), usage.reasoning)
 
     def _failure(self) -> str | None:
         """Return why a request has failed, in one word."""
@@ -279,7 +265,7 @@ class Ledger:
     def _line(self, status: int, duration_s: float, trace_id: str | None, *, succeeded: bool) -> RequestLine:
         usage = self.usage
         failure = None if succeeded else self._failure()
-        return RequestLine(
+        line = RequestLine(
             timestamp=rfc3339(unix_now_s()),
             level="info" if succeeded else "warning" if status in _CALLERS else "error",
             msg="request_success" if succeeded else "request_failed",
@@ -295,11 +281,16 @@ class Ledger:
             status=status,
             stream=self.stream,
             error_class=failure,
-            cache=self.cache if self.cache is not None else msgspec.UNSET,
-            consumer=None if self.caller is None else self.caller.name,
-            tier=None if self.caller is None else self.caller.consumer.tier,
-            cost_usd=self.cost_nano_usd / NANO_USD_PER_USD if self.cost_nano_usd else None,
-            cost_estimated=True if self._estimated and self.cost_nano_usd else None,
-            over_budget=None if self.call is None else self.call.over,
-            trace_id=trace_id,
         )
+        if self.cache is not None:
+            line.cache = self.cache
+        if self.caller is not None:
+            line.consumer, line.tier = self.caller.name, self.caller.consumer.tier
+        if self.cost_nano_usd:
+            line.cost_usd = self.cost_nano_usd / NANO_USD_PER_USD
+            line.cost_estimated = True if self._estimated else None
+        if self.call is not None:
+            line.over_budget = self.call.over
+        if trace_id is not None:
+            line.trace_id = trace_id
+        return line

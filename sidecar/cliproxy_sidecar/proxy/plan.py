@@ -12,7 +12,7 @@ import msgspec
 
 from cliproxy_api.snapshot import ConnectionPool, Credential, Provider, SnapshotPush
 from cliproxy_sidecar.core.addresses import upstream_url
-from cliproxy_sidecar.core.dialect import Operation
+from cliproxy_sidecar.core.dialect import Form, Operation, form_of
 from cliproxy_sidecar.core.headers import (
     FixedHeaders,
     UnusableCredentialError,
@@ -26,6 +26,8 @@ from cliproxy_sidecar.core.preference import Preferences
 from cliproxy_sidecar.core.routing import RoutingTable
 from cliproxy_sidecar.core.selection import Chooser
 from cliproxy_sidecar.core.target import Target
+from cliproxy_sidecar.core.translate.pairs import pair_for
+from cliproxy_sidecar.core.translate.translation import Pair
 from cliproxy_sidecar.proxy.drill import drilled
 from cliproxy_sidecar.proxy.reuse.front import Reuse
 from cliproxy_sidecar.proxy.reuse.shelf import Shelf
@@ -52,12 +54,18 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Where one operation goes at one target, and with which headers."""
+    """How one operation is put to one target: all that no request changes."""
 
+    operation: Operation
+    """As the provider is asked."""
+    form: Form
+    pair: Pair | None
+    """How it is translated; None: not at all."""
     url: str
     fixed: FixedHeaders
     named: bytes
     """What tells the caller where the answer came from, as a block of headers."""
+    upstream: Upstream
 
 
 class Plan:
@@ -92,7 +100,7 @@ class Plan:
         self.holders = 0
         self.reuse: Reuse | None = None
         """None: every request is asked of a provider on its own."""
-        self._routes: dict[tuple[Target, Operation], Route] = {}
+        self._routes: dict[tuple[Target, Operation, bool], Route] = {}
 
     def _usable(self, provider: Provider, secrets: dict[str, str]) -> Provider:
         """Leave out credentials that no header can carry: one bad key must not stop the others."""
@@ -117,20 +125,30 @@ class Plan:
             return outcome
         return replace(outcome, code=HIDDEN, header=None)
 
-    def route(self, target: Target, operation: Operation) -> Route:
-        """Return the address and fixed headers for an operation at a target."""
-        key = (target, operation)
-        route = self._routes.get(key)
-        if route is None:
-            provider_id, credential, model = target.id
-            named = block_of(
-                (
-                    (b"x-cliproxy-provider", printable(target.provider.name)),
-                    (b"x-cliproxy-model", printable(model)),
-                )
+    def route(self, target: Target, operation: Operation, *, stream: bool) -> Route:
+        """Return how an operation is put to a target, streamed or not."""
+        return self._routes.get((target, operation, stream)) or self._route(target, operation, stream=stream)
+
+    def _route(self, target: Target, operation: Operation, *, stream: bool) -> Route:
+        provider_id, credential, model = target.id
+        form = form_of(target.provider)
+        pair = pair_for(operation, form, stream=stream)
+        asked = operation if pair is None else pair.upstream
+        named = block_of(
+            (
+                (b"x-cliproxy-provider", printable(target.provider.name)),
+                (b"x-cliproxy-model", printable(model)),
             )
-            url = upstream_url(target.provider, operation, model)
-            route = self._routes[key] = Route(url, self.fixed[provider_id, credential], named)
+        )
+        route = self._routes[target, operation, stream] = Route(
+            operation=asked,
+            form=form,
+            pair=pair,
+            url=upstream_url(target.provider, asked, model),
+            fixed=self.fixed[provider_id, credential],
+            named=named,
+            upstream=self.upstreams[provider_id],
+        )
         return route
 
 

@@ -3,9 +3,10 @@
 Read when somebody scrapes; the values are their owners'.
 """
 
+from cliproxy_sidecar.runtime.finished import Labels
 from cliproxy_sidecar.runtime.logs import LineWriter
 from cliproxy_sidecar.runtime.machines import Machines
-from cliproxy_sidecar.runtime.metrics import Counter, Gauge, Labels, Metrics
+from cliproxy_sidecar.runtime.metrics import Counter, Gauge, Metrics
 from cliproxy_sidecar.runtime.reporter import Reporter
 
 

@@ -22,36 +22,33 @@ _Waiting = Any
 class Signal:
     """Something that one coroutine at a time waits for; `set` lets it go on, at once if it is no task."""
 
-    __slots__ = ("_waiter",)
+    __slots__ = ("waiter",)
 
     def __init__(self) -> None:
-        self._waiter: Light | asyncio.Future[None] | None = None
+        self.waiter: Light | asyncio.Future[None] | None = None
+        """Who waits (the runner's business)."""
 
     def __await__(self) -> Generator[_Waiting, None, None]:
         """Wait for the next `set`; look again afterwards whether it is what you wait for."""
         if _running is not None:
             yield self
             return
-        self._waiter = waiter = asyncio.get_running_loop().create_future()
+        self.waiter = waiter = asyncio.get_running_loop().create_future()
         try:
             yield from waiter
         finally:
-            self._waiter = None
+            self.waiter = None
 
     def set(self) -> None:
         """Let the one that waits go on. Call it last: it may run for a while before this returns."""
-        waiter = self._waiter
+        waiter = self.waiter
         if waiter is None:
             return
-        self._waiter = None
+        self.waiter = None
         if isinstance(waiter, Light):
             waiter.go_on()
         elif not waiter.done():
             waiter.set_result(None)
-
-    def hold(self, waiter: "Light | None") -> None:
-        """Set who waits (the runner's business)."""
-        self._waiter = waiter
 
 
 class _InTask:
@@ -108,7 +105,11 @@ class Light:
             self._end(end)
         else:
             _running = before
-            self._wait(waits_for)
+            if isinstance(waits_for, Signal):
+                self._signal = waits_for
+                waits_for.waiter = self
+            else:
+                self._wait(waits_for)
 
     def cancel(self) -> None:
         """Let a `CancelledError` out of what it waits for. Not for use by the coroutine itself."""
@@ -118,7 +119,7 @@ class Light:
         if self._over:
             return
         if (signal := self._signal) is not None:
-            signal.hold(None)
+            signal.waiter = None
             self._signal = None
         self._throw(asyncio.CancelledError())
 
@@ -137,7 +138,7 @@ class Light:
     def _wait(self, waits_for: _Waiting) -> None:
         if isinstance(waits_for, Signal):
             self._signal = waits_for
-            waits_for.hold(self)
+            waits_for.waiter = self
         elif waits_for is None:
             self._task = self._tasks.spawn(self._coroutine, self._name)
             self._task.add_done_callback(lambda _: self._ended())

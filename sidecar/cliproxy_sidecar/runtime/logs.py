@@ -49,7 +49,7 @@ class TokenCounts(msgspec.Struct, frozen=True):
     output: int = 0
 
 
-class RequestLine(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class RequestLine(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The log line of one finished request (design section 13)."""
 
     timestamp: str

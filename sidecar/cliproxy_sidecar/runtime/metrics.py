@@ -13,21 +13,25 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from cliproxy_api.money import NANO_USD_PER_USD
+from cliproxy_sidecar.runtime.finished import (
+    DURATION_BOUNDS_S,
+    MAX_SERIES,
+    OTHER,
+    SIZE_BOUNDS_BYTES,
+    Distribution,
+    Finished,
+    Labels,
+    distribution,
+)
 
-MAX_SERIES: Final = 10_000
-"""Label sets of one metric; 500 providers x 20 models. A scrape of that size is about 1 MB."""
-OTHER: Final = "other"
 NO_PROVIDER: Final = "none"
 """The request was answered by the sidecar itself."""
 NO_ATTEMPT: Final = "cache"
 """In the provider's place for answers not made for the request: they say nothing about its speed."""
 
-DURATION_BOUNDS_S: Final = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120, 300, 600)
 FIRST_TOKEN_BOUNDS_S: Final = (0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10, 20, 30, 60)
 QUALITY_BOUNDS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1)
-SIZE_BOUNDS_BYTES: Final = (1024, 4096, 16_384, 65_536, 262_144, 1_048_576, 4_194_304, 16_777_216)
 
-Labels = tuple[str, ...]
 Read = Callable[[], Mapping[Labels, float]]
 
 
@@ -83,9 +87,17 @@ class Histogram:
 
     __slots__ = ("bounds", "help", "labels", "name", "values")
 
-    def __init__(self, name: str, text: str, bounds: tuple[float, ...], *labels: str) -> None:
+    def __init__(
+        self,
+        name: str,
+        text: str,
+        bounds: tuple[float, ...],
+        *labels: str,
+        values: dict[Labels, Distribution] | None = None,
+    ) -> None:
+        """`values`: kept by somebody else, who observes as well."""
         self.name, self.help, self.bounds, self.labels = name, text, bounds, labels
-        self.values: dict[Labels, tuple[list[int], list[float]]] = {}
+        self.values: dict[Labels, Distribution] = {} if values is None else values
 
     def observe(self, labels: Labels, value: float) -> None:
         """Count one observation; label values beyond the bound fold into `other`."""
@@ -96,10 +108,10 @@ class Histogram:
         counts[bisect_left(self.bounds, value)] += 1
         total[0] += value
 
-    def _begin(self, labels: Labels) -> tuple[list[int], list[float]]:
+    def _begin(self, labels: Labels) -> Distribution:
         if len(self.values) >= MAX_SERIES:
             labels = (OTHER,) * len(labels)
-        return self.values.setdefault(labels, ([0] * (len(self.bounds) + 1), [0.0]))
+        return self.values.setdefault(labels, distribution(self.bounds))
 
     def family(self) -> Metric:
         """Return what a scrape shows."""
@@ -133,13 +145,22 @@ class Metrics(Collector):
     """All figures of the sidecar."""
 
     def __init__(self) -> None:
+        self.finished = Finished()
+        """Where requests are counted that have ended."""
         self.requests = Counter(
-            "cliproxy_requests", "Finished requests of callers.", "provider", "model", "status"
+            "cliproxy_requests",
+            "Finished requests of callers.",
+            "provider",
+            "model",
+            "status",
+            read=self.finished.requests,
         )
         self.errors = Counter(
             "cliproxy_errors", "Failed attempts at providers, by outcome class.", "provider", "error_type"
         )
-        self.tokens = Counter("cliproxy_tokens", "Model tokens used.", "provider", "model", "type")
+        self.tokens = Counter(
+            "cliproxy_tokens", "Model tokens used.", "provider", "model", "type", read=self.finished.tokens
+        )
         self.cost_usd = MoneyCounter(
             "cliproxy_cost_usd", "What answers cost, in US dollars.", "provider", "model", "consumer"
         )
@@ -165,6 +186,7 @@ class Metrics(Collector):
             DURATION_BOUNDS_S,
             "provider",
             "model",
+            values=self.finished.duration_s,
         )
         self.first_token_s = Histogram(
             "cliproxy_first_token_seconds",
@@ -174,7 +196,11 @@ class Metrics(Collector):
             "model",
         )
         self.response_bytes = Histogram(
-            "cliproxy_response_size_bytes", "Body bytes sent to callers.", SIZE_BOUNDS_BYTES, "provider"
+            "cliproxy_response_size_bytes",
+            "Body bytes sent to callers.",
+            SIZE_BOUNDS_BYTES,
+            "provider",
+            values=self.finished.body_bytes,
         )
         self.quality = Histogram(
             "cliproxy_response_quality",

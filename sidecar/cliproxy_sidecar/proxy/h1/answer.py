@@ -29,7 +29,7 @@ class Answer(Signal):
     __slots__ = ("complete", "connection", "error", "headers", "pieces", "silent", "status")
 
     def __init__(self, connection: "Connection", pieces: list[bytes]) -> None:
-        super().__init__()
+        self.waiter = None  # As `Signal` does; calling that would cost more.
         self.status = 0
         self.headers: RawHeaders = ()
         self.pieces = pieces

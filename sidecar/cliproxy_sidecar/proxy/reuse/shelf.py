@@ -13,7 +13,8 @@ from cliproxy_sidecar.core.cache.store import Store
 from cliproxy_sidecar.proxy.reuse.flight import Flight
 from cliproxy_sidecar.proxy.reuse.redislink import RedisAddress, RedisLink
 from cliproxy_sidecar.runtime.clock import now_s, unix_now_s
-from cliproxy_sidecar.runtime.metrics import Counter, Gauge, Labels, Metrics
+from cliproxy_sidecar.runtime.finished import Labels
+from cliproxy_sidecar.runtime.metrics import Counter, Gauge, Metrics
 from cliproxy_sidecar.runtime.tasks import Tasks
 
 LOCAL: Final = ("local",)

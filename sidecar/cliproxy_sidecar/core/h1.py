@@ -125,7 +125,11 @@ class AnswerReader:
             if self._chunked and len(self.body) == pieces:
                 self._count_barren(len(data))
         else:
-            self._feed_head(data)
+            self._head_bytes += len(data)
+            if self._head_bytes <= MAX_HEAD_BYTES:
+                self._parse(data)
+            else:
+                self._end_head(data)
 
     def end(self) -> None:
         """Note that the provider has closed its side in good order."""
@@ -144,14 +148,9 @@ class AnswerReader:
     def _where(self) -> str:
         return "closed without an answer" if self.silent else "closed in the head"
 
-    def _feed_head(self, data: bytes) -> None:
-        before = self._head_bytes
-        self._head_bytes = before + len(data)
-        if self._head_bytes <= MAX_HEAD_BYTES:
-            self._parse(data)
-            return
-        # Cut at the bound, so that how the bytes were split over reads makes no difference.
-        room = MAX_HEAD_BYTES - before
+    def _end_head(self, data: bytes) -> None:
+        """Take bytes that go beyond the bound, cut there, so that how they were split makes no difference."""
+        room = len(data) - (self._head_bytes - MAX_HEAD_BYTES)
         self._parse(data[:room])
         if not self.status and self.error is None:
             self.error = TransportError("too_many_headers", f"a head of more than {MAX_HEAD_BYTES} bytes")

@@ -13,6 +13,7 @@ import msgspec
 from cliproxy_api.snapshot import Timeouts
 from cliproxy_sidecar.core.dialect import Operation
 from cliproxy_sidecar.core.glance import glance
+from cliproxy_sidecar.core.headers import answer_block
 from cliproxy_sidecar.core.outcome import (
     CANCELLED,
     MAX_BODY_BYTES,
@@ -65,6 +66,8 @@ class Answer(msgspec.Struct):
     """So far."""
     usage: Usage | None = None
     """What it has used, where one look was enough to tell."""
+    block: bytes = b""
+    """The headers that go downstream, where they have been worked out."""
     told: bytes | None = None
     """The whole body in the caller's format, where that is another than the provider's."""
 
@@ -95,14 +98,19 @@ class Attempt:
         try:
             self.response = response = await upstream.send(request, self._timeouts())
             if 200 <= response.status < 300:  # noqa: PLR2004 -- success
+                block = answer_block(response.headers)
+                if block.find(_JSON) >= 0 and block.find(_CODED) < 0:
+                    body = response.whole(MAX_HELD_BYTES)
+                    if body is not None:
+                        return self._judge(response, body, block)
                 content_type, encoding = _content(response.headers)
                 if encoding not in (b"", b"identity"):
                     # Compressed although we asked for none: what cannot be looked into passes as it is.
                     return Answer(response.status, response.headers, [], complete=False)
                 if content_type.startswith(b"text/event-stream"):
                     return await self._peek(response)
-                body = response.whole(MAX_HELD_BYTES) or await self._collect(response)
-                return self._judge(response, body) if isinstance(body, bytes) else body
+                held = response.whole(MAX_HELD_BYTES) or await self._collect(response)
+                return self._judge(response, held, block) if isinstance(held, bytes) else held
             return await self._error(response)
         except UpstreamFailed as failure:
             return Failed(self.cut(failure, after_headers=self.response is not None))
@@ -127,11 +135,11 @@ class Attempt:
         timeouts = self.target.provider.timeouts
         return msgspec.structs.replace(timeouts, total_s=self._budget_s) if self._clamped else timeouts
 
-    def _judge(self, response: UpstreamResponse, body: bytes) -> Answer | Failed:
+    def _judge(self, response: UpstreamResponse, body: bytes, block: bytes) -> Answer | Failed:
         """Look at a whole body that is no stream."""
         usage = glance(self._operation.dialect, body)
         if usage is not None:
-            return Answer(response.status, response.headers, [body], complete=True, usage=usage)
+            return Answer(response.status, response.headers, [body], complete=True, usage=usage, block=block)
         try:
             _DECODER.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -204,6 +212,8 @@ class Attempt:
         return Failed(outcome, held)
 
 
+_JSON: Final = b"\r\ncontent-type: application/json"
+_CODED: Final = b"\r\ncontent-encoding: "
 _NO_HEADERS: Final[Mapping[str, str]] = {}
 
 

@@ -13,6 +13,7 @@ from cliproxy_sidecar.runtime.light import Signal
 
 _BODILESS: Final = frozenset({204, 304})
 _END: Final = b"\r\n\r\n"
+_LENGTH: Final = b"\r\ncontent-length: "
 _CLOSE: Final = b"\r\nconnection: close\r\n\r\n"
 _STATUS_LINES: Final = {
     status.value: f"HTTP/1.1 {status.value} {status.phrase}".encode() for status in HTTPStatus
@@ -85,6 +86,10 @@ class Sink(Protocol):
 
     def end(self, data: bytes = b"") -> None:
         """Send the last bytes of the body."""
+        ...
+
+    def answer(self, status: int, block: bytes, body: bytes) -> None:
+        """Do as `begin` and `end` with a whole body."""
         ...
 
 
@@ -202,6 +207,21 @@ class Downstream:
         self.stage = ENDED
         if self._owed_bytes:
             self.keeps = False  # Only closing tells the caller that the body is not what was declared.
+
+    def answer(self, status: int, block: bytes, body: bytes) -> None:
+        """Do as `begin` and `end` with a whole body; most answers are."""
+        line, size = self.line, len(body)
+        start = _STATUS_LINES.get(status)
+        if start is None or self.request.method == "HEAD":
+            self.begin(status, block, size)
+            return self.end(body)
+        self.stage = ENDED
+        self.status = status
+        self.sent_bytes = size
+        self.keeps = keeps = self.keeps and line.keeps
+        length = str(size).encode()
+        line.write(b"".join((start, block, _LENGTH, length, _END if keeps else _CLOSE, body)))
+        return None
 
     def _send(self, data: bytes, *, more: bool) -> None:
         head, self._head = self._head, b""

@@ -290,9 +290,8 @@ class Exchange:
     def _whole(self, answer: Answer, usage: Usage) -> None:
         """Send a plain good answer that is all here."""
         body = answer.held[0] if answer.told is None else answer.told
-        block = answer_block(answer.headers) + self._own_block(self._route)
-        self._downstream.begin(answer.status, block, len(body))
-        self._downstream.end(body)
+        block = answer.block or answer_block(answer.headers)
+        self._downstream.answer(answer.status, block + self._own_block(self._route), body)
         self._settle(answer.outcome, usage if self._operation.is_billed else _NOTHING)
 
     def _relay(self, attempt: Attempt) -> Relay:

@@ -83,6 +83,11 @@ class Flight:
             self._whole = False
             await self._slow_down()
 
+    def answer(self, status: int, block: bytes, body: bytes) -> None:
+        """Take a whole answer."""
+        self.begin(status, block, len(body))
+        self.end(body)
+
     def end(self, data: bytes = b"") -> None:
         """Take the last bytes of the body."""
         self._ended = True

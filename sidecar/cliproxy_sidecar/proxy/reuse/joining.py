@@ -96,6 +96,11 @@ class _Whole:
         """Take bytes of the body."""
         self._take(data)
 
+    def answer(self, status: int, block: bytes, body: bytes) -> None:
+        """Take a whole answer."""
+        self.begin(status, block, len(body))
+        self.end(body)
+
     def end(self, data: bytes = b"") -> None:
         """Take the last bytes of the body."""
         self._take(data)

@@ -38,6 +38,11 @@ class Recorder:
         self._keep(data)
         await self._caller.write(data)
 
+    def answer(self, status: int, block: bytes, body: bytes) -> None:
+        """Take a whole answer."""
+        self.begin(status, block, len(body))
+        self.end(body)
+
     def end(self, data: bytes = b"") -> None:
         """Pass the last bytes on."""
         self._keep(data)

@@ -1,5 +1,7 @@
 """Series of finished requests: what is added is what a scrape shows, and labels stay bounded."""
 
+import pytest
+
 from cliproxy_sidecar.core.usage import Usage
 from cliproxy_sidecar.runtime import finished
 from cliproxy_sidecar.runtime.finished import OTHER, Finished
@@ -22,7 +24,7 @@ def test_counts_by_status_and_type() -> None:
     }
 
 
-def test_series_beyond_the_bound_fold_into_other(monkeypatch) -> None:
+def test_series_beyond_the_bound_fold_into_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finished, "MAX_SERIES", 2)
     counts = Finished()
     for model in ("a", "b", "c", "d"):

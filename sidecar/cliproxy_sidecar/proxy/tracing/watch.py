@@ -37,6 +37,11 @@ class Watch:
         self.ends.take(data)
         await self._sink.write(data)
 
+    def answer(self, status: int, block: bytes, body: bytes) -> None:
+        """Send a whole answer."""
+        self.begin(status, block, len(body))
+        self.end(body)
+
     def end(self, data: bytes = b"") -> None:
         """Pass the last bytes on."""
         self.ends.take(data)

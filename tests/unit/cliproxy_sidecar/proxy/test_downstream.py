@@ -37,7 +37,7 @@ def downstream(method: str, *, keeps: bool) -> tuple[Any, Downstream]:
 @pytest.mark.parametrize("keeps", [True, False])
 @pytest.mark.parametrize("method", ["POST", "HEAD"])
 @pytest.mark.parametrize("status", [200, 404, 799])
-def test_whole_answer(status: int, method: str, keeps: bool) -> None:
+def test_whole_answer(status: int, method: str, *, keeps: bool) -> None:
     block, body = b"\r\ncontent-type: application/json", b'{"a":1}'
     line, stepwise = downstream(method, keeps=keeps)
     stepwise.begin(status, block, len(body))

@@ -82,7 +82,7 @@ async def test_a_stream_passes_byte_for_byte(scripted_openai: ScriptedProvider) 
     head = f"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {len(events)}\r\n\r\n"
     scripted_openai.script(Raw(data=head + events.decode("latin-1")))
     async with running_sidecar(build.push(build.built(scripted_openai))) as sidecar:
-        response = await sidecar.chat(stream=True)
+        response = await sidecar.chat(stream=True, stream_options={"include_usage": True})
         assert response.content == events
         (line,) = sidecar.log_lines("request_success")
     assert line["tokens"] == {"input": 5, "output": 2}

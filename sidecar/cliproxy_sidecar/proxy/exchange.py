@@ -15,6 +15,7 @@ from msgspec import structs
 from cliproxy_api.chance import Chance
 from cliproxy_api.vocabulary import Condensation
 from cliproxy_sidecar.core.addresses import with_query
+from cliproxy_sidecar.core.asked_usage import asking
 from cliproxy_sidecar.core.body import Peek, RepeatedKeysError
 from cliproxy_sidecar.core.condense import larger_model, without_oldest
 from cliproxy_sidecar.core.dialect import Form, Operation
@@ -68,6 +69,7 @@ class Exchange:
         "_course",
         "_current",
         "_downstream",
+        "_hides_usage",
         "_ledger",
         "_left_out",
         "_machines",
@@ -114,6 +116,8 @@ class Exchange:
         self._course = Course(plan, machines, chance, wanted)
         ledger.trail, ledger.preferences = self._course.trail, plan.preferences
         ledger.counts = plan.in_force.counts
+        self._hides_usage = False
+        """The attempt under way asks for a usage that the caller has not asked for."""
         self._route: Route | None = None
         """Of the attempt under way."""
         self._current: tuple[Attempt, Permit, float] | None = None
@@ -252,12 +256,17 @@ class Exchange:
 
     def _request(self, target: Target, route: Route) -> UpstreamRequest:
         asked, model = self._downstream.request, target.model.upstream_name
+        self._hides_usage = False
         if route.pair is None:
             self._translation = None
             url = with_query(route.url, asked.query) if asked.query else route.url
             headers = asked.headers
             body = untouched(self._operation, self._body, target.provider.type)
             body = renamed(self._operation, body, self._model, model)
+            if route.asks_usage:
+                asked_body = asking(body)
+                self._hides_usage = asked_body is not None
+                body = asked_body or body
         else:
             destination = Destination(
                 target.provider.type,
@@ -298,7 +307,12 @@ class Exchange:
         request_id, on_content = self._ledger.request_id, self._ledger.first_content
         if self._translation is None:
             return Relay(
-                attempt, self._downstream, self._operation, request_id=request_id, on_content=on_content
+                attempt,
+                self._downstream,
+                self._operation,
+                request_id=request_id,
+                on_content=on_content,
+                hides_usage=self._hides_usage,
             )
         return TranslatingRelay(
             attempt,

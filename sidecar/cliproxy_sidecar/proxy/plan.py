@@ -12,6 +12,7 @@ import msgspec
 
 from cliproxy_api.snapshot import ConnectionPool, Credential, Provider, SnapshotPush
 from cliproxy_sidecar.core.addresses import upstream_url
+from cliproxy_sidecar.core.asked_usage import may_ask
 from cliproxy_sidecar.core.dialect import Form, Operation, form_of
 from cliproxy_sidecar.core.headers import (
     FixedHeaders,
@@ -66,6 +67,8 @@ class Route:
     named: bytes
     """What tells the caller where the answer came from, as a block of headers."""
     upstream: Upstream
+    asks_usage: bool
+    """It is asked for a stream's usage where the caller does not ask."""
 
 
 class Plan:
@@ -148,6 +151,7 @@ class Plan:
             fixed=self.fixed[provider_id, credential],
             named=named,
             upstream=self.upstreams[provider_id],
+            asks_usage=stream and pair is None and may_ask(target.provider, operation),
         )
         return route
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from typing import ClassVar, Final
 
+from cliproxy_sidecar.core.asked_usage import is_answer_to_us
 from cliproxy_sidecar.core.dialect import Operation
 from cliproxy_sidecar.core.errors import ErrorKind, error_event
 from cliproxy_sidecar.core.headers import answer_block
@@ -46,6 +47,7 @@ class Relay:
         "_downstream",
         "_end",
         "_ended",
+        "_hides_usage",
         "_on_content",
         "_request_id",
         "meter",
@@ -60,12 +62,15 @@ class Relay:
         *,
         request_id: str,
         on_content: Callable[[], None],
+        hides_usage: bool = False,
     ) -> None:
+        """`hides_usage`: the caller has not asked for the chunk that tells it."""
         self._attempt = attempt
         self._downstream = downstream
         self._dialect = self._caller = operation.dialect
         self._request_id = request_id
         self._on_content = on_content
+        self._hides_usage = hides_usage
         self._ended = False
         """The provider has said that the stream is complete."""
         self._end = SUCCESS
@@ -193,6 +198,8 @@ class Relay:
             TranslationError: nothing can be made of them.
 
         """
+        if self._hides_usage:
+            return b"".join([event.raw for event in events if not is_answer_to_us(event)])
         return b"".join([event.raw for event in events])
 
     def _ending(self) -> bytes:

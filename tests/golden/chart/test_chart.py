@@ -28,6 +28,10 @@ FOREIGN = ("monitoring.coreos.com", "cert-manager.io", "gateway.networking.k8s.i
 """Kinds whose schemas are other projects'."""
 
 
+FROM_FOLDERS = {"PrometheusRule", "ConfigMap"}
+"""One for each file of rules/ and dashboards/, which come and go: counted in the unit tests instead."""
+
+
 def values_of(case: str) -> Path:
     return Path(__file__).with_name(f"{case}.values.yaml")
 
@@ -40,16 +44,13 @@ def minor_of(case: str) -> int:
 
 def rendered(helm: Helm, case: str, minor: int) -> list[dict[str, Any]]:
     sets = () if case in WITH_CRDS else ("crds.install=false",)
-    return helm.render(values_of(case), minor=minor, sets=sets)
+    documents = helm.render(values_of(case), minor=minor, sets=sets)
+    return [one for one in documents if one["kind"] not in FROM_FOLDERS]
 
 
 def shortened(document: dict[str, Any]) -> dict[str, Any]:
     if document["kind"] == "CustomResourceDefinition":
         return {**document, "spec": "as in crds/"}
-    if document["kind"] == "ConfigMap":
-        return {**document, "data": dict.fromkeys(document["data"], "as in dashboards/")}
-    if document["kind"] == "PrometheusRule":
-        return {**document, "spec": "as in rules/"}
     return document
 
 

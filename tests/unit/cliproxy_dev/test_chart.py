@@ -149,3 +149,18 @@ def test_a_gateway_is_told_from_a_sidecar_by_nothing_but_its_address(helm: Helm)
     [container] = template["spec"]["containers"]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
     assert ports == {"cliproxy-proxy": 8317, "cliproxy-ctl": 8318, "cliproxy-obs": 9090}
+
+
+def test_every_rule_file_and_dashboard_is_rendered(helm: Helm) -> None:
+    rendered = helm.render(
+        sets=("monitoring.prometheusRule.enabled=true", "monitoring.dashboards.enabled=true")
+    )
+    rules = [one["spec"] for one in rendered if one["kind"] == "PrometheusRule"]
+    assert rules == [
+        yaml.safe_load(path.read_text("utf-8")) for path in sorted(values.CHART.glob("rules/*.yaml"))
+    ]
+    boards = {
+        name: text for one in rendered if one["kind"] == "ConfigMap" for name, text in one["data"].items()
+    }
+    wanted = {path.name: path.read_text("utf-8").strip() for path in values.CHART.glob("dashboards/*.json")}
+    assert {name: text.strip() for name, text in boards.items()} == wanted

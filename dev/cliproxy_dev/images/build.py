@@ -19,7 +19,7 @@ from cliproxy_api.version import __version__
 from cliproxy_dev.controlplane.prepare import only_one
 from cliproxy_dev.controlplane.progress import Progress
 from cliproxy_dev.images import base
-from cliproxy_dev.images.engine import Engine, obtain
+from cliproxy_dev.images.engine import Engine, ImagesFailed, obtain
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 NAMES: Final = ("operator", "sidecar")
@@ -62,10 +62,14 @@ def build_all(env: Mapping[str, str], progress: Progress, *, again: bool = False
 
 
 def _build(engine: Engine, name: str, progress: Progress, *, again: bool) -> Image:
-    tag = f"localhost/cliproxy-{name}:{__version__}-{_digest(name)[:12]}"
+    digest = _digest(name)
+    tag = f"localhost/cliproxy-{name}:{__version__}-{digest[:12]}"
     if again or not engine.ask("buildah", "images", "--quiet", tag, check=False):
         with progress.step(f"building {tag}"):
             engine.work(*_command(engine, name, tag, again=again), cwd=ROOT)
+        if _digest(name) != digest:
+            engine.ask("buildah", "rmi", tag)
+            raise ImagesFailed(f"the sources of {name} changed while it was built; build again")
     return describe(engine, name, tag)
 
 

@@ -6,7 +6,7 @@ VENV   := .venv/bin
 PYTEST := $(VENV)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: coverage docs help run test check redis lint unit integration cluster faults rights fuzz golden bench bench-quick bench-soak bench-tracing bench-latency bench-steady bench-takeover bench-fleet images test-images lock chart crds format clean venv control-plane
+.PHONY: coverage docs help run test check redis lint unit integration cluster faults rights fuzz golden bench bench-quick bench-soak bench-tracing bench-latency bench-steady bench-takeover bench-fleet images test-images lock chart crds format clean venv control-plane kustomize
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -87,6 +87,9 @@ test-images: control-plane ## build both images, and play them together as conta
 
 chart: venv ## refresh what the chart derives: its copy of crds/, values.yaml and docs/reference/values.md from its schema
 	@$(VENV)/python -m cliproxy_dev.chart
+
+kustomize: venv ## refresh deploy/kustomize/base from the chart (needs Helm, which it fetches once)
+	@$(VENV)/python -m cliproxy_dev.kustomize
 
 crds: chart
 

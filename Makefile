@@ -6,7 +6,7 @@ VENV   := .venv/bin
 PYTEST := $(VENV)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: coverage docs help run test check redis lint unit integration cluster faults rights fuzz golden bench bench-quick bench-soak bench-tracing bench-latency bench-steady bench-takeover bench-fleet images test-images lock chart crds format clean venv control-plane kustomize
+.PHONY: coverage docs help run test check redis lint unit integration cluster faults rights fuzz golden bench bench-quick bench-soak bench-tracing bench-latency bench-steady bench-takeover bench-fleet images test-images lock chart crds format clean venv control-plane kustomize licences sbom
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -90,6 +90,12 @@ chart: venv ## refresh what the chart derives: its copy of crds/, values.yaml an
 
 kustomize: venv ## refresh deploy/kustomize/base from the chart (needs Helm, which it fetches once)
 	@$(VENV)/python -m cliproxy_dev.kustomize
+
+licences: venv ## write docs/licences.md from the locks and what the packages say
+	@$(VENV)/python -m cliproxy_dev.release.licences
+
+sbom: venv ## write a CycloneDX bill of materials for each image into build/sbom
+	@$(VENV)/python -m cliproxy_dev.release.sbom
 
 crds: chart
 

@@ -11,9 +11,9 @@ all there is. Writes its section of docs/tracing.md.
 
 import argparse
 import asyncio
+import math
 import re
 import shutil
-import statistics
 import sys
 import tempfile
 from collections.abc import AsyncIterator
@@ -217,7 +217,7 @@ def render(turns: dict[str, list[Turn]], requests: int) -> str:
 
 
 def _middle(turns: list[Turn]) -> Turn:
-    return sorted(turns, key=_cost)[len(turns) // 2] if turns else Turn(None, statistics.nan)
+    return sorted(turns, key=_cost)[len(turns) // 2] if turns else Turn(None, math.nan)
 
 
 def _cost(turn: Turn) -> float:

@@ -70,5 +70,12 @@ def run() -> None:
     sys.exit(main())
 
 
+def complete() -> None:
+    """Entry point that kubectl asks for completions of `kubectl cliproxy`; `:4`: no names of files."""
+    code = main(["__complete", "--", *sys.argv[1:]])
+    sys.stdout.write(":4\n")
+    sys.exit(code)
+
+
 if __name__ == "__main__":
     run()

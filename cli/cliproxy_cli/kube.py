@@ -57,6 +57,10 @@ class Kube:
         """Read one object or one page of a list."""
         return self.request("GET", path, params=params)
 
+    def text(self, path: str, **params: str) -> str:
+        """Read what is no object, such as a log."""
+        return self._send("GET", path, params=params).decode("utf-8", "replace")
+
     def items(self, resource: Resource, namespace: str | None, **params: str) -> list[Json]:
         """Return all objects of a kind, of one namespace or of all (None), page by page."""
         found: list[Json] = []
@@ -77,9 +81,9 @@ class Kube:
         """Create an object in the collection at `path`."""
         return self.request("POST", path, body=body)
 
-    def merge_patch(self, path: str, body: Json) -> Json:
+    def merge_patch(self, path: str, body: Json, **params: str) -> Json:
         """Merge `body` into the object at `path`."""
-        return self.request("PATCH", path, body=body, content_type=MERGE_PATCH)
+        return self.request("PATCH", path, body=body, params=params, content_type=MERGE_PATCH)
 
     def apply(self, path: str, body: Json, *, manager: str, force: bool = False) -> Json:
         """Server-side apply `body` at `path` under the field manager `manager`."""
@@ -106,6 +110,17 @@ class Kube:
             CommandFailed: there was no answer, or none that can be read.
 
         """
+        return _object(self._send(method, path, body=body, params=params, content_type=content_type))
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Json | None = None,
+        params: dict[str, str] | None = None,
+        content_type: str = "application/json",
+    ) -> bytes:
         url = self.endpoint.server + path + (f"?{urllib.parse.urlencode(params)}" if params else "")
         request = urllib.request.Request(url, method=method)  # noqa: S310 -- the kubeconfig's own address
         request.add_header("Accept", "application/json")
@@ -118,13 +133,13 @@ class Kube:
             request.add_header("Content-Type", content_type)
         try:
             with self._opener.open(request, timeout=self._timeout_s) as response:
-                content = response.read()
+                content: bytes = response.read()
         except urllib.error.HTTPError as error:
             with error:
                 raise refusal(error.code, error.read(), path) from None
         except (OSError, http.client.HTTPException) as error:
             raise self._unreachable(error) from None
-        return _object(content)
+        return content
 
     def _unreachable(self, error: Exception) -> CommandFailed:
         reason = getattr(error, "reason", None) or error

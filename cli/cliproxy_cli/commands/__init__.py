@@ -2,7 +2,31 @@
 
 from typing import Final
 
-from cliproxy_cli.commands import backup, cost, restore, status
+from cliproxy_cli.commands import (
+    backup,
+    completion,
+    cooldown,
+    cost,
+    explain,
+    recover,
+    restore,
+    sidecars,
+    status,
+    support_bundle,
+    top,
+)
 
-COMMANDS: Final = (status, cost, backup, restore)
+COMMANDS: Final = (
+    status,
+    top,
+    sidecars,
+    explain,
+    cooldown,
+    recover,
+    cost,
+    backup,
+    restore,
+    support_bundle,
+    completion,
+)
 """In the order in which help shows them."""

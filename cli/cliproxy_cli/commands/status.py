@@ -1,24 +1,13 @@
 """`cliproxy status`: every provider's state in one table, from what the operator writes into status."""
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
-from cliproxy_api.durations import format_duration
 from cliproxy_api.kinds import PROVIDER
-from cliproxy_api.vocabulary import ProviderPhase
 from cliproxy_cli.context import Context
 from cliproxy_cli.output import Cell, Colour
 from cliproxy_cli.parser import Subparsers, add_command
-
-COLOURS: Final = {
-    ProviderPhase.HEALTHY: Colour.GREEN,
-    ProviderPhase.DEGRADED: Colour.YELLOW,
-    ProviderPhase.COOLING_DOWN: Colour.YELLOW,
-    ProviderPhase.UNHEALTHY: Colour.RED,
-    ProviderPhase.MISCONFIGURED: Colour.RED,
-    ProviderPhase.DISABLED: Colour.DIM,
-    ProviderPhase.UNKNOWN: Colour.DIM,
-}
+from cliproxy_cli.shown import left, phase, synced
 
 
 def register(subparsers: Subparsers) -> None:
@@ -61,14 +50,13 @@ def _view(one: dict[str, Any]) -> dict[str, Any]:
 
 def _row(one: dict[str, Any], now_utc: datetime) -> list[Cell | str]:
     status = one.get("status") or {}
-    phase = str(status.get("phase") or "Unknown")
     traffic, sidecars, cost = (status.get(name) or {} for name in ("traffic", "sidecars", "cost"))
     p95 = traffic.get("p95LatencyMs")
     errors = str(traffic.get("errorsLastMinute", ""))
     today = cost.get("today") if cost.get("day") == now_utc.date().isoformat() else None
     return [
         str(one["metadata"]["name"]),
-        Cell(phase, COLOURS.get(ProviderPhase(phase), Colour.PLAIN)),
+        phase(status),
         left(status.get("cooldownUntil"), now_utc) if status.get("inCooldown") else "",
         str(status.get("reason") or ""),
         str(traffic.get("requestsLastMinute", "")),
@@ -77,19 +65,3 @@ def _row(one: dict[str, Any], now_utc: datetime) -> list[Cell | str]:
         synced(sidecars),
         f"${today}" if today is not None else "",
     ]
-
-
-def synced(sidecars: dict[str, Any]) -> Cell:
-    """Return how many sidecars run the present configuration, of how many."""
-    if not sidecars:
-        return Cell("")
-    now, of = sidecars.get("synced", 0), sidecars.get("total", 0)
-    return Cell(f"{now}/{of}", Colour.PLAIN if now == of else Colour.YELLOW)
-
-
-def left(until: str | None, now_utc: datetime) -> str:
-    """Return how long an instant is away, in whole seconds; "ending" when it has passed, "" if none."""
-    if not until:
-        return ""
-    seconds = int((datetime.fromisoformat(until) - now_utc).total_seconds())
-    return format_duration(seconds) if seconds > 0 else "ending"

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from cliproxy_dev import crds
-from cliproxy_dev.pages import reference
+from cliproxy_dev.pages import commandline, reference
 
 ROOT: Final = Path(__file__).resolve().parents[3]
 FOLDER: Final = ROOT / "docs" / "reference"
@@ -12,9 +12,10 @@ FOLDER: Final = ROOT / "docs" / "reference"
 
 def generated() -> dict[Path, str]:
     """Return every generated page's text by its path."""
-    return {
+    kinds = {
         FOLDER / f"{crd['spec']['names']['singular']}.md": reference.page(crd) for crd in crds.load_sources()
     }
+    return {**kinds, FOLDER / "cli.md": commandline.page()}
 
 
 def main() -> None:

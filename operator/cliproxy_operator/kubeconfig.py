@@ -1,21 +1,21 @@
 """Where the API server is and how to prove who we are: a kubeconfig or the pod's service account.
 
-Gives both the operator's own client (`kube.py`) and kopf a session of the same making; each opens it in its
-own event loop. Exec and auth-provider plugins are refused by name: an operator runs under a service account.
+What a kubeconfig says `cliproxy_api.kubeconfig` knows. Gives both the operator's own client (`kube.py`) and
+kopf a session of the same making; each opens it in its own event loop. Exec and auth-provider plugins are
+refused by name: an operator runs under a service account.
 """
 
-import base64
 import os
 import ssl
-import tempfile
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import aiohttp
 import yaml
 
+from cliproxy_api.kubeconfig import Endpoint, KubeconfigError, Source, parse, tls_settings
 from cliproxy_api.version import __version__
 from cliproxy_operator.hidden import Hidden
 
@@ -47,21 +47,15 @@ class Access:
 
     def ssl_context(self) -> ssl.SSLContext | None:
         """Return the TLS settings; None for plain HTTP."""
-        if not self.server.startswith("https://"):
-            return None
-        context = ssl.create_default_context(cadata=self.ca_pem)
-        # Strict by default from Python 3.13 on; the CAs of many clusters lack the key identifier it wants.
-        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-        if not self.verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        if self.client_cert_pem and self.client_key_pem:
-            with tempfile.TemporaryDirectory() as folder:  # load_cert_chain reads files only
-                pair = Path(folder) / "pair.pem"
-                pair.touch(mode=0o600)
-                pair.write_text(f"{self.client_cert_pem}\n{self.client_key_pem.reveal()}\n", encoding="ascii")
-                context.load_cert_chain(pair)
-        return context
+        return tls_settings(
+            Endpoint(
+                server=self.server,
+                ca_pem=self.ca_pem or "",
+                verify=self.verify,
+                client_cert_pem=self.client_cert_pem or "",
+                client_key_pem=self.client_key_pem.reveal() if self.client_key_pem is not None else "",
+            )
+        )
 
     def bearer(self) -> str | None:
         """Return the token to send now, None if there is none or its file cannot be read."""
@@ -124,51 +118,25 @@ def from_kubeconfig(path: Path) -> Access:
     """
     try:
         config = yaml.safe_load(path.read_text(encoding="utf-8"))
-        context = _named(config, "contexts", "context", config["current-context"])
-        cluster = _named(config, "clusters", "cluster", context["cluster"])
-        user = _named(config, "users", "user", context["user"]) if context.get("user") else {}
-        server = str(cluster["server"]).rstrip("/")
+        if not isinstance(config, dict):
+            raise ConfigError(f"{path}: not a usable kubeconfig: it holds no mapping")
+        found = parse([Source(path, config)], lambda file: file.read_text(encoding="ascii"))
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, LookupError) as error:
-        raise ConfigError(f"{path}: not a usable kubeconfig ({type(error).__name__}: {error})") from None
-    for plugin in ("exec", "auth-provider", "username"):
-        if user.get(plugin):
-            raise ConfigError(
-                f"{path}: users that need {plugin!r} are not supported; use a token or certificate"
-            )
-    if cluster.get("tls-server-name"):
+    except (yaml.YAMLError, UnicodeDecodeError, KubeconfigError) as error:
+        raise ConfigError(f"{path}: not a usable kubeconfig: {error}") from None
+    if wants := "exec" if found.plugin is not None else found.unsupported:
+        raise ConfigError(f"{path}: users that need {wants!r} are not supported; use a token or certificate")
+    if found.tls_server_name:
         raise ConfigError(
             f"{path}: tls-server-name is not supported; let `server` be a name in the certificate"
         )
-    folder = path.parent
-    key = _pem(user, "client-key", folder)
-    token_file = user.get("tokenFile")
     return Access(
-        server=server,
-        ca_pem=_pem(cluster, "certificate-authority", folder),
-        verify=not cluster.get("insecure-skip-tls-verify", False),
-        client_cert_pem=_pem(user, "client-certificate", folder),
-        client_key_pem=Hidden(key) if key else None,
-        token=Hidden(str(user["token"])) if user.get("token") else None,
-        token_file=folder / str(token_file) if token_file else None,
+        server=found.server,
+        ca_pem=found.ca_pem or None,
+        verify=found.verify,
+        client_cert_pem=found.client_cert_pem or None,
+        client_key_pem=Hidden(found.client_key_pem) if found.client_key_pem else None,
+        token=Hidden(found.token) if found.token else None,
+        token_file=found.token_file,
     )
-
-
-def _named(config: Any, section: str, entry: str, name: str) -> dict[str, Any]:
-    for item in config[section]:
-        if item["name"] == name:
-            found: dict[str, Any] = item[entry]
-            return found
-    raise LookupError(f"no {entry} {name!r}")
-
-
-def _pem(section: Mapping[str, Any], field: str, folder: Path) -> str | None:
-    try:
-        if data := section.get(f"{field}-data"):
-            return base64.b64decode(str(data)).decode("ascii")
-        if path := section.get(field):
-            return (folder / str(path)).read_text(encoding="ascii")
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{field}: {error}") from None
-    return None

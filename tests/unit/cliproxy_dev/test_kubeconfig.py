@@ -70,7 +70,7 @@ def test_a_credential_plugin_is_run_with_its_variables(tmp_path: Path) -> None:
 def test_a_plugin_that_fails_is_named(tmp_path: Path) -> None:
     plugin = {"command": sys.executable, "args": ["-c", "raise SystemExit(1)"]}
 
-    with pytest.raises(BadKubeconfig, match=f"credential plugin {sys.executable} gave no credential"):
+    with pytest.raises(BadKubeconfig, match=f"credential plugin '{sys.executable}' failed"):
         kubeconfig.read(put(tmp_path, {}, {"exec": plugin}))
 
 

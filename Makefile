@@ -6,7 +6,7 @@ VENV   := .venv/bin
 PYTEST := $(VENV)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: coverage docs help run test check redis lint unit integration cluster faults rights fuzz golden bench bench-quick bench-soak bench-tracing bench-latency bench-steady bench-takeover bench-fleet images test-images lock chart crds format clean venv control-plane kustomize licences sbom
+.PHONY: dashboards metrics coverage docs help run test check redis lint unit integration cluster faults rights fuzz golden bench bench-quick bench-soak bench-tracing bench-latency bench-steady bench-takeover bench-fleet images test-images lock chart crds format clean venv control-plane kustomize licences sbom
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -78,6 +78,12 @@ docs: venv ## write the generated pages, then build the site into build/site; wa
 	@$(VENV)/python -m cliproxy_dev.pages
 	@$(VENV)/python -m sphinx -W --keep-going -q -b dirhtml docs build/site
 	@echo build/site/index.html
+
+dashboards: venv ## write the chart's dashboards and docs/metrics.md from the code
+	@$(VENV)/python -m cliproxy_dev.monitoring
+
+metrics: control-plane ## ask every panel's query of a real Prometheus with real traffic behind it; keep the table
+	@$(VENV)/python -m cliproxy_dev.monitoring --show
 
 images: venv ## build both images without a container engine (Debian, root); AGAIN=1: twice, and compare the layers
 	@$(VENV)/python -m cliproxy_dev.images $(if $(AGAIN),--again)

@@ -14,13 +14,15 @@ from cliproxy_dev.controlplane.find import CannotObtain
 from cliproxy_dev.controlplane.tools import tool
 
 
-def promtool(*arguments: str) -> subprocess.CompletedProcess[str]:
+def promtool(*arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
     """Run it; skips the test where it cannot be obtained."""
     try:
         program = tool("prometheus", "usr/bin/promtool", os.environ)
     except CannotObtain as error:
         pytest.skip(str(error))
-    return subprocess.run([program, *arguments], capture_output=True, text=True, check=False, timeout=60)  # noqa: S603
+    return subprocess.run(  # noqa: S603 -- promtool
+        [program, *arguments], input=text, capture_output=True, text=True, check=False, timeout=120
+    )
 
 
 def check_rules(groups: list[dict[str, Any]], folder: Path) -> str:
@@ -33,13 +35,22 @@ def check_rules(groups: list[dict[str, Any]], folder: Path) -> str:
 
 
 def run_rules(
-    tests: list[dict[str, Any]], folder: Path, *, groups: list[dict[str, Any]] | None = None
+    tests: list[dict[str, Any]],
+    folder: Path,
+    *,
+    groups: list[dict[str, Any]] | None = None,
+    every: str = "15s",
 ) -> str:
     """Return what `promtool test rules` says of these tests, which must pass."""
     (folder / "rules.yaml").write_text(yaml.safe_dump({"groups": groups or []}, sort_keys=False), "utf-8")
     path = folder / "tests.yaml"
-    document = {"rule_files": ["rules.yaml"], "evaluation_interval": "15s", "tests": tests}
+    document = {"rule_files": ["rules.yaml"], "evaluation_interval": every, "tests": tests}
     path.write_text(yaml.safe_dump(document, sort_keys=False), "utf-8")
     done = promtool("test", "rules", str(path))
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def check_metrics(text: bytes) -> subprocess.CompletedProcess[str]:
+    """Return how `promtool check metrics` took what a scrape shows."""
+    return promtool("check", "metrics", text=text.decode())

@@ -3,6 +3,7 @@
 from typing import Final
 
 from cliproxy_cli.commands import (
+    alerts,
     backup,
     completion,
     cooldown,
@@ -23,6 +24,7 @@ COMMANDS: Final = (
     explain,
     cooldown,
     recover,
+    alerts,
     cost,
     backup,
     restore,

@@ -29,7 +29,7 @@ CASES = (
 async def test_short_faults_leave_nothing_lost_stuck_or_stale(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sidecars, "PAUSED_S", 4.0)
+    monkeypatch.setattr(sidecars, "PAUSED_S", 8.0)  # longer than a push may take: the link is made anew
     monkeypatch.setattr(sidecars, "OUTLASTS_S", 6.0)
     monkeypatch.setattr(objects, "INVALID", 100)
     monkeypatch.setattr(apiserver, "RESTORED_S", 30.0)

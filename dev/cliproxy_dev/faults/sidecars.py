@@ -35,15 +35,19 @@ async def cut_half(field: Field, run: Run, number: int) -> None:
             one = await field.refuse(CUT_S + OUTLASTS_S)
             met.append(one)
             # Linked sidecars are told; those cut off learn only what they meet for themselves.
-            run.cooled(one, pods=rest if one.pod in rest else ())
+            run.cooled(_at_least(one), pods=rest if one.pod in rest else ())
             await asyncio.sleep(TOLD_S)
     await field.operator_back(within_s=HEALED_S + 20)
     last = max(met, key=lambda one: one.until_s)
-    # A deadline this little later is not told to others: it is taken for the same refusal, told again.
-    everybodys = replace(last, until_s=last.until_s - RETOLD_S)
+    everybodys = _at_least(last)
     run.cooled(everybodys, told_s=now_s() + TOLD_S)
     await run.known(everybodys, within_s=KNOWN_S)
     await run.agree(last)
+
+
+def _at_least(met: Met) -> Met:
+    """Of two deadlines less than `RETOLD_S` apart the earlier may hold: taken for one refusal, told again."""
+    return replace(met, until_s=met.until_s - RETOLD_S)
 
 
 async def pause_sidecar(field: Field, run: Run, number: int) -> None:

@@ -25,7 +25,8 @@ CASES = (
 )
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.slow
+@pytest.mark.timeout(500)
 async def test_short_faults_leave_nothing_lost_stuck_or_stale(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,9 +13,10 @@ from cliproxy_sidecar.core.asked_usage import is_answer_to_us
 from cliproxy_sidecar.core.dialect import Operation
 from cliproxy_sidecar.core.errors import ErrorKind, error_event
 from cliproxy_sidecar.core.headers import answer_block
+from cliproxy_sidecar.core.likeness import PlainChunks
 from cliproxy_sidecar.core.outcome import SUCCESS, Outcome, TransportError, classify_end, classify_transport
 from cliproxy_sidecar.core.sse import Event, SSEParser, SSETooLarge
-from cliproxy_sidecar.core.stream import ContentKind, content_kind, plain_events
+from cliproxy_sidecar.core.stream import ContentKind, content_kind
 from cliproxy_sidecar.core.translate.fields import TranslationError
 from cliproxy_sidecar.core.usage import UsageMeter
 from cliproxy_sidecar.proxy.attempt import Answer, Attempt
@@ -133,7 +134,7 @@ class Relay:
         events, self.outcome = answer.events, None
         answer.events = []
         failed: Outcome | None = None
-        content = False
+        content, plain = False, PlainChunks()
         try:
             while True:
                 if events:
@@ -144,7 +145,7 @@ class Relay:
                     await self._downstream.write(self._told(events))
                 chunk = await response.read()
                 if self._passes and content and parser.between_events:
-                    chunk = await self._pass_plain(chunk, response)
+                    chunk = await self._pass_plain(chunk, response, plain)
                 if not chunk:
                     break
                 events = parser.feed(chunk)
@@ -176,10 +177,10 @@ class Relay:
         self.outcome = failed or self._end
         self._downstream.end(tail)
 
-    async def _pass_plain(self, chunk: bytes, response: UpstreamResponse) -> bytes:
+    async def _pass_plain(self, chunk: bytes, response: UpstreamResponse, plain: PlainChunks) -> bytes:
         """Pass chunks on as long as they are nothing but content; return the first that is not."""
         downstream, meter = self._downstream, self.meter
-        while count := plain_events(chunk):
+        while count := plain.count(chunk):
             meter.pass_events(count)
             await downstream.write(chunk)
             chunk = await response.read()

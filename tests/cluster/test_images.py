@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from cliproxy_dev import kubeconfig
-from cliproxy_dev.controlplane.find import CannotObtain
+from cliproxy_dev.controlplane.find import CannotObtain, cache_dir
 from cliproxy_dev.controlplane.progress import Progress
 from cliproxy_dev.controlplane.start import ControlPlane
 from cliproxy_dev.images.build import Image, build_all
@@ -42,7 +42,7 @@ ON_POD_IP = [
 @pytest.fixture(scope="module")
 def images() -> dict[str, Image]:
     try:
-        return build_all(os.environ, Progress())
+        return build_all(os.environ, Progress(sys.__stderr__))
     except CannotObtain as error:
         pytest.skip(str(error))
 
@@ -106,8 +106,9 @@ async def test_both_run_together(
 ) -> None:
     values = tmp_path / "values.yaml"
     values.write_text(yaml.safe_dump({"extraEnv": ON_POD_IP}), "utf-8")
+    store = str(cache_dir(os.environ) / "images")
     play = {
-        f"cliproxy-{name}": [sys.executable, "-m", "cliproxy_dev.images.play", image.tag]
+        f"cliproxy-{name}": [sys.executable, "-m", "cliproxy_dev.images.play", store, image.tag]
         for name, image in images.items()
     }
     agent = NodeAgent(
@@ -147,12 +148,16 @@ async def test_both_run_together(
                     what=f"{name} is ready: {said(agent, release.namespace, name)}",
                 )
             await served(f"http://{agent.address(release.namespace, 'gateway-1')}:8317")
-            status = await shop.status("gpt")
-            assert status["sidecars"] == {"total": 1, "ready": 1, "synced": 1}
+            await eventually(lambda: synced(shop), within_s=30, what="the status counts the gateway")
             for module in ("cliproxy_operator", "cliproxy_sidecar"):
                 [process] = processes(module)
                 hardened(process)
     await eventually(none_left, within_s=30, what="no container is left behind")
+
+
+async def synced(shop: Shop) -> bool:
+    sidecars = (await shop.status("gpt")).get("sidecars") or {}
+    return [sidecars.get(key) for key in ("total", "ready", "synced")] == [1, 1, 1]
 
 
 async def none_left() -> bool:

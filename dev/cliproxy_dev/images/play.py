@@ -1,8 +1,8 @@
 """Entry point for the node agent: plays a pod's container as a real container, under podman.
 
-`python -m cliproxy_dev.images.play IMAGE [ARGUMENTS]`. The container is given this process's variables and,
-at the same places, the pod's volumes that those name; it has a read-only root, no capabilities and no shell
-that could be run. It shares the machine's network, as pods here are told apart by loopback addresses.
+`python -m cliproxy_dev.images.play STORE IMAGE [ARGUMENTS]`. The container is given this process's variables
+and, at the same places, the pod's volumes that those name; it has a read-only root, no capabilities and no
+shell that could be run. It shares the machine's network, as pods here are told apart by loopback addresses.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Final
 
-from cliproxy_dev.controlplane.find import cache_dir
 from cliproxy_dev.images.engine import Engine
 
 VOLUME_PREFIX: Final = "CLIPROXY_VOLUME_"
@@ -54,8 +54,8 @@ def _volumes(env: Mapping[str, str]) -> Iterator[str]:
 
 def main(arguments: Sequence[str]) -> int:
     """Run the container until it ends, or until SIGTERM has ended it; return its exit code."""
-    image, *rest = arguments
-    engine = Engine(cache_dir({**os.environ, "HOME": os.environ.get("HOME", "/root")}) / "images")
+    store, image, *rest = arguments  # the store is told: a pod's HOME is not ours
+    engine = Engine(Path(store))
     name = f"cliproxy-{uuid.uuid4().hex[:12]}"
     child = subprocess.Popen(
         engine.command(*command(name, image, rest, os.environ)), env=engine.environment({"HOME": "/root"})

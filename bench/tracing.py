@@ -39,6 +39,12 @@ COMMAND: Final = "bench-tracing"
 CONNECTIONS: Final = 8
 START_LIMIT_S: Final = 300.0
 """Below valgrind everything takes its time."""
+SLOW_LINGER_S: Final = 25.0
+"""In the place of one second, as all else is that much slower: else each batch were one span."""
+_SLOWED: Final = (
+    "import runpy; from cliproxy_sidecar.proxy.tracing import exporter; "
+    f"exporter.LINGER_S = {SLOW_LINGER_S}; runpy.run_module('cliproxy_sidecar', run_name='__main__')"
+)
 WARM: Final = 300
 """Requests before the first count: connections opened, caches filled."""
 _TOTAL: Final = re.compile(r"^(?:summary|totals): (\d+)", re.MULTILINE)
@@ -63,11 +69,15 @@ class Subject:
         self._control = control
         self._home = home
         self._sequence = 1
+        self.linger_s = 1.0
+        """How long spans may wait for others before they are sent."""
         self.counts = bool(list(home.glob("callgrind*"))) or shutil.which("valgrind") is not None
 
     async def begin(self) -> None:
         """Count from now on: what it takes to start is of no interest."""
-        await self._callgrind("--instr=on")
+        if self.counts:
+            await self._callgrind("--instr=on")
+            self.linger_s = SLOW_LINGER_S
 
     async def set(self, provider_url: str, tracing: Tracing | None) -> None:
         """Push the profile of a variant."""
@@ -85,7 +95,7 @@ class Subject:
         before_ns = self._cpu_ns()
         await asked(self._launch, requests)
         # What is queued for the receiver belongs to the requests that left it.
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(self.linger_s + 0.5)
         cpu_us = (self._cpu_ns() - before_ns) / 1000 / requests
         dumped = await self._callgrind("--dump")
         return Turn(None if dumped is None else dumped / requests, cpu_us)
@@ -157,7 +167,8 @@ async def subject(
     command: tuple[str, ...] = launch.command
     if shutil.which("valgrind") is not None:
         out = f"--callgrind-out-file={folder}/callgrind.out"
-        command = ("valgrind", "--tool=callgrind", "-q", "--instr-atstart=no", out, *command)
+        command = ("valgrind", "--tool=callgrind", "-q", "--instr-atstart=no", out, sys.executable)
+        command += ("-c", _SLOWED) if checkout is None else launch.command[1:]
     env = {**launch.env, "PYTHONHASHSEED": "0"}
     if checkout is not None:
         env["PYTHONPATH"] = f"{checkout}/api:{checkout}/sidecar"

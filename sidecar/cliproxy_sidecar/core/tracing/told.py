@@ -18,10 +18,10 @@ MAX_PLACES: Final = 64
 # Searched for as bytes, matched where they are found: searches by pattern would cost a third of a request.
 _MODEL: Final = re.compile(rb'"model(?:Version)?"\s*:\s*"([!#-\[\]-~]{1,128})"')
 _ID: Final = re.compile(rb'"(?:id|responseId)"\s*:\s*"([A-Za-z0-9_.:\-]{1,128})"')
-_REASON: Final = re.compile(rb'eason"\s*:\s*"([A-Za-z_]{1,40})"')
-_BEFORE_REASON: Final = re.compile(
-    rb'.*(?<!\\)"(?:finish_r|stop_r|finishR|incomplete_details"\s*:\s*\{\s*"r)', re.DOTALL
-)
+_REASON: Final = re.compile(rb'(?:_reason|hReason|_details"\s*:\s*\{\s*"reason)"\s*:\s*"([A-Za-z_]{1,40})"')
+_BEFORE_REASON: Final = re.compile(rb'.*(?<!\\)"(?:finish|stop|finis|incomplete)', re.DOTALL)
+_REASON_WORDS: Final = (b'_reason"', b'hReason"', b'_details"')
+"""Each begins with a letter that is rare in text, so that looking for it passes over most bytes."""
 _BEFORE_BYTES: Final = 32
 _BACKSLASH: Final = ord("\\")
 
@@ -77,19 +77,21 @@ def _first(pattern: re.Pattern[bytes], word: bytes, data: bytes) -> bytes:
 
 
 def _reasons(data: bytes) -> tuple[str, ...]:
-    """Return the reasons for which choices ended, from the last back to the first."""
+    """Return the reasons for which choices ended, from the last back to the first; of one format only."""
     found: list[str] = []
-    at = len(data)
-    for _ in range(MAX_PLACES):
-        at = data.rfind(b'eason"', 0, at)
-        if at < 0 or len(found) == MAX_REASONS:
+    for word in _REASON_WORDS:
+        at = data.rfind(word)
+        for _ in range(MAX_PLACES):
+            if at < 0 or len(found) == MAX_REASONS:
+                break
+            reason = _REASON.match(data, at)
+            if reason is not None and _BEFORE_REASON.fullmatch(data, max(at - _BEFORE_BYTES, 0), at):
+                told = reason[1].decode()
+                if told not in found:
+                    found.append(told)
+            at = data.rfind(word, 0, at)
+        if found:
             break
-        reason = _REASON.match(data, at)
-        if reason is not None and _BEFORE_REASON.fullmatch(data, max(at - _BEFORE_BYTES, 0), at):
-            word = reason[1].decode()
-            if word not in found:
-                found.append(word)
-    found.reverse()
     return tuple(found)
 
 

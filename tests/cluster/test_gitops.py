@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from cliproxy_dev.controlplane.start import ControlPlane
 from cliproxy_dev.kube import Json
-from support.cluster import eventually
+from support.cluster import eventually, kubectl
 from support.fakesidecar import FakeSidecar
-from support.gitops import argo, kstatus, kstatus_faults
+from support.gitops import DEPLOY, argo, kstatus, kstatus_faults
 from support.operatorproc import OperatorProcess, Shop, running
 
 pytestmark = pytest.mark.timeout(300)
@@ -119,3 +122,145 @@ async def rollout(shop: Shop, fake: FakeSidecar) -> None:
     fake.refuse_snapshots = ""
     await shop.provider("claude", priority=9)
     await seen(shop, "LLMProvider", "claude", "Healthy", "Current")
+
+
+OURS = "cliproxy.io/v1alpha1"
+TOGETHER = {"Deployment", "Service", "ServiceAccount", "Role", "RoleBinding", "PodDisruptionBudget"}
+
+
+def manifests(plane: ControlPlane, namespace: str) -> str:
+    """Return the staging overlay's objects that live in a namespace, all in this one."""
+    done = kubectl(plane, "kustomize", str(DEPLOY / "kustomize" / "overlays" / "staging"))
+    assert done.returncode == 0, done.stderr
+    kept = []
+    for document in yaml.safe_load_all(done.stdout):
+        if document["apiVersion"] == OURS or document["kind"] in TOGETHER:
+            document["metadata"]["namespace"] = namespace
+            if document["apiVersion"] == "policy/v1" and plane.minor < 21:
+                document["apiVersion"] = "policy/v1beta1"
+            kept.append(document)
+    return yaml.safe_dump_all(kept)
+
+
+def ours(text: str) -> str:
+    """Return our kinds' manifests only."""
+    return yaml.safe_dump_all(one for one in yaml.safe_load_all(text) if one["apiVersion"] == OURS)
+
+
+def renamed(text: str) -> str:
+    """Return our kinds' manifests under other names, for another way of applying."""
+    documents = [one for one in yaml.safe_load_all(text) if one["apiVersion"] == OURS]
+    for document in documents:
+        document["metadata"]["name"] += "-older"
+        document["spec"].pop("default", None)
+    return yaml.safe_dump_all(documents)
+
+
+def command(plane: ControlPlane, *words: str, stdin: str) -> str:
+    """Run kubectl on manifests; it must succeed."""
+    done = kubectl(plane, *words, stdin=stdin)
+    assert done.returncode == 0, (words, done.stdout, done.stderr)
+    return done.stdout
+
+
+def versions(plane: ControlPlane, text: str) -> dict[str, str]:
+    """Return the resource versions of all objects in the manifests.
+
+    Of a Deployment on an old server its generation: there each server-side apply, even of the same, writes a
+    Deployment's managed fields anew. Ours it leaves alone.
+    """
+    found = yaml.safe_load(command(plane, "get", "-f", "-", "-o", "yaml", stdin=text))
+    stands = {}
+    for one in found["items"]:
+        old = one["kind"] == "Deployment" and plane.minor < 22
+        field = "generation" if old else "resourceVersion"
+        stands[f"{one['kind']}/{one['metadata']['name']}"] = str(one["metadata"][field])
+    return stands
+
+
+async def test_applying_it_all_again_changes_nothing(
+    pair: tuple[OperatorProcess, Shop], control_plane: ControlPlane
+) -> None:
+    operator, shop = pair
+    text = await asyncio.to_thread(manifests, control_plane, shop.namespace)
+    older = renamed(text)
+    argo_cd = ("--server-side", "--field-manager=argocd-controller")
+
+    def applied(manifest: str, *words: str) -> dict[str, str]:
+        """Apply once more and return the versions after it."""
+        command(control_plane, "apply", *words, "-f", "-", stdin=manifest)
+        return versions(control_plane, manifest)
+
+    await shop.secret("provider-keys", anthropic="sk-planted-key")
+    await asyncio.to_thread(applied, text, *argo_cd)
+    await asyncio.to_thread(applied, older)
+    async with shop.sidecar(operator) as fake:
+        await fake.until(lambda: fake.snapshot and fake.snapshot.snapshot.providers)
+        await shop.annotate("LLMProvider", "claude", cooldown="10m")
+        await shop.until_phase("claude", "CoolingDown")
+        for kind, name in (
+            ("LLMProvider", "claude"),
+            ("CooldownPolicy", "default"),
+            ("ProxyProfile", "default"),
+            ("AlertRule", "gold-provider-in-trouble"),
+        ):
+            await seen(shop, kind, name, "Healthy", "Current")
+        for name in ("gold-provider-in-trouble", "gold-provider-in-trouble-older"):
+            await eventually(partial(weighed, shop, name), within_s=60, what=f"{name} is weighed")
+        await quiet(operator)
+
+        for manifest, words in ((text, argo_cd), (older, ())):
+            before = await asyncio.to_thread(versions, control_plane, manifest)
+            assert await asyncio.to_thread(applied, manifest, *words) == before, words
+            await asyncio.to_thread(command, control_plane, "diff", *words, "-f", "-", stdin=manifest)
+        await asyncio.to_thread(applied, ours(text), "--server-side", "--field-manager=flux")
+        assert (await shop.status("claude"))["phase"] == "CoolingDown"
+
+        owned = {one["manager"]: one for one in (await managed(shop, "claude"))}
+        assert "f:spec" not in owned["cliproxy-operator"]["fieldsV1"], "the operator owns nothing of the spec"
+        assert "f:status" not in owned["argocd-controller"]["fieldsV1"]
+
+        # What a person copies out of the cluster, status included, goes back in without a conflict.
+        copied = command(control_plane, "-n", shop.namespace, "get", "llm", "-o", "yaml", stdin="")
+        document = yaml.safe_load(copied)
+        for one in document["items"]:
+            for name in ("managedFields", "resourceVersion", "uid", "creationTimestamp", "generation"):
+                one["metadata"].pop(name, None)
+        command(
+            control_plane,
+            "apply",
+            "--server-side",
+            "--field-manager=a-copy",
+            "-f",
+            "-",
+            stdin=yaml.safe_dump(document),
+        )
+        await quiet(operator)
+        assert (await shop.status("claude"))["phase"] == "CoolingDown"
+
+
+async def weighed(shop: Shop, name: str) -> bool:
+    """Say whether a rule knows where it stands for every provider: a leader listens for a while first."""
+    return len((await shop.status(name, "AlertRule")).get("providers") or []) == 2
+
+
+async def managed(shop: Shop, name: str) -> list[Json]:
+    entries: list[Json] = (await shop.get("LLMProvider", name))["metadata"]["managedFields"]
+    return entries
+
+
+async def quiet(operator: OperatorProcess) -> None:
+    """Wait until the operator has written nothing over two renewals of its lease."""
+
+    async def still() -> bool:
+        before, lease = await operator.writes(), await leases()
+        await eventually(lambda: after(lease), within_s=30, what="the lease is renewed")
+        return await operator.writes() == before
+
+    async def leases() -> float:
+        return await operator.metric("cliproxy_operator_api_writes_total", kind="Lease")
+
+    async def after(lease: float) -> bool:
+        return await leases() >= lease + 2
+
+    await eventually(still, within_s=60, what="no more writes")

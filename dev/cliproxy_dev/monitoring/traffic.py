@@ -75,8 +75,9 @@ async def prepare(world: World) -> None:
 async def warm_up(world: World, sent: Sent) -> None:
     """Send one request of each kind: series begin."""
     for pod in PODS:
-        await ask(world, sent, pod, "gpt-4o-mini", "warm")
-        await ask(world, sent, pod, "claude-sonnet-5", "warm")
+        for stream in (False, True):
+            await ask(world, sent, pod, "gpt-4o-mini", "warm", stream=stream)
+            await ask(world, sent, pod, "claude-sonnet-5", "warm", stream=stream)
 
 
 async def play(world: World, sent: Sent) -> None:

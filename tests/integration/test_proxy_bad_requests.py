@@ -213,6 +213,6 @@ async def test_a_bug_is_logged_and_answered_in_the_callers_format(
         response = await sidecar.message()
         assert anthropic_error(response.status_code, response.text) == (500, "api_error")
         assert "planted" not in response.text
-        (line,) = [line for line in sidecar.log_lines() if line["level"] == "error"]
+        (line,) = [line for line in sidecar.log_lines() if "traceback" in line]
         assert "ZeroDivisionError: planted" in line["traceback"]
         assert (await sidecar.metrics())["cliproxy_active_requests"] == 0

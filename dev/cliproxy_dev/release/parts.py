@@ -92,12 +92,12 @@ def _parts(lock: str) -> Iterator[Part]:
 def licence(name: str) -> str:
     """Return an installed package's licence: its SPDX expression if it says one, else the name it gives."""
     found = metadata.metadata(name)
-    if expression := found.get("License-Expression"):
-        return str(expression)
+    if expression := _first(found, "License-Expression"):
+        return expression
     classes = [one.removeprefix(_CLASSIFIER) for one in found.get_all("Classifier", []) if _CLASSIFIER in one]
     if classes:
         return " AND ".join(sorted({_SHORT.get(one, one) for one in classes}))
-    stated = str(found.get("License") or "").strip()
+    stated = _first(found, "License").strip()
     if stated and "\n" not in stated and len(stated) <= MAX_NAME_CHARS:
         return _ALIASES.get(stated, stated)
     return UNKNOWN
@@ -110,4 +110,9 @@ def homepage(name: str) -> str:
         label, _, url = entry.partition(",")
         if label.strip().lower() in ("homepage", "source", "repository", "source code", "github"):
             return str(url.strip())
-    return str(found.get("Home-page") or "")
+    return _first(found, "Home-page")
+
+
+def _first(found: metadata.PackageMetadata, field: str) -> str:
+    """Return a field's value, empty if the package does not say."""
+    return str(found[field]) if field in found else ""

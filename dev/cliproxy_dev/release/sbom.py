@@ -60,7 +60,7 @@ def component(part: Part) -> dict[str, Any]:
     }
     if (name := licence(part.name)) != UNKNOWN:
         entry["licenses"] = [{"license": {"name": name}}]
-    references = []
+    references: list[dict[str, Any]] = []
     if where := homepage(part.name):
         references.append({"type": "website", "url": where})
     # Each file that pip may take, wheels and the source: one of these digests is what is installed.

@@ -37,6 +37,9 @@ REFUSALS: Final = 5
 REFRESH_S: Final = 1800.0
 """A state that has not changed for so long, or half as long, is pushed again: that keeps its connection from
 being closed as idle, which the next trip of the whole fleet would pay for with its handshakes."""
+LATE_S: Final = 1.0
+"""A state whose push took longer is pushed once more: its instants are read relative to its sending, and a
+sidecar that was paused meanwhile has read them late by as long."""
 STABLE_S: Final = 5.0
 """A link that held this long starts again with the shortest pause."""
 
@@ -265,11 +268,14 @@ class Link:
     async def _settle(self, slot: Slot, begun: asyncio.Event | None) -> None:
         """Push until what the sidecar has is the newest there is."""
         refusals = 0
+        is_repeat = False
         if begun is not None and slot.newest() is None:
             begun.set()
         while (document := slot.newest()) is not None and document is not slot.sent:
+            started_s = self._clock.now()
             if await self._push(slot.name, document):
-                slot.sent = document
+                is_repeat = slot.name == "state" and not is_repeat and self._clock.now() - started_s > LATE_S
+                slot.sent = None if is_repeat else document
                 refusals = 0
                 if begun is not None:
                     begun.set()

@@ -205,6 +205,23 @@ async def test_a_state_that_does_not_change_keeps_its_connection_in_use(
         assert fake.streams == 1
 
 
+async def test_a_state_that_was_long_on_its_way_is_told_once_more(
+    fake: FakeSidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "LATE_S", -1.0)  # whatever it takes is long
+    async with fake.serving() as port, desk(port) as made:
+        made.publisher.activate(1)
+        made.state()
+        made.link()
+        await fake.until(lambda: fake.order == ["state", "state"])
+        made.state(level=1)
+        await fake.until(lambda: fake.order == ["state"] * 4)
+        made.snapshot()
+        await fake.until(lambda: fake.snapshot)
+
+        assert fake.order == [*["state"] * 4, "snapshot"]
+
+
 async def test_a_new_link_gets_the_state_again(fake: FakeSidecar) -> None:
     async with fake.serving() as port, desk(port) as made:
         made.publisher.activate(7)

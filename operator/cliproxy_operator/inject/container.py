@@ -18,6 +18,8 @@ STATE_BYTES: Final = "32Mi"
 """Bound of the folder for the last good configuration; it is in memory, as it holds keys."""
 TOKEN_PATH: Final = "/var/run/secrets/kubernetes.io/serviceaccount"  # noqa: S105 -- a path
 """Something mounted here keeps the pod's service account token out of the container."""
+LOG_MOUNT: Final = "/var/log/cliproxy"
+"""Where a sidecar writes its log's copy in a file by default."""
 TLS_VOLUME: Final = f"{CONTAINER}-tls"
 SNAPSHOT_VOLUME: Final = f"{CONTAINER}-snapshot"
 STATE_VOLUME: Final = f"{CONTAINER}-state"
@@ -37,7 +39,7 @@ def sidecar(template: Template, options: Options) -> Json:
         ],
         "env": _env(template, options),
         "resources": options.resources,
-        "volumeMounts": _mounts(),
+        "volumeMounts": _mounts(options),
         # Listening is enough for the application to start; serving, before the pod gets traffic.
         "startupProbe": _probe("/health/live", options, periodSeconds=1, failureThreshold=60),
         "livenessProbe": _probe("/health/live", options, periodSeconds=10, failureThreshold=6),
@@ -63,13 +65,16 @@ def volumes(options: Options) -> list[Json]:
     ]
 
 
-def _mounts() -> list[Json]:
-    return [
+def _mounts(options: Options) -> list[Json]:
+    mounts: list[Json] = [
         {"name": TLS_VOLUME, "mountPath": TLS_MOUNT, "readOnly": True},
         {"name": SNAPSHOT_VOLUME, "mountPath": SNAPSHOT_MOUNT, "readOnly": True},
         {"name": STATE_VOLUME, "mountPath": STATE_MOUNT},
         {"name": NO_TOKEN_VOLUME, "mountPath": TOKEN_PATH, "readOnly": True},
     ]
+    if options.log_volume:
+        mounts.append({"name": options.log_volume, "mountPath": LOG_MOUNT})
+    return mounts
 
 
 def _env(template: Template, options: Options) -> list[Json]:

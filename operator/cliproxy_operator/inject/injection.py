@@ -46,7 +46,7 @@ class Injection:
 
 def inject(pod: Pod, template: Template) -> Injection:
     """Return what becomes of a pod that the API server asks about. Total: any pod has an answer."""
-    options = read_options(annotations_of(pod), template)
+    options = read_options(annotations_of(pod), template, _volume_names(spec_of(pod)))
     verdict = judge(pod, options, template)
     if verdict.standing is Standing.LEAVE:
         return Injection(verdict, (), ())
@@ -72,13 +72,17 @@ def _add_sidecar(pod: Json, template: Template, options: Options) -> None:
         spec["initContainers"].insert(_first_place(pod), added)
     else:
         spec["containers"] = [*containers(pod), added]
-    known = {str(volume.get("name")) for volume in spec.get("volumes") or []}
+    known = _volume_names(spec)
     lacking = [volume for volume in parts.volumes(options) if volume["name"] not in known]
     if lacking:
         spec["volumes"] = [*(spec.get("volumes") or []), *lacking]
     pod["metadata"] = {**(pod.get("metadata") or {}), "labels": {**labels_of(pod), SIDECAR_LABEL: "true"}}
     _annotate(pod, INJECTED_ANNOTATION, template.digest)
     pod["metadata"]["annotations"].pop(NOT_INJECTED_ANNOTATION, None)
+
+
+def _volume_names(spec: Json) -> set[str]:
+    return {str(volume.get("name")) for volume in spec.get("volumes") or []}
 
 
 def _first_place(pod: Pod) -> int:

@@ -1,6 +1,6 @@
 """What one pod says about its sidecar by annotations; a bad value is left out and told, never raised."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -12,6 +12,7 @@ from cliproxy_operator.inject.template import Template
 PROXY_PORT_ANNOTATION: Final = "cliproxy.io/proxy-port"
 OBSERVE_PORT_ANNOTATION: Final = "cliproxy.io/observe-port"
 VARIABLES_ANNOTATION: Final = "cliproxy.io/inject-env"
+LOG_VOLUME_ANNOTATION: Final = "cliproxy.io/log-volume"
 MIN_PORT: Final = 1024
 """The sidecar is no root."""
 MAX_PORT: Final = 65_535
@@ -36,12 +37,16 @@ class Options:
     observe_port: int
     variables: Variables
     resources: Mapping[str, Any]
+    log_volume: str
+    """The pod's volume for the log's copy in a file; empty: there is none."""
     told: tuple[str, ...]
     """What was wrong with the annotations, each to be read by a person."""
 
 
-def read_options(annotations: Mapping[str, str], template: Template) -> Options:
-    """Return what the annotations say, defaults filled in."""
+def read_options(
+    annotations: Mapping[str, str], template: Template, volumes: Collection[str] = ()
+) -> Options:
+    """Return what the annotations say, defaults filled in; `volumes` are the pod's own."""
     made, told = resources(template, annotations)
     return Options(
         profile=annotations.get(PROFILE_ANNOTATION, ""),
@@ -49,6 +54,7 @@ def read_options(annotations: Mapping[str, str], template: Template) -> Options:
         observe_port=_port(OBSERVE_PORT_ANNOTATION, OBSERVE_PORT, annotations, told),
         variables=_variables(annotations, told),
         resources=made,
+        log_volume=_log_volume(annotations, volumes, told),
         told=tuple(told),
     )
 
@@ -72,3 +78,11 @@ def _variables(annotations: Mapping[str, str], told: list[str]) -> Variables:
     except ValueError:
         told.append(f"{VARIABLES_ANNOTATION}: {text[:40]!r} is none of {', '.join(Variables)}; auto is used")
         return Variables.AUTO
+
+
+def _log_volume(annotations: Mapping[str, str], volumes: Collection[str], told: list[str]) -> str:
+    name = annotations.get(LOG_VOLUME_ANNOTATION, "").strip()
+    if not name or name in volumes:
+        return name
+    told.append(f"{LOG_VOLUME_ANNOTATION}: the pod has no volume {name[:63]!r}; the log goes to stdout only")
+    return ""

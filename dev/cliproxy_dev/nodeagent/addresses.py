@@ -41,6 +41,11 @@ class AddressPool:
         if (claim := self._claims.pop(address, None)) is not None:
             claim.close()
 
+    def close(self) -> None:
+        """Give all addresses back: those too whose pods were dropped before they could."""
+        for address in list(self._claims):
+            self.give_back(address)
+
     def _claim(self, address: str) -> bool:
         if address in self._claims:
             return False

@@ -98,6 +98,7 @@ class NodeAgent:
         workers = list(self._workers.values())
         self._workers.clear()
         await asyncio.gather(*(worker.stop() for worker in workers))
+        self._pool.close()
         await self._stack.aclose()
         await asyncio.to_thread(shutil.rmtree, self._run_dir / "pods", ignore_errors=True)
 

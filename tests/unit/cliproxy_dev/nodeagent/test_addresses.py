@@ -13,8 +13,7 @@ FIRST, SECOND = "127.0.77.250", "127.0.77.251"
 def pool() -> Iterator[AddressPool]:
     made = AddressPool(FIRST, 2)
     yield made
-    for address in (FIRST, SECOND):
-        made.give_back(address)
+    made.close()
 
 
 def test_addresses_are_unique_bounded_and_come_back(pool: AddressPool) -> None:
@@ -38,6 +37,16 @@ def test_another_agents_addresses_are_left_alone(pool: AddressPool) -> None:
 def test_a_pod_gets_its_old_address_if_it_can(pool: AddressPool) -> None:
     assert pool.take(SECOND) == SECOND
     assert pool.take("127.0.99.1") == FIRST
+
+
+def test_a_closed_pool_holds_no_address(pool: AddressPool) -> None:
+    pool.take()
+    pool.take()
+    pool.close()
+
+    other = AddressPool(FIRST, 2)
+    assert [other.take(), other.take()] == [FIRST, SECOND]
+    other.close()
 
 
 @pytest.mark.parametrize(("first", "size"), [("10.0.0.1", 1), ("127.255.255.255", 2)])

@@ -17,8 +17,8 @@ WITHIN_S: Final = 60.0
 RETRY_AFTER_S: Final = 300.0
 """Long enough that no run sees the way back; each run ends its cooldown by hand."""
 BRIEF_S: Final = 3.0
-QUIET_S: Final = 17.0
-"""Nothing written for so long: what was to be written is; figures are at most 15 s late."""
+QUIET_S: Final = 78.0
+"""Nothing written for so long: what was to be written is; a minute's figures are at most 15 s late."""
 SETTLE_S: Final = 120.0
 """The last minute's traffic of the size before slides out of the figures meanwhile."""
 BUSY_PROVIDERS: Final = 20

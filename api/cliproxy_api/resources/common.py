@@ -228,3 +228,18 @@ def _holds(requirement: LabelRequirement, labels: dict[str, str]) -> bool:
             return value is not None
         case SelectorOperator.DOES_NOT_EXIST:
             return value is None
+
+
+ObservedGeneration = Annotated[
+    int,
+    whole(
+        "The metadata.generation that this status was made from, -1 before the first; set by the operator.",
+        at_least=-1,
+    ),
+]
+"""What every status begins with."""
+RestoredFrom = Annotated[
+    str,
+    text("The backup whose run-time state was last taken over, by its id; set by the operator.", at_most=64),
+]
+"""Of every kind whose status holds what cannot be found out again."""

@@ -11,6 +11,7 @@ from msgspec import Meta
 from cliproxy_api.resources.common import (
     Condition,
     ObjectMeta,
+    ObservedGeneration,
     items,
     keyed,
     ratio,
@@ -216,14 +217,7 @@ class CooldownPolicySpec(msgspec.Struct, frozen=True, kw_only=True, rename=wire_
 class CooldownPolicyStatus(msgspec.Struct, frozen=True, kw_only=True, rename=wire_name, omit_defaults=True):
     """Who uses a policy and what it does."""
 
-    observed_generation: Annotated[
-        int,
-        whole(
-            "The metadata.generation that this status was made from, -1 before the first; set by the "
-            "operator.",
-            at_least=-1,
-        ),
-    ] = -1
+    observed_generation: ObservedGeneration = -1
     provider_count: (
         Annotated[int, whole("Providers that this policy is in force for; set by the operator.")] | None
     ) = None

@@ -12,6 +12,8 @@ from msgspec import Meta
 from cliproxy_api.resources.common import (
     DAY,
     Condition,
+    ObservedGeneration,
+    RestoredFrom,
     SidecarCounts,
     instant,
     items,
@@ -314,24 +316,8 @@ class CostStatus(msgspec.Struct, frozen=True, kw_only=True, rename=wire_name, om
 class LLMProviderStatus(msgspec.Struct, frozen=True, kw_only=True, rename=wire_name, omit_defaults=True):
     """What the fleet knows about a provider."""
 
-    observed_generation: Annotated[
-        int,
-        whole(
-            "The metadata.generation that this status was made from, -1 before the first; set by the "
-            "operator.",
-            at_least=-1,
-        ),
-    ] = -1
-    restored_from: (
-        Annotated[
-            str,
-            text(
-                "The backup whose run-time state was last taken over, by its id; set by the operator.",
-                at_most=64,
-            ),
-        ]
-        | None
-    ) = None
+    observed_generation: ObservedGeneration = -1
+    restored_from: RestoredFrom | None = None
     phase: (
         Annotated[
             ProviderPhase,

@@ -14,6 +14,8 @@ from cliproxy_api.resources.common import (
     Condition,
     LabelSelector,
     ObjectMeta,
+    ObservedGeneration,
+    RestoredFrom,
     SidecarCounts,
     instant,
     items,
@@ -251,24 +253,8 @@ class Injection(msgspec.Struct, frozen=True, kw_only=True, rename=wire_name, omi
 class ProxyProfileStatus(msgspec.Struct, frozen=True, kw_only=True, rename=wire_name, omit_defaults=True):
     """Whether the sidecars follow."""
 
-    observed_generation: Annotated[
-        int,
-        whole(
-            "The metadata.generation that this status was made from, -1 before the first; set by the "
-            "operator.",
-            at_least=-1,
-        ),
-    ] = -1
-    restored_from: (
-        Annotated[
-            str,
-            text(
-                "The backup whose run-time state was last taken over, by its id; set by the operator.",
-                at_most=64,
-            ),
-        ]
-        | None
-    ) = None
+    observed_generation: ObservedGeneration = -1
+    restored_from: RestoredFrom | None = None
     sidecars: (
         Annotated[
             ProfileSidecars,

@@ -57,31 +57,31 @@ def build_all(env: Mapping[str, str], progress: Progress, *, again: bool = False
     """
     engine = obtain(env, progress)
     with only_one(engine.root / "lock-build", "the images", progress):
-        base.ensure(engine, progress)
-        return {name: _build(engine, name, progress, again=again) for name in NAMES}
+        tag = base.ensure(engine, progress)
+        return {name: _build(engine, name, tag, progress, again=again) for name in NAMES}
 
 
-def _build(engine: Engine, name: str, progress: Progress, *, again: bool) -> Image:
-    digest = _digest(name)
+def _build(engine: Engine, name: str, base_tag: str, progress: Progress, *, again: bool) -> Image:
+    digest = _digest(name, base_tag)
     tag = f"localhost/cliproxy-{name}:{__version__}-{digest[:12]}"
     if again or not engine.ask("buildah", "images", "--quiet", tag, check=False):
         with progress.step(f"building {tag}"):
-            engine.work(*_command(engine, name, tag, again=again), cwd=ROOT)
-        if _digest(name) != digest:
+            engine.work(*_command(engine, name, tag, base_tag, again=again), cwd=ROOT)
+        if _digest(name, base_tag) != digest:
             engine.ask("buildah", "rmi", tag)
             raise ImagesFailed(f"the sources of {name} changed while it was built; build again")
     return describe(engine, name, tag)
 
 
-def _command(engine: Engine, name: str, tag: str, *, again: bool) -> list[str]:
+def _command(engine: Engine, name: str, tag: str, base_tag: str, *, again: bool) -> list[str]:
     words = ["buildah", "bud", "--isolation=chroot", "--network=host", "--format=docker", "--pull-never"]
     words += [f"--timestamp={EPOCH_S}", f"--signature-policy={engine.policy}"]
     words += ["--no-cache"] if again else ["--layers"]
-    words += [f"--build-arg=BASE={base.NAME}", f"--build-arg=PYTHON={base.PYTHON}"]
+    words += [f"--build-arg=BASE={base_tag}", f"--build-arg=PYTHON={base.PYTHON}"]
     words += [f"--build-arg=VERSION={__version__}", f"--build-arg=REVISION={_revision()}"]
     if CERTIFICATES.is_dir():
         words.append(f"--volume={CERTIFICATES}:{CERTIFICATES}:ro")
-    if (settings := _pip_settings()) is not None:
+    if (settings := pip_settings()) is not None:
         words.append(f"--secret=id=pip,src={settings}")
     return [*words, f"--file=Dockerfile.{name}", f"--tag={tag}", "."]
 
@@ -95,9 +95,9 @@ def describe(engine: Engine, name: str, tag: str) -> Image:
     return Image(name=name, tag=tag, layers=layers, size_bytes=sum(sizes), base_bytes=sizes[0])
 
 
-def _digest(name: str) -> str:
+def _digest(name: str, base_tag: str) -> str:
     """Return a digest of everything that the image is made from."""
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(base_tag.encode())
     for path in _files(name):
         digest.update(f"{path.relative_to(ROOT)}\0".encode())
         digest.update(path.read_bytes())
@@ -123,7 +123,7 @@ def _revision() -> str:
     return done.stdout.strip() or "unknown"
 
 
-def _pip_settings() -> Path | None:
+def pip_settings() -> Path | None:
     """Return the machine's own settings of pip, by which it finds its index; None if it has none."""
     command = [sys.executable, "-m", "pip", "config", "debug"]
     told = subprocess.run(command, capture_output=True, text=True, check=False, env=dict(os.environ)).stdout

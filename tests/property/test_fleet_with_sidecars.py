@@ -118,7 +118,7 @@ class World:
         def arrive() -> None:
             if push.position > sidecar.newest:
                 sidecar.newest, sidecar.led = push.position, sidecar.link
-                sidecar.cooldowns.adopt(push, self.now)
+                self.tell(sidecar, sidecar.cooldowns.adopt(push, self.now))
 
         self.send(sidecar, arrive)
 

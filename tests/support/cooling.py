@@ -161,10 +161,10 @@ def entry(
     )
 
 
-def push(*entries: FleetCooldown, sent_s: float = 0.0) -> StatePush:
-    """Return a document with these entries; positions are the caller's matter."""
+def push(*entries: FleetCooldown, sent_s: float = 0.0, epoch: int = 1) -> StatePush:
+    """Return a leader's document with these entries; the order of its documents is the caller's matter."""
     return StatePush(
-        position=Position(1, 1),
+        position=Position(epoch, 1),
         sent_at_utc=SENT + timedelta(seconds=sent_s),
         state=FleetState(cooldowns=entries),
     )

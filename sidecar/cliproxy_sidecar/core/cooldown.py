@@ -140,11 +140,13 @@ class Cooldowns:
                 self._tell(entry, now)
         self.advance(now)
 
-    def adopt(self, push: StatePush, now: float) -> None:
+    def adopt(self, push: StatePush, now: float) -> tuple[Report, ...]:
         """Take a state document; the caller has checked that it is newer than the last one.
 
         What it lists is taken, what it lists no longer is closed, and an own finding that it does not know
-        yet stays to its deadline, the later one if both have one. An entry that did not change does nothing.
+        yet stays to its deadline, the later one if both have one. So does what another leader's document has
+        listed, when this is the first of a new one: it is told of what it may not know. An entry that did not
+        change does nothing.
         An instant that did not change stays where it was: the way of a document takes time, and a new leader
         may have another clock. Only if the same leader's newer document shows that the one before was late by
         more than `LATE_S` (this process was paused, with it in its socket), the deadline is put right.
@@ -152,6 +154,7 @@ class Cooldowns:
         self._end_recovered(push, now)
         seen: dict[Scope, Entry] = {}
         same_leader, self._told_epoch = push.position.epoch == self._told_epoch, push.position.epoch
+        reports: list[Report] = []
         for told in push.state.cooldowns:
             known = self._seen.get(told.scope)
             until = now + (told.until_utc - push.sent_at_utc).total_seconds()
@@ -168,10 +171,15 @@ class Cooldowns:
             self._tell(entry, now)
         for scope in self._seen.keys() - seen.keys():
             state = self._scopes.known(scope)
-            if state is not None:
+            if state is None:
+                continue
+            if same_leader:
                 state.untold(now)
+            else:
+                reports += state.unknown(now)
         self._seen = seen
         self.advance(now)
+        return tuple(reports)
 
     def _end_recovered(self, push: StatePush, now: float) -> None:
         """Close what was found before a person ended it; what the document lists all the same comes next."""

@@ -214,6 +214,21 @@ class ScopeState:
         if not (self.own and now < self.until):
             self.close(now)
 
+    def unknown(self, now: float) -> tuple[Report, ...]:
+        """Note that a new leader's first document does not list the scope, which the one before did.
+
+        That one may have died before it stood in status, and whoever found it need not be linked yet: so it
+        stays to its deadline here as well, like an own finding, and the new leader is told of it.
+        """
+        if self.phase is not CooldownPhase.COOLING or not self.shared or now >= self.until:
+            self.untold(now)
+            return ()
+        self.entry = None
+        if self.own:
+            return ()  # told at the beginning of the stream
+        self.own = True
+        return (self.tripped(now),)
+
     def obey(self, entry: Entry) -> None:
         """Stand where the document says."""
         told = entry.cooldown

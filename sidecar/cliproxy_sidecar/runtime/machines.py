@@ -116,10 +116,10 @@ class Machines:
     def adopt(self, push: StatePush) -> None:
         """Take the fleet's word."""
         now = now_s()
-        self.cooldowns.adopt(push, now)
+        reports = self.cooldowns.adopt(push, now)
         self.health.adopt(push.state)
         self.limits.adopt(push, now)
-        self._moved((), now)
+        self._moved(reports, now)
 
     def led_anew(self) -> None:
         """Note that another leader leads, who may not know what the one before had been told."""

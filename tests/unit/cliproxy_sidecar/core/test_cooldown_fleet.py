@@ -505,6 +505,49 @@ def test_another_leader_is_told_again_what_the_one_before_knew() -> None:
     assert cooldowns.is_idle
 
 
+def test_what_others_found_and_a_new_leader_does_not_know_stays_and_is_told() -> None:
+    cooldowns = machine(attached=True)
+    cooldowns.adopt(push(entry(until_s=60.0)), 0.0)
+    cooldowns.led_anew(1.0)
+
+    (told,) = cooldowns.adopt(push(sent_s=2.0, epoch=2), 2.0)
+
+    assert isinstance(told, Tripped)
+    assert (told.scope, told.remaining_s, told.evidence.sidecar) == (KEY, 58.0, "another")
+    assert refused(cooldowns, 2.0).until == 60.0
+    assert cooldowns.standing_reports(3.0) == (structs.replace(told, remaining_s=57.0, age_s=told.age_s + 1),)
+    assert cooldowns.adopt(push(sent_s=4.0, epoch=2), 4.0) == (), "it is told once on a link"
+    assert cooldowns.adopt(push(entry(until_s=60.0), sent_s=5.0, epoch=2), 5.0) == ()
+    assert cooldowns.standing_reports(5.0) == ()
+    assert cooldowns.adopt(push(sent_s=6.0, epoch=2), 6.0) == ()
+    assert cooldowns.is_idle, "this leader has ended it"
+
+
+def test_a_new_leader_that_knows_of_a_recovery_ends_what_the_one_before_told() -> None:
+    cooldowns = machine(attached=True)
+    cooldowns.adopt(push(entry(until_s=60.0)), 0.0)
+    document = recovered(5.0, sent_s=10.0)
+    assert cooldowns.adopt(structs.replace(document, position=Position(2, 1)), 10.0) == ()
+    assert cooldowns.is_idle
+
+
+@pytest.mark.parametrize("phase", [HALF_OPEN, RAMP])
+def test_what_has_cooled_ends_when_a_new_leader_does_not_know_it(phase: CooldownPhase) -> None:
+    cooldowns = machine(attached=True)
+    cooldowns.adopt(push(entry(until_s=60.0, phase=phase)), 0.0)
+    assert cooldowns.adopt(push(sent_s=2.0, epoch=2), 2.0) == ()
+    assert cooldowns.is_idle
+
+
+def test_a_finding_told_at_the_beginning_is_not_told_twice() -> None:
+    cooldowns = machine(attached=True)
+    acknowledged(cooldowns)
+    cooldowns.led_anew(10.0)
+    assert len(cooldowns.standing_reports(10.0)) == 1
+    assert cooldowns.adopt(push(sent_s=10.0, epoch=2), 10.0) == ()
+    assert refused(cooldowns, 10.0).until == pytest.approx(61.0)
+
+
 def test_what_others_found_or_what_is_over_is_not_told_again() -> None:
     cooldowns = machine(attached=True)
     cooldowns.adopt(push(entry(until_s=60.0)), 0.0)

@@ -1,6 +1,6 @@
 """Short cases of the fault suite, one after the other in one world, each held to all its invariants.
 
-Killed, cut off and paused leaders, and an API server that is away, have tests of their own beside this one.
+Cut off and paused leaders, and an API server that is away, have tests of their own beside this one.
 """
 
 from __future__ import annotations
@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 
 from cliproxy_dev.demo.narrator import Narrator
-from cliproxy_dev.faults import apiserver, objects, sidecars
-from cliproxy_dev.faults.field import Setting, running_field
+from cliproxy_dev.faults import aiming, apiserver, behind, objects, sidecars
+from cliproxy_dev.faults.checks import Verdict
+from cliproxy_dev.faults.field import Field, Setting, running_field
+from cliproxy_dev.faults.killing import kill_at
 from cliproxy_dev.faults.run import Run
+from cliproxy_dev.faults.steps import Step
 
 CASES = (
     (sidecars.skewed_clocks, 0),
@@ -34,12 +37,28 @@ async def test_short_faults_leave_nothing_lost_stuck_or_stale(
     monkeypatch.setattr(sidecars, "OUTLASTS_S", 6.0)
     monkeypatch.setattr(objects, "INVALID", 100)
     monkeypatch.setattr(apiserver, "RESTORED_S", 30.0)
+    monkeypatch.setattr(aiming, "COOLS_S", 15)
     setting = Setting(clocks_s=sidecars.CLOCKS_S)
     async with running_field(tmp_path, Narrator(sys.stderr), seed=5, setting=setting) as field:
         for play, number in CASES:
             field.tell.chapter(play.__name__)
             run = Run(field)
             await play(field, run, number)
-            verdict = await run.finish()
-            assert verdict.passed, f"{play.__name__}: {verdict.words}"
-            assert verdict.requests > 0
+            judged(await run.finish(), play.__name__)
+        async with behind.valves(field):
+            await killed_when_all_were_told_and_nothing_was_written(field)
+
+
+async def killed_when_all_were_told_and_nothing_was_written(field: Field) -> None:
+    """Who was told does not ask, although the next leader hears last from who had met the refusal."""
+    field.tell.chapter(Step.TOLD)
+    field.notes.clear()
+    run = Run(field)
+    await kill_at(Step.TOLD, field, run)
+    judged(await run.finish(), Step.TOLD)
+    assert field.notes == {Step.TOLD: 1}
+
+
+def judged(verdict: Verdict, name: str) -> None:
+    assert verdict.passed, f"{name}: {verdict.words}"
+    assert verdict.requests > 0

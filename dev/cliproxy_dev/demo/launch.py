@@ -85,10 +85,12 @@ async def restart_operator(world: World) -> None:
 
 
 @contextlib.asynccontextmanager
-async def another_operator(world: World, name: str) -> AsyncIterator[tuple[ManagedProcess, str]]:
-    """Run one more replica, with default settings, at its own URL; it is stopped in the end."""
+async def another_operator(
+    world: World, name: str, *, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[tuple[ManagedProcess, str]]:
+    """Run one more replica, with default settings and `environment`, at its own URL; stopped in the end."""
     (port,) = free_ports(1)
-    settings = {**_operator_environment(world, port), "POD_NAME": f"cliproxy-{name}"}
+    settings = {**_operator_environment(world, port), "POD_NAME": f"cliproxy-{name}", **(environment or {})}
     process = ManagedProcess(
         name,
         [sys.executable, "-m", "cliproxy_operator"],

@@ -20,6 +20,7 @@ from cliproxy_dev.demo.launch import running_world
 from cliproxy_dev.demo.layout import NAMESPACE, PODS, documents
 from cliproxy_dev.demo.narrator import Narrator
 from cliproxy_dev.demo.world import World, is_ready
+from cliproxy_dev.faults.between import Between
 from cliproxy_dev.faults.checks import Asked
 from cliproxy_dev.faults.load import Load
 from cliproxy_dev.kube import Json
@@ -74,6 +75,15 @@ class Field:
     pods: tuple[str, ...] = ALL_PODS
     notes: dict[str, int] = field(default_factory=dict)
     """Counts of what the runs met, for the report."""
+    between: Between | None = None
+    """What can be held back, in a world whose operator runs behind valves."""
+
+    @property
+    def valves(self) -> Between:
+        """What can be held back. Raises RuntimeError in a world without valves."""
+        if self.between is None:
+            raise RuntimeError("this world's operator runs behind no valves")
+        return self.between
 
     def note(self, what: str) -> None:
         """Count something that a run met."""

@@ -5,10 +5,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from cliproxy_dev.faults import apiserver, hooks, killing, objects, replicas, sidecars
+from cliproxy_dev.faults import apiserver, behind, hooks, killing, objects, replicas, sidecars
 from cliproxy_dev.faults.field import Field, Setting
 from cliproxy_dev.faults.run import Run
-from cliproxy_dev.faults.steps import AIMS
+from cliproxy_dev.faults.steps import Step
 
 
 @asynccontextmanager
@@ -39,7 +39,8 @@ PLANS: Final = (
         name="killed",
         title="operator kill -9 at every step of a cooldown",
         play=killing.kill_operator,
-        runs=4 * len(AIMS),
+        runs=3 * len(Step),
+        around=behind.valves,
     ),
     Plan(name="away", title="API server away for 60 s", play=apiserver.away, runs=2),
     Plan(

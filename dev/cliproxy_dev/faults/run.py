@@ -42,11 +42,16 @@ class Run:
         *,
         told_s: float | None = None,
         pods: Iterable[str] | None = None,
+        early: Iterable[str] = (),
         provider: str = "claude",
     ) -> None:
-        """Hold the fleet to a refusal: who met it from then on, `pods` (all) from `told_s` (soon) on."""
-        from_s = met.at_s + TOLD_S if told_s is None else told_s
-        known = dict.fromkeys(self.field.pods if pods is None else pods, from_s) | {met.pod: met.at_s}
+        """Hold the fleet to a refusal: who met it from then on, `early` soon after.
+
+        `pods` (all) from `told_s` on, which is soon as well if it is not given.
+        """
+        soon_s = met.at_s + TOLD_S
+        known = dict.fromkeys(self.field.pods if pods is None else pods, soon_s if told_s is None else told_s)
+        known |= dict.fromkeys(early, soon_s) | {met.pod: met.at_s}
         self.seen.cooldowns.append(
             Cooldown(provider=provider, pod=met.pod, met_s=met.at_s, until_s=met.until_s, known_s=known)
         )

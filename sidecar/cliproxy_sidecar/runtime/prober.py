@@ -4,6 +4,7 @@ Whose duty a probe is and what follows from its end is `core.health`'s; how a ca
 """
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
@@ -18,6 +19,9 @@ from cliproxy_sidecar.runtime.tasks import Tasks
 
 MAX_START_DELAY_S: Final = 10.0
 """First probes are spread over this time, so that sidecars that start together do not knock together."""
+STAND_IN_AFTER_S: Final = 10.0
+"""How long the operator is away, at most, before others' probes are made ready here: hundreds of tasks, which
+a change of leaders would have every sidecar begin and end for nothing, in the middle of callers' requests."""
 _AUTH_FAILURES: Final = frozenset({401, 403})
 _SERVER_ERRORS: Final = 500
 
@@ -31,7 +35,7 @@ Ask = Callable[[Provider], Awaitable[int]]
 
 
 class Prober:
-    """One background task per duty."""
+    """One background task per duty; those that are another's in good times begin late."""
 
     def __init__(self, machines: Machines, tasks: Tasks, chance: Chance, ask: Ask) -> None:
         self._machines = machines
@@ -39,25 +43,50 @@ class Prober:
         self._chance = chance
         self._ask = ask
         self._running: dict[str, tuple[Provider, asyncio.Task[None]]] = {}
+        self._waiting: asyncio.TimerHandle | None = None
+        """Runs while there are others' probes to be made ready."""
 
     def follow(self) -> None:
         """Bring the tasks in line with the duties; call after every change of them."""
-        duties = self._machines.health.duties()
+        health, running = self._machines.health, self._running
+        duties = health.duties()
         wanted = {provider.id: provider for provider in self._machines.providers if provider.id in duties}
-        for provider_id, (probed, task) in list(self._running.items()):
+        for provider_id, (probed, task) in list(running.items()):
             if not _is_same(probed, wanted.get(provider_id)):
                 task.cancel()
-                del self._running[provider_id]
+                del running[provider_id]
+        after_s = math.inf
         for provider_id, provider in wanted.items():
-            if provider_id not in self._running:
-                task = self._tasks.keep(partial(self._go_on, provider), f"probe {provider_id}")
-                self._running[provider_id] = (provider, task)
+            if provider_id in running:
+                continue
+            if health.stands_in(provider_id):
+                after_s = min(after_s, STAND_IN_AFTER_S, provider.health_check.interval_s)
+            else:
+                self._begin(provider)
+        if after_s == math.inf and self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+        elif after_s < math.inf and self._waiting is None:
+            self._waiting = asyncio.get_running_loop().call_later(after_s, self._stand_in)
+
+    def _stand_in(self) -> None:
+        """Make ready what others probed: the operator has been away for long."""
+        self._waiting = None
+        duties = self._machines.health.duties()
+        for provider in self._machines.providers:
+            if provider.id in duties and provider.id not in self._running:
+                self._begin(provider)
+
+    def _begin(self, provider: Provider) -> None:
+        task = self._tasks.keep(partial(self._go_on, provider), f"probe {provider.id}")
+        self._running[provider.id] = (provider, task)
 
     async def _go_on(self, provider: Provider) -> None:
         interval_s = provider.health_check.interval_s
         # A new leader comes within seconds. Would all sidecars probe all providers until then, it would be an
         # onslaught; somebody has the duty, and goes on with it.
-        wait_s = interval_s if self._machines.health.stands_in(provider.id) else 0.0
+        stands_in = self._machines.health.stands_in(provider.id)
+        wait_s = max(0.0, interval_s - STAND_IN_AFTER_S) if stands_in else 0.0
         await asyncio.sleep(wait_s + self._chance.random() * min(interval_s, MAX_START_DELAY_S))
         while True:
             started_s = now_s()

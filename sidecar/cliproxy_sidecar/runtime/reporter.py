@@ -56,12 +56,16 @@ class Reporter:
                 return
 
     def open(self) -> "Stream":
-        """Return a stream for a new reader; ends the one before, and takes over what that had not said."""
+        """Return a stream for a new reader; ends the one before, and takes over what that had not said.
+
+        Nobody is told that the former has gone: between the two there is no moment without a reader.
+        """
+        former = self._reader
         unsaid: tuple[Report, ...] = ()
-        if self._reader is not None:
-            unsaid = self._reader.unsaid()
-            self._end(self._reader)
         stream = self._reader = Stream(self._traffic, self._used, self.closed)
+        if former is not None:
+            unsaid = former.unsaid()
+            former.end()
         self._on_attached(True)  # noqa: FBT003 -- a callback has no keywords
         for report in (*self._standing(), *unsaid):
             stream.put(report)

@@ -113,7 +113,7 @@ lock: ## resolve requirements/*.txt anew, a week old at least (needs uv)
 	@$(PYTHON) dev/lock.py
 
 venv:
-	@$(PYTHON) dev/bootstrap.py
+	@$(PYTHON) dev/bootstrap.py $(if $(filter file,$(origin PYTHON)),,--this-python)
 
 control-plane: venv
 	@$(VENV)/python -m cliproxy_dev.controlplane prepare

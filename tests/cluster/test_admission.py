@@ -361,11 +361,16 @@ async def test_the_charts_rights_suffice(hooks: Hooks, control_plane: ControlPla
         await eventually(reported, what="the pod from before is reported")
         assert await operator.metric("cliproxy_operator_api_errors_total", reason="Forbidden") == 0
         assert await operator.metric("cliproxy_operator_loop_failures_total") == 0
-        steady = await operator.writes()
-        await eventually(lambda: looked(operator), what="looks again and again")
-        assert await operator.writes() == steady
+        async def settled() -> bool:
+            """Whether four more looks at all pods led to no write: a busy machine takes its time before."""
+            looks = await operator.metric("cliproxy_operator_surveys_total", result="ok") + 4
+            writes = await operator.writes()
+            await eventually(lambda: looked(operator, looks), what="looks again and again")
+            return await operator.writes() == writes
+
+        await eventually(settled, within_s=60, what="nothing is written any more")
 
 
-async def looked(operator: OperatorProcess) -> bool:
+async def looked(operator: OperatorProcess, times: float) -> bool:
     """Wait for the survey's next lists by a metric of what it does."""
-    return await operator.metric("cliproxy_operator_surveys_total", result="ok") >= 5
+    return await operator.metric("cliproxy_operator_surveys_total", result="ok") >= times

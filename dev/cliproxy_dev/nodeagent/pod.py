@@ -62,6 +62,8 @@ class PodWorker:
         self._tasks = Tasks()
         self._containers: list[Container] = []
         self._shown: dict[Path, tuple[str, Json]] = {}
+        self._heard = 0
+        """How often a Secret of the namespace changed: what was read before may be old."""
         self._changed = asyncio.Event()
         self._deletion = asyncio.Event()
         self._started_utc = ""
@@ -90,6 +92,7 @@ class PodWorker:
 
     def secret_changed(self, name: str, secret: Json | None) -> None:
         """Bring volumes that show this Secret up to date; what cannot be shown leaves them as they are."""
+        self._heard += 1
         for place, (shown, volume) in self._shown.items():
             if shown == name:
                 try:
@@ -206,12 +209,20 @@ class PodWorker:
         for mount in spec.get("volumeMounts") or []:
             volume, place = known[mount["name"]], self._folder / "volumes" / mount["name"]
             name = secret_name(volume)
-            secret = None if name is None else await self._secret(name)
+            secret = None if name is None else await self._newest(name)
             lay_out(volume, secret, place, owner=self._node.volume_owner)
             if name is not None:
                 self._shown[place] = (name, volume)
             places[mount["name"]] = place
         return places
+
+    async def _newest(self, name: str) -> Json | None:
+        """Read a Secret of which no change was heard while it was read: from now on `secret_changed` tells."""
+        while True:
+            heard = self._heard
+            secret = await self._secret(name)
+            if heard == self._heard:
+                return secret
 
     # ------------------------------------------------------------------ what the API server hears
 

@@ -119,3 +119,48 @@ def test_foreign_packages_do_not_count(tmp_path: Path, monkeypatch: pytest.Monke
     bootstrap.run([sys.executable, "-c", "import os; print(os.environ.get('PYTHONPATH'))"], tmp_path / "log")
 
     assert (tmp_path / "log").read_text() == "None\n"
+
+
+@pytest.fixture
+def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A Python of the distribution that can do all that is asked."""
+    place = tmp_path / "python3"
+    place.write_text("#!/bin/sh\nexit 0\n")
+    place.chmod(0o755)
+    monkeypatch.setattr(bootstrap, "DISTRIBUTION_PYTHON", place)
+    return place
+
+
+def built_with(monkeypatch: pytest.MonkeyPatch, options: str) -> None:
+    monkeypatch.setattr(bootstrap.sysconfig, "get_config_var", lambda _name: options)
+
+
+def test_a_plain_build_gives_way_to_the_distributions(
+    distribution: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built_with(monkeypatch, "'--prefix=/opt/python'")
+    assert bootstrap.better_python() == distribution
+
+    distribution.write_text("#!/bin/sh\nexit 1\n")  # too old, or without venv
+    assert bootstrap.better_python() is None
+
+    distribution.unlink()
+    assert bootstrap.better_python() is None
+
+
+def test_an_optimised_build_and_the_distributions_own_stay(
+    distribution: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built_with(monkeypatch, "'--enable-optimizations' '--with-lto'")
+    assert bootstrap.better_python() is None
+
+    built_with(monkeypatch, "'--prefix=/usr'")
+    monkeypatch.setattr(bootstrap, "DISTRIBUTION_PYTHON", Path(sys.executable))
+    assert bootstrap.better_python() is None
+
+
+def test_what_checks_the_distributions_python_is_python(monkeypatch: pytest.MonkeyPatch) -> None:
+    built_with(monkeypatch, "")
+    monkeypatch.setattr(bootstrap.sys, "executable", "/opt/python/bin/python3")
+    monkeypatch.setattr(bootstrap, "DISTRIBUTION_PYTHON", Path(sys._base_executable))  # type: ignore[attr-defined]
+    assert bootstrap.better_python() is not None

@@ -1,4 +1,4 @@
-"""Make `.venv` from the lock: `python3 dev/bootstrap.py [--this-python]`. Quick (< 0.2 s) when nothing changed.
+"""Make `.venv` from the lock: `python3 dev/bootstrap.py [--this-python]`. Quick when nothing changed.
 
 Runs on the system's own Python with its standard library only; everything after it runs inside `.venv`.
 `--this-python`: take the one that runs this, even if it was built without optimisation and a better is there.
@@ -52,7 +52,7 @@ def main() -> int:
     """Make or refresh `.venv`; returns the exit code."""
     try:
         if "--this-python" not in sys.argv[1:] and (better := better_python()) is not None:
-            os.execv(better, [str(better), __file__, "--this-python"])
+            os.execv(better, [str(better), __file__, "--this-python"])  # noqa: S606 -- no shell is wanted
         check_python()
         bootstrap(ROOT)
     except CannotPrepare as error:
@@ -77,8 +77,8 @@ def check_python() -> None:
 def better_python() -> Path | None:
     """Return the distribution's Python if ours is a plain build from source, as pyenv makes by default.
 
-    Without profile-guided optimisation pure Python takes 1.65 times as long (measured with 3.11 on Debian 12):
-    tests would wait for it, and benchmarks would say of us what is true of no production image.
+    Without profile-guided optimisation pure Python takes 1.65 times as long (3.11 on Debian 12): tests would
+    wait for it, and benchmarks would say of us what is true of no production image.
     """
     options = sysconfig.get_config_var("CONFIG_ARGS") or ""
     is_distribution = Path(sys.executable).resolve() == DISTRIBUTION_PYTHON.resolve()

@@ -217,7 +217,7 @@ class PodWorker:
         return places
 
     async def _newest(self, name: str) -> Json | None:
-        """Read a Secret of which no change was heard while it was read: from now on `secret_changed` tells."""
+        """Read a Secret until no change was heard meanwhile: from then on `secret_changed` tells."""
         while True:
             heard = self._heard
             secret = await self._secret(name)

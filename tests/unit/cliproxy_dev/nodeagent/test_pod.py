@@ -41,8 +41,8 @@ async def test_a_secret_made_while_it_is_read_is_shown(tmp_path: Path) -> None:
     secrets = Secrets()
     node = Node(
         name="local",
-        api=cast(KubeApi, secrets),
-        session=cast(aiohttp.ClientSession, None),
+        api=cast("KubeApi", secrets),
+        session=cast("aiohttp.ClientSession", None),
         pool=AddressPool(),
         run_dir=tmp_path,
         images={},

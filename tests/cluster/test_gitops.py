@@ -13,6 +13,7 @@ import yaml
 
 from cliproxy_dev.controlplane.start import ControlPlane
 from cliproxy_dev.kube import Json
+from cliproxy_dev.ports import free_ports
 from support.cluster import eventually, kubectl
 from support.fakesidecar import FakeSidecar
 from support.gitops import DEPLOY, argo, kstatus, kstatus_faults
@@ -125,6 +126,9 @@ async def rollout(shop: Shop, fake: FakeSidecar) -> None:
 
 
 OURS = "cliproxy.io/v1alpha1"
+HOOKS = {"MutatingWebhookConfiguration", "ValidatingWebhookConfiguration"}
+ARGO_CD = ("--server-side", "--field-manager=argocd-controller", "--force-conflicts")
+FLUX = ("--server-side", "--field-manager=kustomize-controller", "--force-conflicts")
 TOGETHER = {"Deployment", "Service", "ServiceAccount", "Role", "RoleBinding", "PodDisruptionBudget"}
 
 
@@ -139,6 +143,19 @@ def manifests(plane: ControlPlane, namespace: str) -> str:
             if document["apiVersion"] == "policy/v1" and plane.minor < 21:
                 document["apiVersion"] = "policy/v1beta1"
             kept.append(document)
+    return yaml.safe_dump_all(kept)
+
+
+def webhooks(plane: ControlPlane, name: str) -> str:
+    """Return the overlay's webhook configurations under a name of the test's, asked about nothing."""
+    done = kubectl(plane, "kustomize", str(DEPLOY / "kustomize" / "overlays" / "staging"))
+    kept = [one for one in yaml.safe_load_all(done.stdout) if one["kind"] in HOOKS]
+    for document in kept:
+        document["metadata"]["name"] = name
+        for webhook in document["webhooks"]:
+            webhook["namespaceSelector"] = {"matchLabels": {"cliproxy.io/test": "nobody"}}
+    assert {one["kind"] for one in kept} == HOOKS
+    assert "caBundle" not in yaml.safe_dump_all(kept)
     return yaml.safe_dump_all(kept)
 
 
@@ -237,6 +254,70 @@ async def test_applying_it_all_again_changes_nothing(
         )
         await quiet(operator)
         assert (await shop.status("claude"))["phase"] == "CoolingDown"
+
+
+def bundles(plane: ControlPlane, text: str) -> set[str]:
+    """Return whom the API server trusts for these webhooks; "" for a webhook that says nobody."""
+    found = yaml.safe_load(command(plane, "get", "-f", "-", "-o", "yaml", stdin=text))
+    return {
+        webhook["clientConfig"].get("caBundle", "") for one in found["items"] for webhook in one["webhooks"]
+    }
+
+
+async def test_whom_the_webhooks_trust_is_left_to_the_operator(
+    control_plane: ControlPlane, crds: object, namespace: str, tmp_path: Path
+) -> None:
+    name = f"gitops-{namespace}"
+    text = await asyncio.to_thread(webhooks, control_plane, name)
+    env = {
+        "CLIPROXY_WEBHOOKS": "1",
+        "CLIPROXY_WEBHOOK_HOST": "127.0.0.1",
+        "CLIPROXY_WEBHOOK_PORT": str(free_ports(1)[0]),
+        "CLIPROXY_WEBHOOK_CONFIGURATION": name,
+    }
+    try:
+        await asyncio.to_thread(command, control_plane, "apply", "-f", "-", stdin=text)
+        assert await asyncio.to_thread(bundles, control_plane, text) == {""}
+        async with running(control_plane, namespace, tmp_path, env=env) as (_, shop):
+
+            async def trusted() -> set[str]:
+                now = await asyncio.to_thread(bundles, control_plane, text)
+                return now if "" not in now else set()
+
+            written = await eventually(trusted, within_s=30, what="the operator has told whom to trust")
+            authority = await shop.api.get(f"/api/v1/namespaces/{namespace}/secrets/cliproxy-webhook-ca")
+            assert written == {authority["data"]["ca.crt"]}
+            await asyncio.to_thread(applied_by_all, control_plane, text, written)
+            kinds = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+            entries = (await shop.api.get(f"{kinds}/{name}"))["metadata"]["managedFields"]
+            (own,) = [one["fieldsV1"] for one in entries if "argocd" not in one["manager"] and bundle_in(one)]
+            assert leaves(own) == {"f:caBundle"}, "the operator owns nothing else of them"
+    finally:
+        await asyncio.to_thread(command, control_plane, "delete", "--ignore-not-found", "-f", "-", stdin=text)
+
+
+def applied_by_all(plane: ControlPlane, text: str, trusted: set[str]) -> None:
+    """Apply anew by every way there is: no difference is seen before, no trust is lost by it."""
+    for words in ((), ARGO_CD, FLUX):
+        command(plane, "diff", *words, "-f", "-", stdin=text)
+        command(plane, "apply", *words, "-f", "-", stdin=text)
+        before = versions(plane, text)
+        command(plane, "apply", *words, "-f", "-", stdin=text)
+        assert bundles(plane, text) == trusted, words
+        assert versions(plane, text) == before, words
+
+
+def bundle_in(entry: Json) -> bool:
+    return "f:caBundle" in str(entry["fieldsV1"])
+
+
+def leaves(fields: Json) -> set[str]:
+    """Return the names of the fields that a manager owns, not of those on the way."""
+    found = set()
+    for name, inner in fields.items():
+        if name != ".":
+            found |= leaves(inner) if set(inner) - {"."} else {name}
+    return found
 
 
 async def weighed(shop: Shop, name: str) -> bool:

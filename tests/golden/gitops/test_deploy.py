@@ -164,3 +164,23 @@ def test_flux_values_are_ones_the_chart_takes(helm: Helm, tmp_path: Path) -> Non
     path.write_text(yaml.safe_dump(release["spec"]["values"]), "utf-8")
     done = helm.template(f"--values={path}")
     assert done.returncode == 0, done.stderr
+
+
+def test_what_the_operator_writes_into_webhooks_is_no_drift_to_argo_cd_and_flux() -> None:
+    hooks = [one for one in rendered(FOLDERS[2]) if one["kind"].endswith("WebhookConfiguration")]
+    application = yaml.safe_load((DEPLOY / "argocd" / "application.yaml").read_text("utf-8"))
+    ignored = {
+        (one["group"], one["kind"], one["name"]): one for one in application["spec"]["ignoreDifferences"]
+    }
+    release = one("flux/operator", "HelmRelease", "cliproxy-operator")
+    (drift,) = release["spec"]["driftDetection"]["ignore"]
+    assert len(hooks) == len(ignored) == 2
+    assert "RespectIgnoreDifferences=true" in application["spec"]["syncPolicy"]["syncOptions"]
+    for hook in hooks:
+        group, _ = hook["apiVersion"].split("/")
+        entry = ignored[group, hook["kind"], hook["metadata"]["name"]]
+        assert entry["jqPathExpressions"] == [".webhooks[].clientConfig.caBundle"]
+        assert drift["target"] == {"group": group}
+        places = [f"/webhooks/{number}/clientConfig/caBundle" for number in range(len(hook["webhooks"]))]
+        assert set(places) <= set(drift["paths"])
+        assert not [webhook for webhook in hook["webhooks"] if "caBundle" in webhook["clientConfig"]]

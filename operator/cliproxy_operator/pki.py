@@ -23,7 +23,7 @@ from cliproxy_api.channel import (
     sidecar_host,
 )
 from cliproxy_operator import keyring as keyrings
-from cliproxy_operator import x509
+from cliproxy_operator import pki_words, x509
 from cliproxy_operator.clock import Clock
 from cliproxy_operator.hidden import Hidden
 from cliproxy_operator.identity import IdentityError, client_context
@@ -89,7 +89,7 @@ class Pki:
         self._own: _Own | None = None
         self._namespaces: set[str] = set()
         self._active = False
-        self._trouble = ""
+        self._trouble: ApiError | None = None
         self.ready = asyncio.Event()
         """Set while sidecars can be connected to."""
         self.queue: WorkQueue[str] = WorkQueue(
@@ -132,11 +132,11 @@ class Pki:
 
     def problem(self) -> str:
         """Say why no sidecar can be connected to, in one sentence; empty while nothing keeps us from it."""
-        if not self._active or self._own is not None or not self._trouble:
+        if not self._active or self._own is not None or self._trouble is None:
             return ""
         return (
             f"control channel: Secret {self._home}/{CA_SECRET} cannot be kept: {self._trouble};"
-            " grant it (chart: rbac.create=true) or bring your own authority (controlChannel.existingSecret)"
+            f" {pki_words.remedy(self._trouble.status, self._home)}"
         )
 
     def context(self) -> ssl.SSLContext:
@@ -159,7 +159,7 @@ class Pki:
             try:
                 due_s = await self._authority()
             except ApiError as error:
-                self._trouble = str(error)
+                self._trouble = error
                 raise
         else:
             due_s = await self._leaf(key)
@@ -172,6 +172,9 @@ class Pki:
         """Bring the authority up to date; returns in how many seconds something is due."""
         raw = await self._kube.get(SECRET, self._home, CA_SECRET)
         held = keyrings.read(raw)
+        if raw is not None and held.signing is None:
+            reason = pki_words.lost(remembered=self._keyring is not None)
+            log.warning("authority cannot be used", extra={"secret": CA_SECRET, "reason": reason})
         if held.signing is None and self._keyring is not None:
             held = self._keyring  # deleted or damaged, but not forgotten
         now = self._clock.utc()

@@ -26,7 +26,7 @@ from cliproxy_operator.following import Following
 from cliproxy_operator.gather import Gatherer
 from cliproxy_operator.hearing import Hearing
 from cliproxy_operator.host import FleetHost
-from cliproxy_operator.identity import Identity, IdentityError, MountedIdentity
+from cliproxy_operator.identity import Identity, IdentityError
 from cliproxy_operator.injected import Group
 from cliproxy_operator.inputs import AddressRules, Kind, ObjectKey
 from cliproxy_operator.keeping import SnapshotKeeper
@@ -38,6 +38,7 @@ from cliproxy_operator.manual import Manual
 from cliproxy_operator.metrics import Metrics
 from cliproxy_operator.money.leases import Leases
 from cliproxy_operator.money.totals import Owner
+from cliproxy_operator.mounted import MountedIdentity
 from cliproxy_operator.notify.channels import Channels
 from cliproxy_operator.notify.http import HttpSender
 from cliproxy_operator.pki import Pki

@@ -100,6 +100,34 @@ def read_leaf(pair: Pair, authorities: str) -> Leaf | None:
         return None
 
 
+def names_of(certificate: str) -> frozenset[str]:
+    """Return the subject alternative names of a PEM certificate; none if it has none or cannot be read."""
+    try:
+        loaded = x509.load_pem_x509_certificate(certificate.encode())
+        names = loaded.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        return frozenset(str(name.value) for name in names)
+    except _UNREADABLE:
+        return frozenset()
+
+
+def not_certificates(text: str) -> bool:
+    """Say whether a text holds no certificate in PEM, or one that cannot be read."""
+    try:
+        return not x509.load_pem_x509_certificates(text.encode())
+    except _UNREADABLE:
+        return True
+
+
+def key_fits(pair: Pair) -> bool | None:
+    """Say whether the key, of any sort, is the certificate's; None: it cannot be read as a key."""
+    try:
+        key = serialization.load_pem_private_key(pair.key.reveal().encode(), password=None)
+    except _UNREADABLE:
+        return None
+    certificate = x509.load_pem_x509_certificate(pair.certificate.encode())
+    return bool(certificate.public_key() == key.public_key())
+
+
 def key_id(certificate: str) -> str:
     """Return the key identifier of one PEM certificate.
 

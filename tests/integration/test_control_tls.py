@@ -18,8 +18,9 @@ from cliproxy_api.state import FleetState
 from cliproxy_api.vocabulary import OutcomeClass
 from cliproxy_dev.providers.provider import ScriptedProvider
 from cliproxy_operator.clock import Clock
-from cliproxy_operator.identity import IdentityError, MountedIdentity, client_context
+from cliproxy_operator.identity import IdentityError, client_context
 from cliproxy_operator.metrics import Metrics
+from cliproxy_operator.mounted import MountedIdentity
 from cliproxy_operator.publish import Endpoint, Publisher
 from cliproxy_operator.tasks import Tasks
 from cliproxy_operator.transport import Peer, TlsTransport

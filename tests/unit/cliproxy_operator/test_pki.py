@@ -230,3 +230,48 @@ async def test_a_whole_life_of_an_authority(tasks: Tasks) -> None:
         assert leaf.trusts == frozenset(x509.key_ids(authority["ca.crt"]))
         assert leaf.life.ends > desk.clock.utc()
     assert len(seen) == 3, "the first authority and two that followed"
+
+
+async def test_a_spoilt_authority_that_nobody_remembers_is_made_anew_and_told(
+    tasks: Tasks, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = Desk(tasks)
+    await first.lead()
+    leaf = first.leaf()
+    first.pki.stand_by()
+    first.kube.secrets[CA]["data"]["tls.key"] = base64.b64encode(b"rubbish").decode()
+    second = Desk(tasks, first.kube)
+    await second.lead()
+    (said,) = [one for one in caplog.records if one.message == "authority cannot be used"]
+    assert "no replica remembers it" in said.__dict__["reason"]
+    assert second.leaf().issuer != leaf.issuer, "sidecars get a certificate of the new one"
+    assert second.leaf().issuer == x509.key_id(second.files(CA)["tls.crt"])
+    assert second.pki.problem() == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (403, "rbac.create=true"),
+        (404, f"create namespace {HOME}"),
+        (422, f"kubectl -n {HOME} delete secret cliproxy-ca"),
+        (500, "tried again by itself"),
+    ],
+)
+async def test_who_cannot_keep_the_authority_says_why_and_what_to_do(
+    tasks: Tasks, status: int, words: str
+) -> None:
+    desk = Desk(tasks)
+
+    def refuse() -> None:
+        raise ApiError(status, "Planted", "not today")
+
+    desk.kube.check = refuse  # type: ignore[method-assign]
+    desk.pki.lead()
+    await desk.settle()
+    problem = desk.pki.problem()
+    assert f"Secret {HOME}/cliproxy-ca cannot be kept: {status} Planted: not today" in problem
+    assert words in problem
+    del desk.kube.check  # type: ignore[method-assign]
+    await desk.lead()
+    assert desk.pki.problem() == ""

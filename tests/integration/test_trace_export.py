@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from cliproxy_api.snapshot import ConnectionPool, Timeouts
-from cliproxy_sidecar.core.tracing.otlp import Kind, named, resource, span
+from cliproxy_sidecar.core.tracing.otlp import Kind, named, place, resource, span, times
 from cliproxy_sidecar.proxy.h1.client import EngineUpstream
 from cliproxy_sidecar.proxy.tracing import exporter as module
 from cliproxy_sidecar.proxy.tracing.delivery import Delivery
@@ -58,15 +58,7 @@ def offered(exporter: Exporter, count: int) -> None:
 
 
 def made(name: str) -> bytes:
-    return span(
-        trace_id=b"t" * 16,
-        span_id=b"s" * 8,
-        parent_id=b"",
-        state=b"",
-        kind=Kind.SERVER,
-        times_ns=(1, 2),
-        parts=named(name),
-    )
+    return span([place(b"t" * 16 + b"s" * 8), named(name, Kind.SERVER), times(1, 2)])
 
 
 def names(receiver: Receiver) -> list[str]:

@@ -18,10 +18,11 @@ from cliproxy_sidecar.core.permit import Permit
 from cliproxy_sidecar.core.preference import Preferences
 from cliproxy_sidecar.core.scopes import scopes_of
 from cliproxy_sidecar.core.target import Target
-from cliproxy_sidecar.core.tracing.spans import Finished
+from cliproxy_sidecar.core.tracing.spans import Ended
 from cliproxy_sidecar.core.usage import Usage
 from cliproxy_sidecar.proxy.downstream import ENDED, FRESH, Downstream
-from cliproxy_sidecar.proxy.tracing.tracer import Span, Tracer
+from cliproxy_sidecar.proxy.tracing.span import Span
+from cliproxy_sidecar.proxy.tracing.tracer import Tracer
 from cliproxy_sidecar.runtime.clock import now_s, unix_now_s, utc_now
 from cliproxy_sidecar.runtime.finished import OTHER
 from cliproxy_sidecar.runtime.logs import Logs, RequestLine, TokenCounts, rfc3339
@@ -42,17 +43,16 @@ class Ledger:
 
     __slots__ = (
         "_estimated",
-        "_first_content_s",
         "_logs",
         "_machines",
         "_metrics",
-        "_started_s",
         "attempts",
         "cache",
         "call",
         "caller",
         "cost_nano_usd",
         "counts",
+        "first_content_s",
         "model",
         "model_label",
         "notes",
@@ -64,6 +64,7 @@ class Ledger:
         "request_id",
         "span",
         "stand_in",
+        "started_s",
         "stream",
         "tracer",
         "trail",
@@ -74,8 +75,8 @@ class Ledger:
         self._machines = machines
         self._metrics = metrics
         self._logs = logs
-        self._started_s = now_s()
-        self._first_content_s: float | None = None
+        self.started_s = now_s()
+        self.first_content_s: float | None = None
         self.request_id = request_id
         self.model: str | None = None
         """As the caller named it."""
@@ -116,13 +117,18 @@ class Ledger:
         """None: not chosen to be recorded, whatever its end."""
 
     @property
+    def known_model(self) -> str | None:
+        """As the caller named it; None: it is not served here, so the name is anybody's text."""
+        return self.model if self.model_label is not OTHER else None
+
+    @property
     def consumer(self) -> str:
         """Name of the caller; "" where callers have none."""
         return "" if self.caller is None else self.caller.name
 
     def first_content(self) -> None:
         """Note that a stream's first content goes out."""
-        self._first_content_s = now_s()
+        self.first_content_s = now_s()
 
     def reused(self, how: str, provider: str | None, outcome: Outcome | None = None) -> None:
         """Note that another request's answer, by this provider, was given: it cost nothing more."""
@@ -160,7 +166,7 @@ class Ledger:
         if self.trail is not None:
             self.trail.append((now, target.id, outcome.cls, outcome.status, outcome.code, latency_s * 1000))
         if self.preferences is not None and not self.preferences.plain:
-            seen_s = (self._first_content_s or now) - started_s
+            seen_s = (self.first_content_s or now) - started_s
             self.preferences.ended(
                 target, outcome, usage, latency_ms=seen_s * 1000, stream=self.stream, now=now
             )
@@ -193,7 +199,7 @@ class Ledger:
     def close(self, downstream: Downstream) -> None:
         """Count the finished request and write its line."""
         now = now_s()
-        duration_s = now - self._started_s
+        duration_s = now - self.started_s
         if self.call is not None:
             self.call.settle(now)
         status = downstream.status if downstream.stage is not FRESH else 0
@@ -207,16 +213,16 @@ class Ledger:
         self._count(downstream, status, duration_s)
         trace_id = None
         if self.tracer is not None and (self.span is not None or not succeeded):
-            trace_id = self.tracer.end(
-                self.span, downstream.request, self._finished(downstream, status, now, succeeded=succeeded)
-            )
+            request, failure = downstream.request, None if succeeded else self._failure() or "broken"
+            ended = Ended(request.method, operation_of(request.path), status, failure, now)
+            trace_id = self.tracer.end(self, self.span, request, ended)
         if self.trail is not None and self.preferences is not None:
             self._machines.decisions.add(
                 (
                     self.request_id,
                     self.model,
                     self.stream,
-                    self._started_s,
+                    self.started_s,
                     duration_s,
                     status,
                     self.refused,
@@ -233,34 +239,12 @@ class Ledger:
         metrics, model = self._metrics, self.model_label
         provider = self.provider or NO_PROVIDER if self.cache is None else NO_ATTEMPT
         metrics.finished.of(provider, model).add(status, duration_s, downstream.sent_bytes, self.usage)
-        if self._first_content_s is not None:
-            metrics.first_token_s.observe((provider, model), self._first_content_s - self._started_s)
+        if self.first_content_s is not None:
+            metrics.first_token_s.observe((provider, model), self.first_content_s - self.started_s)
 
     def _failure(self) -> str | None:
         """Return why a request has failed, in one word."""
         return self.refused or (self.outcome.cls.value if self.outcome is not None else None)
-
-    def _finished(self, downstream: Downstream, status: int, now: float, *, succeeded: bool) -> Finished:
-        request = downstream.request
-        return Finished(
-            request_id=self.request_id,
-            method=request.method,
-            operation=operation_of(request.path),
-            model=self.model if self.model_label is not OTHER else None,
-            provider=self.provider,
-            status=status,
-            failure=None if succeeded else self._failure() or "broken",
-            stream=self.stream,
-            attempts=self.attempts,
-            usage=self.usage,
-            cost_nano_usd=self.cost_nano_usd,
-            consumer=self.consumer,
-            cache=self.cache,
-            trail=self.trail,
-            started_s=self._started_s,
-            first_content_s=self._first_content_s,
-            ended_s=now,
-        )
 
     def _line(self, status: int, duration_s: float, trace_id: str | None, *, succeeded: bool) -> RequestLine:
         usage = self.usage

@@ -34,7 +34,7 @@ def secret_bytes() -> bytes:
 
 def random_bytes(count: int) -> bytes:
     """Return random bytes for ids of traces and spans; not secret."""
-    return random.randbytes(count)  # noqa: S311 -- names, not secrets
+    return random.getrandbits(count * 8).to_bytes(count)
 
 
 def request_id() -> str:

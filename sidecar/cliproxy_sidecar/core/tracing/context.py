@@ -22,6 +22,7 @@ _NO_TRACE: Final = bytes(16)
 _NO_SPAN: Final = bytes(8)
 _PARENT_LINE: Final = b"\r\ntraceparent: "
 _STATE_LINE: Final = b"\r\ntracestate: "
+_EITHER_LINE: Final = b"\r\ntrace"
 
 
 class TraceContext(msgspec.Struct, frozen=True):
@@ -58,13 +59,19 @@ def context_of(headers: Sequence[Header]) -> TraceContext | None:
     trace_id, span_id = bytes.fromhex(found[2].decode()), bytes.fromhex(found[3].decode())
     if trace_id == _NO_TRACE or span_id == _NO_SPAN:
         return None
-    return TraceContext(trace_id, span_id, int(found[4], 16), b",".join(state))
+    told = b",".join(state)
+    # A span's texts are UTF-8: one that is not would have receivers refuse all spans that are sent with it.
+    return TraceContext(
+        trace_id, span_id, int(found[4], 16), told[:MAX_STATE_BYTES] if told.isascii() else b""
+    )
 
 
-def parent_line(trace_id: bytes, span_id: bytes, flags: int) -> bytes:
-    """Return the header of a sampled span, as a block (see `core.headers.Sieve`)."""
-    told = SAMPLED | (flags & RANDOM)
-    return b"%b00-%b-%b-%02x" % (_PARENT_LINE, trace_id.hex().encode(), span_id.hex().encode(), told)
+def parent_line(ids: str, flags: int) -> bytes:
+    """Return the header of a sampled span, as a block (see `core.headers.Sieve`).
+
+    `ids`: of the trace and of the span, in hex, with a hyphen between them.
+    """
+    return ("\r\ntraceparent: 00-" + ids + ("-03" if flags & RANDOM else "-01")).encode()
 
 
 def with_parent(block: bytes, line: bytes, *, fresh: bool) -> bytes:
@@ -72,9 +79,10 @@ def with_parent(block: bytes, line: bytes, *, fresh: bool) -> bytes:
 
     `fresh`: the trace begins here, so what the caller says in `tracestate` belongs to another.
     """
-    block = _without(block, _PARENT_LINE)
-    if fresh:
-        block = _without(block, _STATE_LINE)
+    if block.find(_EITHER_LINE) >= 0:  # One look where there is nothing, as nearly always.
+        block = _without(block, _PARENT_LINE)
+        if fresh:
+            block = _without(block, _STATE_LINE)
     return block + line
 
 

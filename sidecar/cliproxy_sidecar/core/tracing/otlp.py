@@ -6,16 +6,20 @@ collector/trace/v1 (read 2026-11).
 """
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final
 
 MAX_TEXT_CHARS: Final = 256
 """Of one attribute's value."""
 _FIXED64: Final = struct.Struct("<Q").pack
-_TIMES: Final = struct.Struct("<BBBQBQ").pack
-"""Kind, begin and end of a span, each behind its field's number."""
+_TIMES: Final = struct.Struct("<BQBQ").pack
+"""Begin and end of a span, each behind its field's number."""
+_MEASURED: Final = struct.Struct("<dBQ").pack
+"""A measure, and behind its field's number the instant."""
 _DOUBLE: Final = struct.Struct("<d").pack
+_TWO: Final = struct.Struct("BB").pack
+_SPAN: Final = struct.Struct("BBB").pack
 _SMALL: Final = tuple(bytes([number]) for number in range(128))
 
 Value = str | bool | int | float | Sequence[str]
@@ -29,9 +33,12 @@ class Kind(IntEnum):
 
 
 _STATUS_ERROR: Final = 2
-# Flags: sampled; whether the parent is in another process is known, and it is.
-_ROOT: Final = b"\x85\x01" + struct.pack("<I", 0x101)
-_CHILD: Final = b"\x85\x01" + struct.pack("<I", 0x301)
+_TRACE_ID: Final = b"\x0a\x10"
+_SPAN_ID: Final = b"\x12\x08"
+_PARENT_ID: Final = b"\x22\x08"
+# Flags: sampled; whether the parent is in another process is known, and it is. A trace's id follows.
+_ROOT: Final = b"\x85\x01" + struct.pack("<I", 0x101) + _TRACE_ID
+_CHILD: Final = b"\x85\x01" + struct.pack("<I", 0x301) + _TRACE_ID
 
 
 def varint(number: int) -> bytes:
@@ -39,7 +46,7 @@ def varint(number: int) -> bytes:
     if 0 <= number < 128:  # noqa: PLR2004 -- what fits into one byte
         return _SMALL[number]
     if 0 <= number < 16_384:  # noqa: PLR2004 -- into two
-        return bytes((number & 0x7F | 0x80, number >> 7))
+        return _TWO(number & 0x7F | 0x80, number >> 7)
     number &= (1 << 64) - 1
     out = bytearray()
     while number > 0x7F:  # noqa: PLR2004 -- seven bits a byte
@@ -95,6 +102,8 @@ class Key:
 
     def number(self, value: int) -> bytes:
         """Return the attribute with a whole number."""
+        if 128 <= value < 16_384:  # noqa: PLR2004 -- into two bytes, as most counts of tokens
+            return self._numbers[2] + _TWO(value & 0x7F | 0x80, value >> 7)
         data = varint(value)
         return self._numbers[len(data)] + data
 
@@ -126,7 +135,7 @@ class Timed:
 
     def event(self, measure: float, unix_ns: int) -> bytes:
         """Return one of them (see `event`)."""
-        return self._front + _DOUBLE(measure) + b"\x09" + _FIXED64(unix_ns)
+        return self._front + _MEASURED(measure, 0x09, unix_ns)
 
 
 def failed(message: str = "") -> bytes:
@@ -135,34 +144,36 @@ def failed(message: str = "") -> bytes:
     return field(15, told + b"\x18" + varint(_STATUS_ERROR))
 
 
-def named(name: str) -> bytes:
-    """Return a span's name, ready to stand among its parts."""
-    return field(5, name.encode("utf-8", "replace"))
+def named(name: str, kind: Kind) -> bytes:
+    """Return a span's name and kind, ready to stand among its parts."""
+    return field(5, name.encode("utf-8", "replace")) + b"\x30" + _SMALL[kind]
 
 
-def span(
-    *,
-    trace_id: bytes,
-    span_id: bytes,
-    parent_id: bytes,
-    state: bytes,
-    kind: Kind,
-    times_ns: tuple[int, int],
-    parts: bytes,
-) -> bytes:
-    """Return one span, ready to stand in a batch. `times_ns`: begin and end since 1970.
+def place(ids: bytes, parent_id: bytes = b"", state: bytes = b"") -> bytes:
+    """Return where a span stands in its trace, ready to stand among its parts.
 
-    `parts`: name, attributes, events and status, each encoded by its function here.
+    `ids`: of the trace and of the span, as one. `state`: ASCII only.
     """
-    begun_ns, ended_ns = times_ns
-    head = b"\x0a\x10%b\x12\x08%b" % (trace_id, span_id)
-    if state:
-        head += field(3, state)
+    head = (_CHILD if parent_id else _ROOT) + ids[:16] + _SPAN_ID + ids[16:]
     if parent_id:
-        head += b"\x22\x08" + parent_id
-    body = (
-        head + _TIMES(0x30, kind, 0x39, begun_ns, 0x41, ended_ns) + (_CHILD if parent_id else _ROOT) + parts
-    )
+        head += _PARENT_ID + parent_id
+    return head + field(3, state) if state else head
+
+
+def times(begun_ns: int, ended_ns: int) -> bytes:
+    """Return a span's begin and end since 1970, ready to stand among its parts."""
+    return _TIMES(0x39, begun_ns, 0x41, ended_ns)
+
+
+def span(parts: Sequence[bytes]) -> bytes:
+    """Return one span, ready to stand in a batch.
+
+    `parts`: place, name and kind, times, attributes, events and status, each encoded by its function here.
+    """
+    body = b"".join(parts)
+    size = len(body)
+    if 128 <= size < 16_384:  # noqa: PLR2004 -- into two bytes, as nearly always
+        return _SPAN(0x12, size & 0x7F | 0x80, size >> 7) + body
     return field(2, body)
 
 
@@ -172,10 +183,13 @@ def resource(attributes: dict[str, str], *, scope: str, version: str) -> tuple[b
     return field(1, told), field(1, field(1, scope.encode()) + field(2, version.encode()))
 
 
-def request(about: tuple[bytes, bytes], spans: Iterable[bytes]) -> bytes:
+def request(about: tuple[bytes, bytes], spans: Sequence[bytes]) -> bytes:
     """Return the body of one export: an ExportTraceServiceRequest."""
     told, scope = about
-    return field(1, told + field(2, scope + b"".join(spans)))
+    scoped = len(scope) + sum([len(one) for one in spans])
+    head = told + b"\x12" + varint(scoped) + scope
+    # Joined once: such a body is half a megabyte.
+    return b"".join([b"\x0a", varint(len(head) - len(scope) + scoped), head, *spans])
 
 
 # ----------------------------------------------------------------------- the answer

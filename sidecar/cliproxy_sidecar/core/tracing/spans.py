@@ -1,11 +1,11 @@
 """One finished request as one span: its name, its attributes, its attempts as events.
 
-Prompts, answers' texts and keys never come here: what a span may say is what `Finished` has a field for.
-The attributes are listed for users in docs/tracing.md.
+Prompts, answers' texts and keys never come here: what a span may say is what `Account` and `Ended` have a
+field for. The attributes are listed for users in docs/tracing.md.
 """
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -14,7 +14,6 @@ from cliproxy_api.vocabulary import OutcomeClass
 from cliproxy_sidecar.core.decisions import Choice, Trail
 from cliproxy_sidecar.core.dialect import Operation
 from cliproxy_sidecar.core.target import TargetId
-from cliproxy_sidecar.core.tracing.context import MAX_STATE_BYTES
 from cliproxy_sidecar.core.tracing.names import ProviderNames, operation_name
 from cliproxy_sidecar.core.tracing.otlp import (
     EVENT,
@@ -27,18 +26,23 @@ from cliproxy_sidecar.core.tracing.otlp import (
     failed,
     named,
     span,
+    times,
 )
 from cliproxy_sidecar.core.tracing.told import NOTHING, Told
 from cliproxy_sidecar.core.usage import Usage
 
-MAX_EVENTS: Final = 64
-"""Of one span; requests have at most 20 attempts."""
+MAX_ENTRIES: Final = 128
+"""Of a trail that become events; requests have at most 20 attempts, each after a choice or two."""
 MAX_KNOWN: Final = 1024
 """Kinds of requests, and of attempts, that are kept encoded: few repeat often, callers could make many."""
 _TRIED: Final = 6
 """Fields of an attempt's end in a trail (see `core.decisions.Tried`)."""
 
+_AttemptKey = tuple[TargetId, OutcomeClass, int | None, str | None]
 
+# Enum members by name: looking one up in its class costs ten times as much.
+_CLIENT: Final = Kind.CLIENT
+_SERVER: Final = Kind.SERVER
 _REQUEST_ID: Final = Key(SPAN, "cliproxy.request_id")
 _RESPONSE_ID: Final = Key(SPAN, "gen_ai.response.id")
 _INPUT: Final = Key(SPAN, "gen_ai.usage.input_tokens")
@@ -50,170 +54,173 @@ _COST: Final = Key(SPAN, "cliproxy.cost_usd")
 _LACK: Final = Key(EVENT, "cliproxy.reason")
 
 
-class Finished(msgspec.Struct, kw_only=True):
-    """What is known when a request has ended; times are monotonic seconds."""
+class Account(Protocol):
+    """What is known of a finished request; times are monotonic seconds. It is read, not kept."""
 
     request_id: str
-    method: str
-    operation: Operation | None
-    model: str | None
-    """As the caller named it; None: it is not served here, so the name is anybody's text."""
     provider: str | None
-    names: ProviderNames | None = None
-    """Of `provider`; one snapshot has one for each."""
-    status: int
-    """0: nothing was sent."""
-    failure: str | None
-    """Outcome class or kind of our own refusal; None: it went well."""
     stream: bool
     attempts: int
     usage: Usage
     cost_nano_usd: int
-    consumer: str
     cache: str | None
     trail: Trail | None
     started_s: float
     first_content_s: float | None
-    ended_s: float
+
+    @property
+    def known_model(self) -> str | None:
+        """As the caller named it; None: it is not served here, so the name is anybody's text."""
+        ...
+
+    @property
+    def consumer(self) -> str:
+        """Name of the caller; "" where callers have none."""
+        ...
 
 
-class Identity(msgspec.Struct, frozen=True):
-    """Where a span stands in its trace."""
+class Ended(msgspec.Struct):
+    """How a request has ended."""
 
-    trace_id: bytes
-    span_id: bytes
-    parent_id: bytes = b""
-    state: bytes = b""
-    sampled: bool = True
-    """Chosen at the begin; False: recorded because the request has failed."""
+    method: str
+    operation: Operation | None
+    status: int
+    """0: nothing was sent."""
+    failure: str | None
+    """Outcome class or kind of our own refusal; None: it went well."""
+    at_s: float
 
 
 class Encoder:
     """Makes the spans of one snapshot's requests; what many of them have in common is encoded once."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: Mapping[str, ProviderNames]) -> None:
+        """`names`: of the snapshot's providers, by name."""
+        self._names = names
         self._common: dict[tuple[Any, ...], bytes] = {}
-        self._attempts: dict[tuple[TargetId, OutcomeClass, int | None, str | None], Timed] = {}
+        self._attempts: dict[_AttemptKey, Timed] = {}
 
     def encode(
-        self, done: Finished, identity: Identity, *, ended_unix_ns: int, told: Told = NOTHING
+        self, done: Account, ended: Ended, place: bytes, *, unix_s: float, told: Told = NOTHING, sampled: bool
     ) -> bytes:
-        """Return the span, ready to stand in a batch."""
-        duration_ns = int((done.ended_s - done.started_s) * 1e9)
-        return span(
-            trace_id=identity.trace_id,
-            span_id=identity.span_id,
-            parent_id=identity.parent_id,
-            state=identity.state[:MAX_STATE_BYTES],
-            # The conventions call an inference a client's call; what we answer ourselves is a server's.
-            kind=Kind.CLIENT if done.attempts else Kind.SERVER,
-            times_ns=(ended_unix_ns - duration_ns, ended_unix_ns),
-            parts=self._shared(done, identity, told) + _own(done, told) + self._events(done, ended_unix_ns),
-        )
+        """Return the span, ready to stand in a batch.
 
-    def _shared(self, done: Finished, identity: Identity, told: Told) -> bytes:
-        """Return what requests of a kind have in common."""
+        `place`: see `otlp`. `unix_s`: when the request ended, since 1970. `sampled`: chosen at the begin;
+        False: recorded because the request has failed.
+        """
         key = (
-            done.operation,
-            done.method,
-            done.model,
+            ended.operation,
+            ended.method,
+            done.known_model,
             done.provider,
-            done.status,
-            done.failure,
+            ended.status,
+            ended.failure,
             done.stream,
             done.attempts,
             done.consumer,
             done.cache,
             done.usage.estimated,
-            identity.sampled,
+            sampled,
             told.model,
             told.reasons,
         )
-        known = self._common
-        found = known.get(key)
-        if found is None:
-            if len(known) >= MAX_KNOWN:
-                known.clear()
-            found = known[key] = _common(done, identity, told)
-        return found
+        common = self._common.get(key) or self._learn(key)
+        epoch_s = unix_s - ended.at_s
+        took = times(int((epoch_s + done.started_s) * 1e9), int((epoch_s + ended.at_s) * 1e9))
+        parts = [place, common, took, _REQUEST_ID.text(done.request_id)]
+        if told.response_id:
+            parts.append(_RESPONSE_ID.text(told.response_id))
+        usage = done.usage
+        if usage.input or usage.output or usage.total:
+            _add_usage(parts, usage)
+        if done.cost_nano_usd:
+            parts.append(_COST.any(done.cost_nano_usd / NANO_USD_PER_USD))
+        if done.trail is not None:
+            first_s = done.first_content_s
+            first_ns = 0 if first_s is None else int((epoch_s + first_s) * 1e9)
+            self._add_events(parts, done.trail, first_ns, epoch_s)
+        return span(parts)
 
-    def _events(self, done: Finished, ended_unix_ns: int) -> bytes:
-        """Return attempts, waits and the first content in the order in which they happened."""
-        ended_s, found = done.ended_s, []
-        for entry in done.trail or ():
+    def _add_events(self, parts: list[bytes], trail: Trail, first_content_ns: int, epoch_s: float) -> None:
+        """Add attempts, waits and the first content in the order in which they happened."""
+        for entry in trail[:MAX_ENTRIES]:
             if isinstance(entry, Choice):
-                if entry.lack:
-                    at_ns = ended_unix_ns - int((ended_s - entry.at) * 1e9)
-                    found.append((at_ns, event("cliproxy.no_target", at_ns, _LACK.text(entry.lack))))
+                if not entry.lack:
+                    continue
+                at_ns = int((epoch_s + entry.at) * 1e9)
+                made = event("cliproxy.no_target", at_ns, _LACK.text(entry.lack))
             elif len(entry) == _TRIED:
-                at, target, cls, status, code, took_ms = entry
-                at_ns = ended_unix_ns - int((ended_s - at) * 1e9)
-                found.append((at_ns, self._attempt((target, cls, status, code)).event(took_ms, at_ns)))
-        if done.first_content_s is not None:
-            at_ns = ended_unix_ns - int((ended_s - done.first_content_s) * 1e9)
-            found.append((at_ns, event("cliproxy.first_content", at_ns)))
-            found.sort()
-        return b"".join([made for _, made in found[:MAX_EVENTS]])
+                at_ns = int((epoch_s + entry[0]) * 1e9)
+                key = entry[1:5]
+                made = (self._attempts.get(key) or self._learn_attempt(key)).event(entry[5], at_ns)
+            else:
+                continue
+            if 0 < first_content_ns <= at_ns:
+                parts.append(event("cliproxy.first_content", first_content_ns))
+                first_content_ns = 0
+            parts.append(made)
+        if first_content_ns:
+            parts.append(event("cliproxy.first_content", first_content_ns))
 
-    def _attempt(self, key: tuple[TargetId, OutcomeClass, int | None, str | None]) -> Timed:
-        """Return what attempts at a target with the same end have in common."""
-        known = self._attempts
-        found = known.get(key)
-        if found is None:
-            if len(known) >= MAX_KNOWN:
-                known.clear()
-            found = known[key] = Timed("cliproxy.attempt", _attempt(*key), "cliproxy.duration_ms")
+    def _learn(self, key: tuple[Any, ...]) -> bytes:
+        """Encode what requests of a kind have in common."""
+        if len(self._common) >= MAX_KNOWN:
+            self._common.clear()
+        found = self._common[key] = _common(key, self._names)
+        return found
+
+    def _learn_attempt(self, key: _AttemptKey) -> Timed:
+        """Encode what attempts at a target with the same end have in common."""
+        if len(self._attempts) >= MAX_KNOWN:
+            self._attempts.clear()
+        found = self._attempts[key] = Timed("cliproxy.attempt", _attempt(*key), "cliproxy.duration_ms")
         return found
 
 
-def _own(done: Finished, told: Told) -> bytes:
-    """Return the attributes that differ from request to request."""
-    usage = done.usage
-    parts = [_REQUEST_ID.text(done.request_id)]
-    if told.response_id:
-        parts.append(_RESPONSE_ID.text(told.response_id))
-    if usage.total:
-        parts.append(_INPUT.number(usage.input + usage.cached_input + usage.cache_write))
-        parts.append(_OUTPUT.number(usage.output + usage.reasoning))
-        if usage.cached_input:
-            parts.append(_CACHE_READ.number(usage.cached_input))
-        if usage.cache_write:
-            parts.append(_CACHE_WRITE.number(usage.cache_write))
-        if usage.reasoning:
-            parts.append(_REASONING.number(usage.reasoning))
-    if done.cost_nano_usd:
-        parts.append(_COST.any(done.cost_nano_usd / NANO_USD_PER_USD))
-    return b"".join(parts)
+def _add_usage(parts: list[bytes], usage: Usage) -> None:
+    read, written, reasoning = usage.cached_input, usage.cache_write, usage.reasoning
+    parts.append(_INPUT.number(usage.input + read + written))
+    parts.append(_OUTPUT.number(usage.output + reasoning))
+    if read:
+        parts.append(_CACHE_READ.number(read))
+    if written:
+        parts.append(_CACHE_WRITE.number(written))
+    if reasoning:
+        parts.append(_REASONING.number(reasoning))
 
 
-def _common(done: Finished, identity: Identity, told: Told) -> bytes:
-    operation, names = operation_name(done.operation), done.names
-    name = operation or done.method
-    if operation and done.model is not None:
-        name = f"{operation} {done.model}"
+def _common(key: tuple[Any, ...], providers: Mapping[str, ProviderNames]) -> bytes:
+    """Return what depends on nothing but this (see `Encoder.encode`)."""
+    (operation, method, model, provider, status, failure, stream) = key[:7]
+    (attempts, consumer, cache, estimated, sampled, response_model, reasons) = key[7:]
+    action, names = operation_name(operation), providers.get(provider or "")
+    name = action or method
+    if action and model is not None:
+        name = f"{action} {model}"
     values: dict[str, Value | None] = {
-        "gen_ai.operation.name": operation or None,
+        "gen_ai.operation.name": action or None,
         "gen_ai.provider.name": names.name if names is not None else None,
         "gen_ai.system": names.name if names is not None else None,
         "server.address": (names.host or None) if names is not None else None,
         "server.port": names.port if names is not None and names.host else None,
-        "gen_ai.request.model": done.model,
-        "gen_ai.response.model": told.model or None,
-        "gen_ai.response.finish_reasons": told.reasons or None,
-        "http.request.method": done.method,
-        "http.route": done.operation.path if done.operation is not None else None,
-        "http.response.status_code": done.status or None,
-        "error.type": done.failure,
-        "cliproxy.attempts": done.attempts,
-        "cliproxy.stream": done.stream,
-        "cliproxy.provider": done.provider,
-        "cliproxy.consumer": done.consumer or None,
-        "cliproxy.cache": done.cache,
-        "cliproxy.usage.estimated": done.usage.estimated or None,
-        "cliproxy.sampled_by": None if identity.sampled else "error",
+        "gen_ai.request.model": model,
+        "gen_ai.response.model": response_model or None,
+        "gen_ai.response.finish_reasons": reasons or None,
+        "http.request.method": method,
+        "http.route": operation.path if operation is not None else None,
+        "http.response.status_code": status or None,
+        "error.type": failure,
+        "cliproxy.attempts": attempts,
+        "cliproxy.stream": stream,
+        "cliproxy.provider": provider,
+        "cliproxy.consumer": consumer or None,
+        "cliproxy.cache": cache,
+        "cliproxy.usage.estimated": estimated or None,
+        "cliproxy.sampled_by": None if sampled else "error",
     }
-    status = failed(done.failure) if done.failure is not None else b""
-    return named(name) + _written(SPAN, values) + status
+    # The conventions call an inference a client's call; what we answer ourselves is a server's.
+    kind = _CLIENT if attempts else _SERVER
+    return named(name, kind) + _written(SPAN, values) + (failed(failure) if failure is not None else b"")
 
 
 def _attempt(target: TargetId, cls: OutcomeClass, status: int | None, code: str | None) -> bytes:

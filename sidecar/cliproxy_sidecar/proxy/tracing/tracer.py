@@ -9,43 +9,13 @@ from cliproxy_api.chance import Chance
 from cliproxy_api.snapshot import Snapshot
 from cliproxy_sidecar.core.h1request import Request
 from cliproxy_sidecar.core.headers import Header
-from cliproxy_sidecar.core.tracing.context import TraceContext, context_of, parent_line, with_parent
-from cliproxy_sidecar.core.tracing.names import ProviderNames, provider_names
-from cliproxy_sidecar.core.tracing.spans import Encoder, Finished, Identity
-from cliproxy_sidecar.core.tracing.told import NOTHING
-from cliproxy_sidecar.proxy.downstream import Sink
+from cliproxy_sidecar.core.tracing.context import context_of
+from cliproxy_sidecar.core.tracing.names import provider_names
+from cliproxy_sidecar.core.tracing.spans import Account, Encoder, Ended
+from cliproxy_sidecar.core.tracing.told import NOTHING, Reader
 from cliproxy_sidecar.proxy.tracing.exporter import Exporter
-from cliproxy_sidecar.proxy.tracing.watch import Watch
-from cliproxy_sidecar.runtime.clock import random_bytes, unix_now_s
-
-
-class Span:
-    """One request that was chosen at its begin."""
-
-    __slots__ = ("_fresh", "identity", "line", "watch")
-
-    def __init__(self, parent: TraceContext | None) -> None:
-        ids = random_bytes(24)
-        self._fresh = parent is None
-        trace_id, span_id = (ids[:16] if parent is None else parent.trace_id), ids[16:]
-        self.identity = Identity(
-            trace_id,
-            span_id,
-            b"" if parent is None else parent.span_id,
-            b"" if parent is None else parent.state,
-        )
-        self.line = parent_line(trace_id, span_id, 0 if parent is None else parent.flags)
-        self.watch: Watch | None = None
-        """What reads the answer."""
-
-    def carried(self, block: bytes) -> bytes:
-        """Return the headers for a provider so that its part of the trace hangs below this span."""
-        return with_parent(block, self.line, fresh=self._fresh)
-
-    def watching(self, sink: Sink) -> Sink:
-        """Return a sink that passes an answer on and notes what it says about itself."""
-        self.watch = Watch(sink)
-        return self.watch
+from cliproxy_sidecar.proxy.tracing.span import Span
+from cliproxy_sidecar.runtime.clock import unix_now_s
 
 
 class Tracer:
@@ -57,11 +27,8 @@ class Tracer:
         self._rate = rate
         self._exporter = exporter
         self._chance = chance
-        self._secrets = secrets
-        self._encoder = Encoder()
-        self._names: dict[str | None, ProviderNames] = {
-            provider.name: provider_names(provider) for provider in snapshot.providers
-        }
+        self._reader = Reader(secrets)
+        self._encoder = Encoder({provider.name: provider_names(provider) for provider in snapshot.providers})
 
     def begin(self, headers: Sequence[Header]) -> Span | None:
         """Return the request's span if it is to be recorded whatever happens.
@@ -76,7 +43,7 @@ class Tracer:
                 return Span(parent) if parent.sampled else None
         return Span(None) if self._chance.random() < self._rate else None
 
-    def end(self, span: Span | None, request: Request, done: Finished) -> str | None:
+    def end(self, account: Account, span: Span | None, request: Request, ended: Ended) -> str | None:
         """Record a finished request; without a span because it has failed. Returns its trace's id, in hex.
 
         None: there was no room, so it is counted only.
@@ -85,20 +52,12 @@ class Tracer:
         if exporter.is_full:
             exporter.dropped()
             return None
-        told = NOTHING
-        if span is not None:
-            identity = span.identity
-            if span.watch is not None:
-                told = span.watch.ends.told(self._secrets)
-        else:
-            parent, ids = context_of(request.headers), random_bytes(24)
-            identity = Identity(
-                ids[:16] if parent is None else parent.trace_id,
-                ids[16:],
-                b"" if parent is None else parent.span_id,
-                b"" if parent is None else parent.state,
-                sampled=False,
-            )
-        done.names = self._names.get(done.provider)
-        exporter.offer(self._encoder.encode(done, identity, ended_unix_ns=int(unix_now_s() * 1e9), told=told))
-        return identity.trace_id.hex()
+        told, sampled = NOTHING, span is not None
+        if span is None:
+            span = Span(context_of(request.headers))
+        elif span.watch is not None:
+            told = span.watch.told(self._reader)
+        exporter.offer(
+            self._encoder.encode(account, ended, span.place, unix_s=unix_now_s(), told=told, sampled=sampled)
+        )
+        return span.trace_hex

@@ -49,7 +49,7 @@ def test_two_contexts_are_none() -> None:
 
 
 def test_ours_goes_on_in_the_callers_place() -> None:
-    line = parent_line(TRACE, b"\x01" * 8, 0x03)
+    line = parent_line(TRACE.hex() + "-" + "01" * 8, 0x03)
     assert line == b"\r\ntraceparent: 00-%b-0101010101010101-03" % TRACE.hex().encode()
     before = block_of([(b"traceparent", GOOD), (b"tracestate", b"a=1"), (b"accept", b"*/*")])
     assert (
@@ -59,7 +59,7 @@ def test_ours_goes_on_in_the_callers_place() -> None:
 
 
 def test_a_fresh_trace_leaves_nothing_of_the_callers() -> None:
-    line = parent_line(TRACE, SPAN, 0)
+    line = parent_line(TRACE.hex() + "-" + SPAN.hex(), 0)
     assert line.endswith(b"-01")
     before = block_of(
         [

@@ -15,10 +15,12 @@ from cliproxy_sidecar.core.tracing.otlp import (
     event,
     failed,
     named,
+    place,
     rejected,
     request,
     resource,
     span,
+    times,
 )
 from support.traces import partial_success, plain, received
 
@@ -38,15 +40,8 @@ def decoded(*spans: bytes) -> Any:
 
 
 def made(parts: bytes = b"", *, name: str = "chat", parent: bytes = b"", state: bytes = b"") -> bytes:
-    return span(
-        trace_id=b"t" * 16,
-        span_id=b"s" * 8,
-        parent_id=parent,
-        state=state,
-        kind=Kind.CLIENT,
-        times_ns=(1, 2**63),
-        parts=named(name) + parts,
-    )
+    ids = b"t" * 16 + b"s" * 8
+    return span([place(ids, parent, state), named(name, Kind.CLIENT), times(1, 2**63), parts])
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=40), VALUES, max_size=6), st.text(max_size=300))

@@ -2,7 +2,8 @@
 
 import pytest
 
-from cliproxy_sidecar.core.tracing.told import KEPT_BYTES, Ends, Told
+from cliproxy_sidecar.core.tracing.ends import KEPT_BYTES, Ends
+from cliproxy_sidecar.core.tracing.told import Reader, Told
 
 WHOLE_CHAT = (
     b'{"id":"chatcmpl-1","object":"chat.completion","model":"gpt-4o-2024-08-06","choices":[{"index":0,'
@@ -24,10 +25,11 @@ CUT_RESPONSE = (
 
 
 def told(*chunks: bytes, secrets: tuple[bytes, ...] = ()) -> Told:
+    """As the chunks of a stream tell it."""
     ends = Ends()
     for chunk in chunks:
         ends.take(chunk)
-    return ends.told(secrets)
+    return Reader(secrets).by_ends(ends)
 
 
 @pytest.mark.parametrize(
@@ -43,6 +45,7 @@ def told(*chunks: bytes, secrets: tuple[bytes, ...] = ()) -> Told:
     ],
 )
 def test_each_format_is_read_however_it_comes(answer: bytes, expected: Told) -> None:
+    assert Reader().whole(answer) == expected
     assert told(answer) == expected
     assert told(*(answer[at : at + 7] for at in range(0, len(answer), 7))) == expected
 

@@ -1,7 +1,8 @@
 """Looks for what an answer says about itself in its first and its last bytes, in any format, streamed or not.
 
-For answers that are not one short piece of JSON (see `told`). The texts of the answer are not looked into:
-inside JSON text a quotation mark has a backslash before it; so a value with an escape is not believed.
+For answers that are not one short piece of JSON (see `told`). The texts of the answer are not looked into: a
+key's last quotation mark has no backslash before it, as those inside JSON's texts have; and a value with an
+escape is not believed.
 """
 
 import re
@@ -25,7 +26,6 @@ _REASON_WORDS: Final = (
 """Each begins with a letter that is rare in text, so that looking for it passes over most bytes; and what
 stands before it."""
 _NOT_YET: Final = b":null"
-_BACKSLASH: Final = ord("\\")
 
 
 class Ends:
@@ -62,7 +62,7 @@ class Ends:
                     break
                 if not data.startswith(_NOT_YET, at + len(word)):
                     reason = _REASON.match(data, at)
-                    if reason is not None and _follows(before, data, at):
+                    if reason is not None and data.endswith(before, 0, at):
                         found.append(reason[1].decode())
                 at = data.rfind(word, 0, at)
             if found:
@@ -70,22 +70,14 @@ class Ends:
         return tuple(dict.fromkeys(reversed(found)))
 
 
-def _follows(before: tuple[bytes, ...], data: bytes, at: int) -> bool:
-    """Return whether one of these words stands before a place, and is no part of a text."""
-    if not data.endswith(before, 0, at):
-        return False
-    begin = data.rfind(b'"', 0, at)
-    return begin == 0 or data[begin - 1] != _BACKSLASH
-
-
 def _first(pattern: re.Pattern[bytes], word: bytes, data: bytes) -> str:
-    """Return what the pattern captures where the word stands first, outside of text; "" if nowhere."""
+    """Return what the pattern captures where the word stands first as a key; "" if nowhere."""
     at = data.find(word)
     for _ in range(MAX_PLACES):
         if at < 0:
             break
         found = pattern.match(data, at)
-        if found is not None and (at == 0 or data[at - 1] != _BACKSLASH):
+        if found is not None:
             return found[1].decode()
         at = data.find(word, at + 1)
     return ""

@@ -48,6 +48,15 @@ def test_two_contexts_are_none() -> None:
     assert context_of([(b"host", b"x")]) is None
 
 
+@pytest.mark.parametrize(
+    ("state", "told"), [(b"a=\xff", b""), ("a=ü".encode(), b""), (b"a=" + b"1" * 600, b"a=" + b"1" * 510)]
+)
+def test_a_state_that_no_receiver_would_take_is_left_out_of_the_span(state: bytes, told: bytes) -> None:
+    found = context_of([(b"traceparent", GOOD), (b"tracestate", state)])
+    assert found is not None
+    assert found.state == told
+
+
 def test_ours_goes_on_in_the_callers_place() -> None:
     line = parent_line(TRACE.hex() + "-" + "01" * 8, 0x03)
     assert line == b"\r\ntraceparent: 00-%b-0101010101010101-03" % TRACE.hex().encode()

@@ -40,6 +40,7 @@ def told(*chunks: bytes, secrets: tuple[bytes, ...] = ()) -> Told:
         (STREAMED_MESSAGE, Told("claude-x", "msg_1", ("end_turn",))),
         (GEMINI, Told("gemini-3", "r-1", ("STOP",))),
         (CUT_RESPONSE, Told("gpt-5", "resp_1", ("max_tokens",))),
+        (b'{"pause_reason":"lies","whReason":"lies","prompt_details":{"reason":"lies"}}', Told()),
         (b"", Told()),
         (b"\xff\x00 not JSON", Told()),
     ],
@@ -67,3 +68,11 @@ def test_several_choices_have_several_reasons() -> None:
 def test_a_text_with_a_key_in_it_is_left_out() -> None:
     answer = b'{"id":"sk-secret-1","model":"echo-sk-secret-1","choices":[{"finish_reason":"stop"}]}'
     assert told(answer, secrets=(b"sk-secret-1",)) == Told("", "", ("stop",))
+
+
+def test_the_answers_own_id_is_told_however_its_keys_are_sorted() -> None:
+    answer = (
+        b'{"choices":[{"content_filter_results":{},"finish_reason":"tool_calls","message":{"content":"%b",'
+        b'"tool_calls":[{"function":{"arguments":"{}"},"id":"call_1"}]}}],"id":"chatcmpl-1","model":"gpt-4o"}'
+    )
+    assert Reader().whole(answer % (b"x" * 5000)) == Told("gpt-4o", "chatcmpl-1", ("tool_calls",))

@@ -9,7 +9,7 @@ PYTEST := $(VENV)/python -m pytest
 .PHONY: dashboards metrics coverage docs help run test check redis lint unit integration cluster faults rights fuzz golden bench bench-quick bench-soak bench-tracing bench-latency bench-steady bench-takeover bench-fleet images test-images lock chart crds format clean venv control-plane kustomize licences sbom
 
 help: ## show this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 run: control-plane ## play the main job on a real kube-apiserver, then stay up (ONCE=1: play it and exit)
 	@$(VENV)/python -m cliproxy_dev.demo $(if $(ONCE),--once)
@@ -88,8 +88,8 @@ metrics: control-plane ## ask every panel's query of a real Prometheus with real
 images: venv ## build both images without a container engine (Debian, root); AGAIN=1: twice, and compare the layers
 	@$(VENV)/python -m cliproxy_dev.images $(if $(AGAIN),--again)
 
-test-images: control-plane ## build both images, and play them together as containers against a real kube-apiserver
-	@TEST_IMAGES=1 $(PYTEST) -q -rP tests/cluster/test_images.py
+test-images: control-plane ## build both images, and play them as containers against a real kube-apiserver: helm test, backups
+	@TEST_IMAGES=1 $(PYTEST) -q -rP tests/cluster/test_images.py tests/cluster/test_image_containers.py tests/cluster/test_image_backup.py
 
 chart: venv ## refresh what the chart derives: its copy of crds/, values.yaml and docs/reference/values.md from its schema
 	@$(VENV)/python -m cliproxy_dev.chart

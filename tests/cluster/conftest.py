@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from cliproxy_dev.controlplane.find import CannotObtain
+from cliproxy_dev.controlplane.progress import Progress
 from cliproxy_dev.controlplane.start import ControlPlane
+from cliproxy_dev.images.build import Image, build_all
 from support.cluster import LoopThread, create_namespace, install_crds, remove_namespace
 
 HERE = Path(__file__).parent
@@ -42,6 +47,15 @@ def control_plane(
 def crds(control_plane: ControlPlane, fixture_loop: LoopThread) -> list[str]:
     """Install our CRDs, once; the value is their names."""
     return fixture_loop.call(install_crds(control_plane))
+
+
+@pytest.fixture(scope="session")
+def images() -> dict[str, Image]:
+    """Both images, built if need be: minutes."""
+    try:
+        return build_all(os.environ, Progress(sys.__stderr__))
+    except CannotObtain as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,11 @@ import aiohttp
 import pytest
 import yaml
 
-from cliproxy_dev import kubeconfig
-from cliproxy_dev.controlplane.find import CannotObtain, cache_dir
 from cliproxy_dev.controlplane.progress import Progress
 from cliproxy_dev.controlplane.start import ControlPlane
-from cliproxy_dev.images.build import Image, build_all
+from cliproxy_dev.images.build import Image
+from cliproxy_dev.images.engine import obtain
+from cliproxy_dev.images.play import player
 from cliproxy_dev.kube import Json, KubeApi
 from cliproxy_dev.nodeagent.agent import NodeAgent
 from cliproxy_dev.providers.provider import ScriptedProvider
@@ -35,16 +35,7 @@ MOST_BYTES = 90_000_000
 ON_POD_IP = [
     {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
     {"name": "CLIPROXY_HOST", "value": "$(POD_IP)"},
-    {"name": "KUBECONFIG", "value": "/etc/kubeconfig/config"},
 ]
-
-
-@pytest.fixture(scope="module")
-def images() -> dict[str, Image]:
-    try:
-        return build_all(os.environ, Progress(sys.__stderr__))
-    except CannotObtain as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture
@@ -63,21 +54,11 @@ def test_the_sidecar_is_small(images: dict[str, Image]) -> None:
     assert sidecar.size_bytes - sidecar.base_bytes <= MOST_BYTES
 
 
-async def kubeconfig_secret(release: Release, api: KubeApi, folder: Path) -> None:
-    """Give the operator's pod what a kubelet would mount: its account's token."""
-    path = folder / "account.kubeconfig"
-    kubeconfig.write(path, await release.account(api), user=OPERATOR)
-    body = {"metadata": {"name": "kubeconfig"}, "stringData": {"config": path.read_text("utf-8")}}
-    await api.create(f"/api/v1/namespaces/{release.namespace}/secrets", body)
-
-
 async def deployment(release: Release, api: KubeApi, name: str) -> Json:
     return await api.get(f"/apis/apps/v1/namespaces/{release.namespace}/deployments/{name}")
 
 
 async def start(release: Release, api: KubeApi, pod: Json) -> None:
-    pod["spec"].pop("serviceAccountName", None)
-    pod["spec"].pop("serviceAccount", None)
     await api.create(f"/api/v1/namespaces/{release.namespace}/pods", pod)
 
 
@@ -101,24 +82,32 @@ def processes(module: str) -> list[Path]:
     return found
 
 
-async def test_both_run_together(
+@pytest.fixture
+async def node(
     release: Release, control_plane: ControlPlane, images: dict[str, Image], tmp_path: Path
-) -> None:
-    values = tmp_path / "values.yaml"
-    values.write_text(yaml.safe_dump({"extraEnv": ON_POD_IP}), "utf-8")
-    store = str(cache_dir(os.environ) / "images")
-    play = {
-        f"cliproxy-{name}": [sys.executable, "-m", "cliproxy_dev.images.play", store, image.tag]
-        for name, image in images.items()
-    }
+) -> AsyncIterator[NodeAgent]:
+    """A node that plays both images as containers, and whose logs the API server can show."""
+    engine = obtain(os.environ, Progress())
     agent = NodeAgent(
         control_plane.endpoint_of(),
         run_dir=tmp_path / "node",
-        images=play,
+        images={f"cliproxy-{name}": player(engine, image) for name, image in images.items()},
+        node_name=f"node-{release.namespace}",
         namespaces=frozenset({release.namespace}),
         first_address="127.0.21.10",
         volume_owner=USER,
+        serve_logs=True,
     )
+    async with agent:
+        yield agent
+    await eventually(none_left, within_s=30, what="no container is left behind")
+
+
+async def test_both_run_together_and_helm_tests_them(
+    release: Release, control_plane: ControlPlane, node: NodeAgent, tmp_path: Path
+) -> None:
+    values = tmp_path / "values.yaml"
+    values.write_text(yaml.safe_dump({"extraEnv": ON_POD_IP}), "utf-8")
     async with (
         control_plane.api() as api,
         ScriptedProvider(kind="openai", name="gpt", keys={"main": "sk-planted-key"}) as provider,
@@ -131,28 +120,38 @@ async def test_both_run_together(
             "gateway.host=$(POD_IP)",
             values=values,
         )
-        await kubeconfig_secret(release, api, tmp_path)
         shop = Shop(api, release.namespace)
         await shop.secret()
         await shop.provider("gpt", type="openai", baseURL=provider.base_url, models=[{"name": "gpt-4o"}])
-        operator = pod_of(await deployment(release, api, OPERATOR), "operator-1")
-        add_kubeconfig(operator)
-        gateway = pod_of(await deployment(release, api, f"{OPERATOR}-gateway"), "gateway-1")
-        async with agent:
-            await start(release, api, operator)
-            await start(release, api, gateway)
-            for name in ("operator-1", "gateway-1"):
-                await eventually(
-                    lambda name=name: ready(release, api, name),  # type: ignore[misc]
-                    within_s=120,
-                    what=f"{name} is ready: {said(agent, release.namespace, name)}",
-                )
-            await served(f"http://{agent.address(release.namespace, 'gateway-1')}:8317")
-            await eventually(lambda: synced(shop), within_s=30, what="the status counts the gateway")
-            for module in ("cliproxy_operator", "cliproxy_sidecar"):
-                [process] = processes(module)
-                hardened(process)
-    await eventually(none_left, within_s=30, what="no container is left behind")
+        await start(release, api, pod_of(await deployment(release, api, OPERATOR), "operator-1"))
+        gateway = await deployment(release, api, f"{OPERATOR}-gateway")
+        await start(release, api, pod_of(gateway, "gateway-1"))
+        for name in ("operator-1", "gateway-1"):
+            await eventually(
+                lambda name=name: ready(release, api, name),  # type: ignore[misc]
+                within_s=120,
+                what=f"{name} is ready: {said(node, release.namespace, name)}",
+            )
+        await served(f"http://{node.address(release.namespace, 'gateway-1')}:8317")
+        await eventually(lambda: synced(shop), within_s=30, what="the status counts the gateway")
+        for module in ("cliproxy_operator", "cliproxy_sidecar"):
+            [process] = processes(module)
+            hardened(process)
+        await judged_by_helm(release, ok=True, words="200 http://cliproxy-operator.")
+        await api.delete(f"/api/v1/namespaces/{release.namespace}/pods/gateway-1")
+        await eventually(no_gateway, within_s=90, what="the gateway has drained")
+        await judged_by_helm(release, ok=False, words="0 http://cliproxy-operator-gateway.")
+
+
+async def judged_by_helm(release: Release, *, ok: bool, words: str) -> None:
+    """Run `helm test`, which waits for its pod to end and shows the log by way of the API server."""
+    done = await asyncio.to_thread(release.run, "test", "--logs", "--timeout=90s")
+    assert (done.returncode == 0) is ok, done.stdout + done.stderr
+    assert words in done.stdout, done.stdout + done.stderr
+
+
+async def no_gateway() -> bool:
+    return not processes("cliproxy_sidecar")
 
 
 async def synced(shop: Shop) -> bool:
@@ -162,13 +161,6 @@ async def synced(shop: Shop) -> bool:
 
 async def none_left() -> bool:
     return not processes("cliproxy_operator") and not processes("cliproxy_sidecar")
-
-
-def add_kubeconfig(pod: Json) -> None:
-    spec = pod["spec"]
-    spec.setdefault("volumes", []).append({"name": "kubeconfig", "secret": {"secretName": "kubeconfig"}})
-    mount = {"name": "kubeconfig", "mountPath": "/etc/kubeconfig", "readOnly": True}
-    spec["containers"][0].setdefault("volumeMounts", []).append(mount)
 
 
 def said(agent: NodeAgent, namespace: str, name: str) -> str:

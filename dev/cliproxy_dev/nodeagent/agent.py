@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,8 +18,9 @@ import aiohttp
 
 from cliproxy_dev.kube import Json, KubeApi
 from cliproxy_dev.kubeconfig import Endpoint
+from cliproxy_dev.nodeagent import logs
 from cliproxy_dev.nodeagent.addresses import AddressPool
-from cliproxy_dev.nodeagent.images import SIDECAR_ONLY
+from cliproxy_dev.nodeagent.images import SIDECAR_ONLY, Entry
 from cliproxy_dev.nodeagent.pod import Node, PodWorker
 from cliproxy_dev.tasks import Tasks
 from cliproxy_dev.watching import Changed, Listed, follow
@@ -42,15 +43,17 @@ class NodeAgent:
         endpoint: Endpoint,
         *,
         run_dir: Path,
-        images: Mapping[str, Sequence[str]] = SIDECAR_ONLY,
+        images: Mapping[str, Entry] = SIDECAR_ONLY,
         node_name: str = NODE_NAME,
         namespaces: frozenset[str] = frozenset(),
         first_address: str = "127.0.1.10",
         addresses: int = 240,
         volume_owner: int | None = None,
+        serve_logs: bool = False,
     ) -> None:
-        """`images`: repository name to entry point; `namespaces`: only these, empty for all.
+        """`images`: repository name to entry point or player; `namespaces`: only these, empty for all.
 
+        `serve_logs`: there is a Node of that name, so that `kubectl logs` works.
         `volume_owner`: user id that volumes are given to (needs root), for containers that run as another.
 
         Raises `ValueError` unless the addresses are loopback ones. Logs go to `run_dir/logs`.
@@ -61,6 +64,7 @@ class NodeAgent:
         self._node_name = node_name
         self._namespaces = namespaces
         self._volume_owner = volume_owner
+        self._serve_logs = serve_logs
         self._pool = AddressPool(first_address, addresses)
         self._workers: dict[str, PodWorker] = {}
         self._tasks = Tasks()
@@ -79,7 +83,7 @@ class NodeAgent:
         await self.stop()
 
     async def start(self) -> None:
-        """Begin to watch; returns at once, whether the API server is there or not."""
+        """Begin to watch; returns at once, whether the API server is there or not, unless logs are served."""
         self._node = Node(
             name=self._node_name,
             api=await self._stack.enter_async_context(KubeApi(self._endpoint)),
@@ -87,8 +91,14 @@ class NodeAgent:
             pool=self._pool,
             run_dir=self._run_dir,
             images=self._images,
+            endpoint=self._endpoint,
             volume_owner=self._volume_owner,
         )
+        if self._serve_logs:
+            runner, port = await logs.serve(self.log_path)
+            self._stack.push_async_callback(runner.cleanup)
+            await logs.register(self._node.api, self._node_name, port)
+            self._stack.push_async_callback(logs.unregister, self._node.api, self._node_name)
         self._tasks.spawn(self._watch(self._node), "node agent")
         self._tasks.spawn(self._watch_secrets(self._node), "secret volumes")
 

@@ -42,8 +42,12 @@ class Container:
         session: aiohttp.ClientSession,
         changed: Callable[[], None],
         helper: bool = False,
+        once: bool = False,
     ) -> None:
-        """`recipe` None plays the container without a process; `restarts` is the count so far."""
+        """`recipe` None plays the container without a process; `restarts` is the count so far.
+
+        `helper`: it stands among the init containers; `once`: it is one that others wait for.
+        """
         self.name: str = spec["name"]
         self._image: str = spec["image"]
         self._recipe = recipe
@@ -54,6 +58,7 @@ class Container:
         self._session = session
         self._changed = changed
         self._helper = helper
+        self._once = once
         self._state: State = Waiting("ContainerCreating")
         self._last: Ended | None = None
         self._ready = False
@@ -64,6 +69,11 @@ class Container:
     def pid(self) -> int | None:
         """The process id while it runs."""
         return self._process.pid if self._process is not None else None
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it ended well and is not to run again."""
+        return self._finished and isinstance(self._state, Ended) and self._state.exit_code == 0
 
     @property
     def view(self) -> ContainerView:
@@ -77,12 +87,15 @@ class Container:
             restarts=self._restarts,
             finished=self._finished,
             helper=self._helper,
+            once=self._once,
         )
 
     async def run(self) -> None:
         """Keep the container running as its restart policy says; returns when it is not to run again."""
         if self._recipe is None:
-            self._become(Running(rfc3339(utc_now()), None), ready=True)
+            self._finished, began_utc = self._once, rfc3339(utc_now())
+            played = Ended(0, began_utc, began_utc) if self._once else Running(began_utc, None)
+            self._become(played, ready=True)
             return
         backoff = Backoff()
         while True:
@@ -93,7 +106,7 @@ class Container:
             ended = Ended(code if code >= 0 else SIGNAL_BASE - code, began_utc, rfc3339(utc_now()))
             if self._restart_policy == "Never" or (self._restart_policy == "OnFailure" and code == 0):
                 self._finished = True
-                self._become(ended, ready=False)
+                self._become(ended, ready=self._once and code == 0)
                 return
             self._last = ended
             await self._wait_before_restart(ended, backoff.after_end(now_s() - began_s))

@@ -18,13 +18,14 @@ import aiohttp
 
 from cliproxy_dev.clock import rfc3339, utc_now
 from cliproxy_dev.kube import ApiError, Json, KubeApi
-from cliproxy_dev.nodeagent import status
+from cliproxy_dev.kubeconfig import Endpoint
+from cliproxy_dev.nodeagent import playing, status
 from cliproxy_dev.nodeagent.addresses import AddressPool, NoAddress
 from cliproxy_dev.nodeagent.container import Container, Recipe
 from cliproxy_dev.nodeagent.environment import Unresolvable, command_line, resolve, secrets_needed
-from cliproxy_dev.nodeagent.images import entry_point
+from cliproxy_dev.nodeagent.images import Entry, Player, entry_point
 from cliproxy_dev.nodeagent.probe import Probe
-from cliproxy_dev.nodeagent.volumes import lay_out, secret_name
+from cliproxy_dev.nodeagent.volumes import claim_name, lay_out, secret_name
 from cliproxy_dev.tasks import Tasks
 
 log = logging.getLogger(__name__)
@@ -45,7 +46,8 @@ class Node:
     session: aiohttp.ClientSession
     pool: AddressPool
     run_dir: Path
-    images: Mapping[str, Sequence[str]]
+    images: Mapping[str, Entry]
+    endpoint: Endpoint
     volume_owner: int | None = None
     """User id that volumes are given to; None: ours."""
 
@@ -116,7 +118,7 @@ class PodWorker:
     async def _live(self) -> None:
         if not self._deletion.is_set() and await self._is_ours():
             await self._prepare()
-            running = [self._tasks.spawn(one.run(), f"container {one.name}") for one in self._containers]
+            running = [self._tasks.spawn(self._run_in_order(), f"containers of {self.name}")]
             reporting = self._tasks.spawn(self._keep_reporting(), f"status of {self.name}")
             await self._deletion.wait()
             await _cancel(running)
@@ -126,6 +128,20 @@ class PodWorker:
             await self._confirm_deletion()
         self._clean_up()
         self._gone()
+
+    async def _run_in_order(self) -> None:
+        """Run every container; those that others wait for come first, and one by one."""
+        running: list[asyncio.Task[None]] = []
+        try:
+            for one in self._containers:
+                running.append(asyncio.ensure_future(one.run()))
+                if one.view.once:
+                    await running[-1]
+                    if not one.succeeded:
+                        return
+            await asyncio.gather(*running)
+        finally:
+            await _cancel(running)
 
     async def _is_ours(self) -> bool:
         """Bind the pod to this node unless it is bound; False when another node has it or it is gone."""
@@ -147,7 +163,7 @@ class PodWorker:
         # Processes of an earlier agent are gone: to the world that is a restart.
         restarts = {entry["name"]: entry["restartCount"] + bool(entry.get("started")) for entry in entries}
         spec = self._pod["spec"]
-        helpers = [one for one in spec.get("initContainers") or [] if one.get("restartPolicy") == "Always"]
+        helpers = spec.get("initContainers") or []
         self._containers = [self._container(one, restarts, helper=True) for one in helpers]
         self._containers += [self._container(one, restarts) for one in spec["containers"]]
 
@@ -163,22 +179,29 @@ class PodWorker:
 
     def _container(self, spec: Json, restarts: Mapping[str, int], *, helper: bool = False) -> Container:
         entry = entry_point(spec["image"], self._node.images)
+        policy = self._pod["spec"].get("restartPolicy", "Always")
+        once = helper and spec.get("restartPolicy") != "Always"
+        if helper:
+            policy = ("Never" if policy == "Never" else "OnFailure") if once else "Always"
         return Container(
             spec,
             recipe=None if entry is None else self._recipe(spec, entry),
             probe=None if entry is None else Probe.of(spec, self.address),
-            restart_policy="Always" if helper else self._pod["spec"].get("restartPolicy", "Always"),
+            restart_policy=policy,
             restarts=restarts.get(spec["name"], 0),
             log_path=self._node.run_dir / "logs" / f"{self.namespace}_{self.name}_{spec['name']}.log",
             session=self._node.session,
             changed=self._changed.set,
             helper=helper,
+            once=once,
         )
 
-    def _recipe(self, spec: Json, entry: Sequence[str]) -> Recipe:
+    def _recipe(self, spec: Json, entry: list[str] | Player) -> Recipe:
         async def recipe() -> tuple[list[str], Mapping[str, str]]:
             secrets = {name: await self._secret(name) for name in secrets_needed(spec)}
             volumes = await self._volumes(spec)
+            if isinstance(entry, Player):
+                return await self._played(spec, entry, secrets, volumes)
             env = {name: os.environ[name] for name in BASE_VARIABLES if name in os.environ}
             env |= {"HOME": str(self._folder), "HOSTNAME": self.name}
             # Not the default, 127.0.0.1: that is the whole machine's here, not the pod's.
@@ -188,6 +211,29 @@ class PodWorker:
 
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return recipe
+
+    async def _played(
+        self, spec: Json, player: Player, secrets: Mapping[str, Json | None], volumes: Mapping[str, Path]
+    ) -> tuple[list[str], Mapping[str, str]]:
+        """Return the command that plays a real container: it has mounts of its own, and an account."""
+        env = {"CLIPROXY_PROXY_HOST": self.address, "HOSTNAME": self.name}
+        known = {volume["name"]: volume for volume in self._pod["spec"].get("volumes") or []}
+        mounts = playing.mounts(spec, volumes, known)
+        if playing.wants_token(self._pod):
+            place, node = self._folder / "account", self._node
+            token, where = await playing.account(
+                node.api, node.endpoint, self._pod, place, owner=node.volume_owner
+            )
+            mounts, env = (*mounts, token), env | where
+        env |= resolve(self._pod, spec, pod_ip=self.address, secrets=secrets, volumes={})
+        run = playing.describe(
+            spec,
+            name=f"{self.namespace}_{self.name}_{spec['name']}",
+            env=env,
+            mounts=mounts,
+            hosts=await playing.service_names(self._node.api, self.namespace),
+        )
+        return playing.write_run(player, run, self._folder / f"{spec['name']}.json"), dict(os.environ)
 
     # ------------------------------------------------------------------ what it needs
 
@@ -207,8 +253,8 @@ class PodWorker:
         known = {volume["name"]: volume for volume in self._pod["spec"].get("volumes") or []}
         places = {}
         for mount in spec.get("volumeMounts") or []:
-            volume, place = known[mount["name"]], self._folder / "volumes" / mount["name"]
-            name = secret_name(volume)
+            volume = known[mount["name"]]
+            place, name = await self._place(volume), secret_name(volume)
             secret = None if name is None else await self._newest(name)
             lay_out(volume, secret, place, owner=self._node.volume_owner)
             if name is not None:
@@ -223,6 +269,18 @@ class PodWorker:
             secret = await self._secret(name)
             if heard == self._heard:
                 return secret
+
+    async def _place(self, volume: Json) -> Path:
+        """Return where a volume is: with the pod, or, for a claim, where it stays when the pod goes."""
+        claim = claim_name(volume)
+        if claim is None:
+            within: Path = self._folder / "volumes"
+            return within / str(volume["name"])
+        try:
+            await self._node.api.get(f"/api/v1/namespaces/{self.namespace}/persistentvolumeclaims/{claim}")
+        except (ApiError, aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise Unresolvable(f'persistentvolumeclaim "{claim}": {error}') from error
+        return self._node.run_dir / "claims" / f"{self.namespace}_{claim}"
 
     # ------------------------------------------------------------------ what the API server hears
 

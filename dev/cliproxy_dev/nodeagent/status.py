@@ -46,7 +46,8 @@ State = Waiting | Running | Ended
 class ContainerView:
     """What a status needs to know of one container.
 
-    `finished`: it will not be started again. `helper`: it stands among the init containers.
+    `finished`: it will not be started again. `helper`: it stands among the init containers; `once`: and the
+    others wait until it has ended.
     """
 
     name: str
@@ -57,6 +58,7 @@ class ContainerView:
     restarts: int
     finished: bool = False
     helper: bool = False
+    once: bool = False
 
 
 def build(
@@ -65,7 +67,7 @@ def build(
     """Return the whole status; conditions of others in `previous` stay as they are."""
     main = [view for view in containers if not view.helper]
     status: Json = {
-        "phase": _phase(main),
+        "phase": _phase(main, [view for view in containers if view.once]),
         "hostIP": "127.0.0.1",
         "podIP": pod_ip,
         "podIPs": [{"ip": pod_ip}],
@@ -79,7 +81,9 @@ def build(
     return status
 
 
-def _phase(containers: Sequence[ContainerView]) -> str:
+def _phase(containers: Sequence[ContainerView], before: Sequence[ContainerView]) -> str:
+    if any(view.finished and isinstance(view.state, Ended) and view.state.exit_code for view in before):
+        return "Failed"
     if all(view.finished for view in containers):
         failed = any(isinstance(view.state, Ended) and view.state.exit_code for view in containers)
         return "Failed" if failed else "Succeeded"

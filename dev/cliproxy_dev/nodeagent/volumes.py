@@ -1,4 +1,4 @@
-"""Lay out a pod's volumes as folders on this machine: emptyDir and secret.
+"""Lay out a pod's volumes as folders on this machine: emptyDir, secret and claims.
 
 Reading the Secret is left to `pod`; that a container learns the place by a variable is `environment`'s.
 """
@@ -21,6 +21,11 @@ def secret_name(volume: Json) -> str | None:
     return str(volume["secret"]["secretName"]) if "secret" in volume else None
 
 
+def claim_name(volume: Json) -> str | None:
+    """Return the name of the PersistentVolumeClaim that a volume shows, None for other kinds."""
+    return str(volume["persistentVolumeClaim"]["claimName"]) if "persistentVolumeClaim" in volume else None
+
+
 def lay_out(volume: Json, secret: Json | None, place: Path, *, owner: int | None = None) -> None:
     """Make the volume's folder at `place`, or bring it up to date. Raises `Unresolvable` for what is missing.
 
@@ -30,10 +35,10 @@ def lay_out(volume: Json, secret: Json | None, place: Path, *, owner: int | None
     place.mkdir(parents=True, exist_ok=True, mode=0o700)
     if "secret" in volume:
         _write_secret(volume["secret"], secret, place, owner)
-    elif "emptyDir" not in volume:
+    elif not volume.keys() & {"emptyDir", "persistentVolumeClaim"}:
         kind = next((key for key in volume if key != "name"), "this kind")
         raise Unresolvable(f"the local node agent does not know {kind} (volume {volume['name']})")
-    _give(place, owner)
+    hand_over(place, owner)
 
 
 def _write_secret(source: Json, secret: Json | None, place: Path, owner: int | None) -> None:
@@ -64,7 +69,7 @@ def _replace(place: Path, wanted: Mapping[str, bytes], owner: int | None) -> Non
         (version / name).parent.mkdir(parents=True, exist_ok=True)
         (version / name).write_bytes(content)
     for path in (version, *version.rglob("*")):
-        _give(path, owner)
+        hand_over(path, owner)
     before = link.resolve() if link.exists() else None
     (place / "..new").symlink_to(version.name)
     (place / "..new").replace(link)
@@ -79,7 +84,8 @@ def _replace(place: Path, wanted: Mapping[str, bytes], owner: int | None) -> Non
         shutil.rmtree(before, ignore_errors=True)
 
 
-def _give(path: Path, owner: int | None) -> None:
+def hand_over(path: Path, owner: int | None) -> None:
+    """Give a file or folder to this user id; None leaves it ours."""
     if owner is not None:
         os.chown(path, owner, owner, follow_symlinks=False)
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 import aiohttp
 
 from cliproxy_dev.kube import ApiError, Json, KubeApi
+from cliproxy_dev.kubeconfig import Endpoint
 from cliproxy_dev.nodeagent.addresses import AddressPool
 from cliproxy_dev.nodeagent.pod import Node, PodWorker
 
@@ -46,6 +47,7 @@ async def test_a_secret_made_while_it_is_read_is_shown(tmp_path: Path) -> None:
         pool=AddressPool(),
         run_dir=tmp_path,
         images={},
+        endpoint=Endpoint(server=""),
     )
     worker: Any = PodWorker(node, POD, gone=lambda: None)
     secrets.worker = worker

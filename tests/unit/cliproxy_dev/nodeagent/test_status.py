@@ -37,6 +37,17 @@ def conditions(answer: dict[str, Any]) -> dict[str, tuple[str, str]]:
         ([view(Ended(2, T0, T1), finished=True), view(Ended(0, T0, T1), name="b", finished=True)], "Failed"),
         ([view(Ended(0, T0, T1), finished=True), view(RUNNING, name="b")], "Running"),
         ([view(Ended(0, T0, T1), finished=True), view(RUNNING, name="h", helper=True)], "Succeeded"),
+        (
+            [view(Waiting("PodInitializing")), view(RUNNING, name="i", helper=True, once=True)],
+            "Pending",
+        ),
+        (
+            [
+                view(Waiting("PodInitializing")),
+                view(Ended(1, T0, T1), name="i", helper=True, once=True, finished=True),
+            ],
+            "Failed",
+        ),
     ],
 )
 def test_the_phase(views: list[ContainerView], phase: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cliproxy_dev.nodeagent.environment import Unresolvable
-from cliproxy_dev.nodeagent.volumes import lay_out, secret_name
+from cliproxy_dev.nodeagent.volumes import claim_name, lay_out, secret_name
 
 SECRET = {"data": {"a": base64.b64encode(b"1").decode(), "b": base64.b64encode(b"2").decode()}}
 
@@ -96,3 +96,15 @@ def test_an_optional_secret_comes_and_goes(tmp_path: Path) -> None:
     assert files(place) == {"a": "1", "b": "2"}
     lay_out(volume(optional=True), None, place)
     assert files(place) == {}
+
+
+def test_a_claim_is_a_folder_and_other_kinds_are_refused_by_name(tmp_path: Path) -> None:
+    volume = {"name": "b", "persistentVolumeClaim": {"claimName": "backups"}}
+    lay_out(volume, None, tmp_path / "claim")
+    (tmp_path / "claim" / "kept").touch()
+    lay_out(volume, None, tmp_path / "claim")
+
+    assert claim_name(volume) == "backups"
+    assert (tmp_path / "claim" / "kept").exists()
+    with pytest.raises(Unresolvable, match="does not know nfs"):
+        lay_out({"name": "n", "nfs": {}}, None, tmp_path / "nfs")

@@ -1,0 +1,67 @@
+"""Each image by itself, as any container engine runs it: health, no shell, and the end on SIGTERM."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from cliproxy_dev.controlplane.find import CannotObtain
+from cliproxy_dev.images.build import Image
+from support.cluster import eventually
+from support.played import Container, Podman, write_kubeconfig
+
+pytestmark = [
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(os.environ.get("TEST_IMAGES") != "1", reason="make test-images builds and plays them"),
+]
+AWAY = "/etc/kubeconfig"
+Start = Callable[[str], Container]
+
+
+@pytest.fixture
+def start(images: dict[str, Image], tmp_path: Path) -> Iterator[Start]:
+    try:
+        podman = Podman()
+    except CannotObtain as error:
+        pytest.skip(str(error))
+    words = {
+        "sidecar": ["--env=CLIPROXY_STANDALONE=1"],
+        "operator": [f"--volume={write_kubeconfig(tmp_path)}:{AWAY}:ro", f"--env=KUBECONFIG={AWAY}"],
+    }
+    with contextlib.ExitStack() as stack:
+        yield lambda name: stack.enter_context(podman.container(images[name], *words[name]))
+
+
+async def until(container: Container, *, healthy: bool) -> None:
+    async def look() -> bool:
+        return container.healthy() is healthy
+
+    await eventually(look, within_s=90, what=f"healthy is {healthy}: {container.log()[-1000:]}")
+
+
+@pytest.mark.parametrize("name", ["operator", "sidecar"])
+async def test_its_health_check_tells_the_living_from_the_frozen(start: Start, name: str) -> None:
+    container = start(name)
+    await until(container, healthy=True)
+    assert container.state("Health.Status") == "healthy"
+    assert not container.has_shell()
+
+    container.freeze()
+    for _ in range(3):  # as often as the image says
+        assert not container.healthy()
+    assert container.state("Health.Status") == "unhealthy"
+
+
+@pytest.mark.parametrize("name", ["operator", "sidecar"])
+async def test_as_process_1_it_ends_well_on_sigterm(start: Start, name: str) -> None:
+    container = start(name)
+    await until(container, healthy=True)
+
+    container.terminate()
+
+    assert container.exit_code() == "0", container.log()[-2000:]
+    assert container.state("OOMKilled") == "false"

@@ -361,6 +361,7 @@ async def test_the_charts_rights_suffice(hooks: Hooks, control_plane: ControlPla
         await eventually(reported, what="the pod from before is reported")
         assert await operator.metric("cliproxy_operator_api_errors_total", reason="Forbidden") == 0
         assert await operator.metric("cliproxy_operator_loop_failures_total") == 0
+
         async def settled() -> bool:
             """Whether four more looks at all pods led to no write: a busy machine takes its time before."""
             looks = await operator.metric("cliproxy_operator_surveys_total", result="ok") + 4

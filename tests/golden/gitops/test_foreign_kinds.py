@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -54,12 +55,27 @@ def deployed() -> list[dict[str, Any]]:
     return [one for one in documents if isinstance(one, dict) and "kind" in one and "apiVersion" in one]
 
 
+def shown() -> list[dict[str, Any]]:
+    """Return the documents that the pages show for copying."""
+    pages = [path.read_text("utf-8") for path in sorted((DEPLOY.parent / "docs").glob("*.md"))]
+    blocks = [
+        block
+        for page in pages
+        for block in re.findall(r"^```yaml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    ]
+    whole = [block for block in blocks if block.startswith("apiVersion:")]
+    documents = [one for block in whole for one in yaml.safe_load_all(block)]
+    return [one for one in documents if isinstance(one, dict) and "kind" in one and "apiVersion" in one]
+
+
 def kind(document: dict[str, Any]) -> tuple[str, str]:
     return document["apiVersion"], document["kind"]
 
 
 def test_the_projects_own_schemas_take_what_we_write(packages: Path, helm: Helm) -> None:
-    documents = chart(helm) + deployed()
+    pages = shown()
+    assert "cliproxy-operator-tls" in {one["metadata"]["name"] for one in pages}
+    documents = chart(helm) + deployed() + pages
     verdicts = judge(packages, documents)
     judged = [(one, faults) for one, faults in zip(documents, verdicts, strict=True) if faults is not None]
 

@@ -57,6 +57,8 @@ class Observed:
     """Monotonic seconds at which this process first saw the record unchanged."""
     highest: int = 0
     """The highest epoch known: of all records seen, and of what sidecars say they have been pushed."""
+    version: int = 0
+    """Of the last Lease seen; it outlives the Lease."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +104,25 @@ def observe(before: Observed | None, record: Record | None, now: float) -> Obser
     """Return what is known after a look at the Lease."""
     if before is not None and before.record == record:
         return before
-    highest = before.highest if before is not None else 0
+    highest, version = (before.highest, before.version) if before is not None else (0, 0)
     if record is not None:
-        highest = max(highest, record.transitions)
-    return Observed(record=record, since=now, highest=highest)
+        highest, version = max(highest, record.transitions), _version(record)
+    return Observed(record=record, since=now, highest=highest, version=version)
 
 
-def is_older(record: Record | None, before: Record | None) -> bool:
-    """Whether a record read now was written before one read earlier, which no write can bring about."""
-    versions = [one.version if one is not None else "" for one in (record, before)]
-    return all(version.isdecimal() for version in versions) and int(versions[0]) < int(versions[1])
+def went_back(before: Observed | None, record: Record | None) -> bool:
+    """Whether the API server's data may be of an earlier time than at the last look.
+
+    A record written before one that was read earlier is one that no write can bring about. One that has gone
+    may have been deleted; or the data are from before it was made, or the next look finds an older one.
+    """
+    if before is None or (before.record is None and record is None):
+        return False
+    return record is None or 0 < _version(record) < before.version
+
+
+def _version(record: Record) -> int:
+    return int(record.version) if record.version.isdecimal() else 0
 
 
 def heard_epoch(observed: Observed, epoch: int) -> Observed:

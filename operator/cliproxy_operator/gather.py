@@ -49,6 +49,10 @@ class Gatherer:
         self._parsed: dict[ObjectKey, tuple[str, int, Any, Parsed | ParseFailure]] = {}
         """By object: uid, version and spec that were read, and what they came to."""
 
+    def rewind(self) -> None:
+        """Say that version numbers count anew: one that was read may come again with other content."""
+        self._parsed.clear()
+
     def namespaces(self) -> frozenset[str]:
         """Return the namespaces that hold anything of ours, or a sidecar."""
         return frozenset(

@@ -19,6 +19,7 @@ CONNECTIONS: Final = 32
 CALL_TIMEOUT_S: Final = 10.0
 CONNECT_TIMEOUT_S: Final = 3.0
 LIST_TIMEOUT_S: Final = 60.0
+"""For a page, at most: an API server answers no later."""
 PAGE_OBJECTS: Final = 500
 
 APPLY_PATCH: Final = "application/apply-patch+yaml"
@@ -69,10 +70,11 @@ class Kube:
         *,
         fields: str = "",
         metadata_only: bool = False,
+        timeout_s: float = LIST_TIMEOUT_S,
     ) -> list[dict[str, Any]]:
         """Return all objects of a kind (in a namespace), page by page; large ones by their metadata alone.
 
-        `fields` is a field selector.
+        `fields` is a field selector, `timeout_s` is for each page.
 
         Raises:
             ApiError: also 410 when the list was so slow that its continuation has gone.
@@ -90,7 +92,7 @@ class Kube:
                 resource.path(namespace),
                 params=params,
                 accept=METADATA_LIST if metadata_only else JSON,
-                timeout_s=LIST_TIMEOUT_S,
+                timeout_s=timeout_s,
             )
             items += page.get("items") or []
             token = (page.get("metadata") or {}).get("continue")

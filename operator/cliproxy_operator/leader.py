@@ -59,7 +59,7 @@ class Leader:
     ) -> None:
         """`listener` is told each new standing and the epoch that goes with it.
 
-        `went_back` is called when the Lease has an older version than before: the API server's data were
+        `went_back` is called when the Lease is older than before, or gone: the API server's data were
         restored from a backup. Every replica looks at it all the time, so it is where that shows first.
         """
         self._kube = kube
@@ -192,9 +192,8 @@ class Leader:
     async def _look(self) -> None:
         raw = await self._kube.get(LEASE, self._namespace, self._name)
         record = lease.record(raw) if raw is not None else None
-        before = self._observed.record if self._observed is not None else None
-        if election.is_older(record, before):
-            log.warning("the API server's data went back; everything is read anew")
+        if election.went_back(self._observed, record):
+            log.warning("the Lease is older than before or gone: everything is read anew")
             self._went_back()
         self._observed = election.observe(self._observed, record, self._clock.now())
 

@@ -3,16 +3,16 @@
 kopf loses deletions that happen while its watch is broken, so objects that a list lacks are asked for one by
 one and dropped when the answer is 404. Secrets are never listed: the needed ones are asked for by name.
 Says which resources cannot be listed, for readiness. What a change means is left to the store's listener.
+A list that hangs, as calls to an API server may that has only just started, holds up no other, nor for long.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
 from typing import Final
 
 from cliproxy_operator.clock import Clock
 from cliproxy_operator.kinds import CUSTOM, SECRET, Resource
-from cliproxy_operator.kube import ApiError, Kube
+from cliproxy_operator.kube import LIST_TIMEOUT_S, ApiError, Kube
 from cliproxy_operator.metrics import Metrics
 from cliproxy_operator.settings import Settings
 from cliproxy_operator.store import Store, name_of
@@ -26,6 +26,8 @@ FIRST_RETRY_S: Final = 0.2
 MAX_RETRY_S: Final = 5.0
 SOON_S: Final = 1.0
 """After kopf listed anew: long enough for all of that list's events to have come through."""
+PATIENCE_S: Final = 5.0
+"""For a page at the first try; twice as much after each failure: a slow server's large page takes longer."""
 NOT_FOUND: Final = 404
 
 
@@ -41,19 +43,17 @@ class Resync:
         vault: Vault,
         clock: Clock,
         metrics: Metrics,
-        appeared: Callable[[], None],
     ) -> None:
-        """`appeared` is called when a resource can be listed that could not be before."""
         self._kube = kube
         self._settings = settings
         self._store = store
         self._vault = vault
         self._clock = clock
         self._metrics = metrics
-        self._appeared = appeared
         self._due_s: dict[Resource, float] = dict.fromkeys(watched(settings), 0.0)
         self._pause_s: dict[Resource, float] = {}
-        self._wake = asyncio.Event()
+        self._patience_s: dict[Resource, float] = {}
+        self._wakes = {resource: asyncio.Event() for resource in self._due_s}
         self.synced = asyncio.Event()
         """Set once every resource has been listed."""
         self.problems: dict[Resource, str] = dict.fromkeys(watched(settings), "not listed yet")
@@ -66,7 +66,7 @@ class Resync:
         """List this resource again in a moment: kopf did, and tells nobody what has vanished."""
         if self.synced.is_set():
             self._due_s[resource] = min(self._due_s[resource], self._clock.now() + SOON_S)
-            self._wake.set()
+            self._wakes[resource].set()
 
     def anew(self) -> None:
         """List everything at once: the API server's data went back, and no event told what that changed."""
@@ -74,17 +74,22 @@ class Resync:
         self._vault.rewind()
         self._histories += 1
         self._due_s = dict.fromkeys(self._due_s, self._clock.now())
-        self._wake.set()
+        for wake in self._wakes.values():
+            wake.set()
 
     async def run(self) -> None:
-        """List what is due, until cancelled."""
+        """List each resource when it is due, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for resource in self._due_s:
+                group.create_task(self._keep(resource))
+
+    async def _keep(self, resource: Resource) -> None:
         while True:
-            now = self._clock.now()
-            due = [resource for resource, at_s in self._due_s.items() if at_s <= now]
-            await asyncio.gather(*(self._attempt(resource) for resource in due))
-            self._wake.clear()
-            pause_s = max(0.0, min(self._due_s.values()) - self._clock.now())
-            await happens(self._wake, pause_s)
+            self._wakes[resource].clear()
+            if self._due_s[resource] <= self._clock.now():
+                await self._attempt(resource)
+            else:
+                await happens(self._wakes[resource], self._due_s[resource] - self._clock.now())
 
     async def _attempt(self, resource: Resource) -> None:
         interval_s = self._settings.resync_interval_s * (0.9 + 0.2 * self._clock.chance.random())
@@ -103,10 +108,9 @@ class Resync:
             return
         self._due_s[resource] = self._clock.now() + interval_s
         self._pause_s.pop(resource, None)
+        self._patience_s.pop(resource, None)
         if self.problems.pop(resource, None) not in (None, "not listed yet"):
             log.info("resource can be listed", extra={"resource": resource.plural})
-            if resource not in self._listed:
-                self._appeared()
         self._listed.add(resource)
         if len(self._listed) == len(self._due_s):
             self.synced.set()
@@ -117,6 +121,7 @@ class Resync:
             MAX_RETRY_S, 2 * self._pause_s.get(resource, FIRST_RETRY_S / 2)
         )
         self._due_s[resource] = self._clock.now() + pause_s * (0.75 + self._clock.chance.random() / 2)
+        self._patience_s[resource] = min(LIST_TIMEOUT_S, 2 * self._patience_s.get(resource, PATIENCE_S))
         words = explain(resource, error)
         if self.problems.get(resource) != words:
             log.warning("resource cannot be listed", extra={"resource": resource.plural, "reason": words})
@@ -124,7 +129,8 @@ class Resync:
 
     async def _list(self, resource: Resource, namespace: str | None) -> None:
         known = {key for key in self._store.keys(resource) if namespace is None or key[0] == namespace}
-        items = await self._kube.list(resource, namespace)
+        patience_s = self._patience_s.get(resource, PATIENCE_S)
+        items = await self._kube.list(resource, namespace, timeout_s=patience_s)
         for item in items:
             self._store.upsert(resource, item)
         for missing in sorted(known - {name_of(item) for item in items}):

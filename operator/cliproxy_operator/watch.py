@@ -3,13 +3,14 @@
 kopf's handlers keep no state in users' objects: `on.event` alone, no annotations, no finalizers. What kopf
 does not do is done elsewhere: the first lists and lost deletions (`resync.py`), retries, leadership, status.
 Should kopf give up (its retries are bounded, and a deleted CRD ends a namespaced one), it is started again.
+It looks once which resources there are: one that the API server did not know then makes it start anew later.
 """
 
 import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,7 +18,8 @@ import kopf
 
 from cliproxy_api.channel import SNAPSHOT_SECRET_TYPE
 from cliproxy_operator.clock import Clock
-from cliproxy_operator.kinds import NAMESPACE, SECRET, WATCHED, Resource
+from cliproxy_operator.kinds import CUSTOM, NAMESPACE, SECRET, WATCHED, Resource
+from cliproxy_operator.kube import ApiError
 from cliproxy_operator.kubeconfig import Access, open_session
 from cliproxy_operator.metrics import Metrics
 from cliproxy_operator.settings import Settings
@@ -30,6 +32,8 @@ RETRY_TOTAL_S: Final = 600.0
 """kopf tries one call that long before it gives up and is started again by us."""
 RESTART_FIRST_S: Final = 1.0
 RESTART_MAX_S: Final = 10.0
+LOOK_S: Final = 1.0
+"""Between two looks whether the API server knows a resource by now; right after its start it may not."""
 STOP_S: Final = 0.5
 """How long we wait for kopf's thread; it is a daemon, so a stuck one does not keep the process."""
 _UNWANTED_SECRETS: Final = (
@@ -73,8 +77,10 @@ class Watch:
         clock: Clock,
         metrics: Metrics,
         listener: Callable[[Event], None],
+        serves: Callable[[Resource], Awaitable[bool]],
     ) -> None:
-        """`listener` is called in the loop that runs `run`."""
+        """`listener` is called in the loop that runs `run`; `serves`: does the API server know a resource."""
+        self._serves = serves
         self._access = access
         self._settings = settings
         self._clock = clock
@@ -87,8 +93,9 @@ class Watch:
         """Keep kopf running until cancelled."""
         pause_s = RESTART_FIRST_S
         while True:
+            absent = await self._absent()
             started_s = self._clock.now()
-            await self._once()
+            await self._once(absent)
             if self._clock.now() - started_s > RETRY_TOTAL_S / 2:
                 pause_s = RESTART_FIRST_S
             log.warning("kopf ended; it is started again", extra={"pause_s": pause_s})
@@ -101,7 +108,20 @@ class Watch:
         if self._loop is not None and self._stop is not None:
             self._loop.call_soon_threadsafe(self._stop.set)
 
-    async def _once(self) -> None:
+    async def _absent(self) -> frozenset[Resource]:
+        """Return the custom resources that the API server does not know; waits until it answers.
+
+        When it refuses to say, kopf will be refused too, and logs it.
+        """
+        while True:
+            try:
+                return frozenset([one for one in CUSTOM if not await self._serves(one)])
+            except ApiError as error:
+                if not error.away:
+                    return frozenset()
+            await asyncio.sleep(LOOK_S)
+
+    async def _once(self, absent: frozenset[Resource]) -> None:
         main = asyncio.get_running_loop()
         ended: asyncio.Future[None] = main.create_future()
 
@@ -117,13 +137,22 @@ class Watch:
         thread = threading.Thread(target=work, name="kopf", daemon=True)
         thread.start()
         try:
-            await ended
+            await self._until(ended, absent)
         except asyncio.CancelledError:
             self.restart()
             await asyncio.to_thread(thread.join, STOP_S)
             raise
         finally:
             self._loop = self._stop = None
+
+    async def _until(self, ended: asyncio.Future[None], absent: frozenset[Resource]) -> None:
+        """Wait until kopf ended; end it ourselves when one of `absent` has come, so that it looks again."""
+        while absent and not ended.done():
+            await asyncio.wait({ended}, timeout=LOOK_S)
+            if not absent <= await self._absent():
+                self.restart()
+                break
+        await ended
 
     async def _kopf(self, main: asyncio.AbstractEventLoop) -> None:
         self._stop = asyncio.Event()

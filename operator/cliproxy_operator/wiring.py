@@ -88,7 +88,6 @@ class Operator:
             vault=self.vault,
             clock=clock,
             metrics=metrics,
-            appeared=self._appeared,
         )
         self.watch = Watch(
             access=access,
@@ -96,6 +95,7 @@ class Operator:
             clock=clock,
             metrics=metrics,
             listener=self._heard,
+            serves=self.kube.serves,
         )
         self.leader = Leader(
             kube=self.kube,
@@ -442,14 +442,10 @@ class Operator:
         kopf would go on watching from a version that is yet to come, and hear nothing until then.
         """
         self.resync.anew()
+        self.gatherer.rewind()
         self.watch.restart()
         if self.keeper is not None:
             self.keeper.take_stock()
-
-    def _appeared(self) -> None:
-        """A resource is there that was not: kopf without scanning has to look again."""
-        if self.settings.namespaces:
-            self.watch.restart()
 
 
 def _addresses(settings: Settings, access: Access) -> AddressRules:

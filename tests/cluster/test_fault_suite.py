@@ -62,3 +62,10 @@ async def killed_when_all_were_told_and_nothing_was_written(field: Field) -> Non
 def judged(verdict: Verdict, name: str) -> None:
     assert verdict.passed, f"{name}: {verdict.words}"
     assert verdict.requests > 0
+
+
+def last_words(run_dir: Path) -> str:
+    """Return the last lines of the operator's log: on another machine nothing else of it is kept."""
+    (path,) = run_dir.rglob("operator.log")
+    lines = path.read_text("utf-8").splitlines()
+    return "\n".join(line[:300] for line in lines[-150:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from cliproxy_operator.kinds import Resource
@@ -18,6 +19,9 @@ class ListKube:
         """Left out of lists, but there when asked for: an event has overtaken the list."""
         self.refusals: dict[str, ApiError] = {}
         """By plural."""
+        self.hanging: set[str] = set()
+        """Plurals whose lists never come."""
+        self.timeouts_s: list[float] = []
         self.asked: list[str] = []
 
     def put(
@@ -34,8 +38,13 @@ class ListKube:
         self.objects[resource.plural, namespace, name] = raw
         return raw
 
-    async def list(self, resource: Resource, namespace: str | None) -> list[dict[str, Any]]:
+    async def list(
+        self, resource: Resource, namespace: str | None, *, timeout_s: float
+    ) -> list[dict[str, Any]]:
+        self.timeouts_s.append(timeout_s)
         self._check(resource, "list")
+        if resource.plural in self.hanging:
+            await asyncio.Event().wait()
         return [
             raw
             for key, raw in self.objects.items()

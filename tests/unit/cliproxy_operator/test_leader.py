@@ -279,3 +279,26 @@ async def test_a_lease_from_a_backup_tells_every_replica_that_the_data_went_back
 
     assert (first.rewinds, second.rewinds) == (1, 1)
     assert first.standing is Standing.LEADING
+
+
+async def test_a_lease_that_is_gone_for_a_moment_hides_no_older_one(
+    first: Replica, kube: LeaseKube, clock: ManualClock
+) -> None:
+    await first.step()
+    backup, version = kube.lease, kube.version
+    for _ in range(3):
+        clock.advance(1.5)
+        await first.step()
+
+    kube.lease = None
+    clock.advance(1.5)
+    await first.leader._look()
+    assert first.rewinds == 1
+    await first.leader._look()
+    assert first.rewinds == 1, "once for each time it goes"
+
+    kube.lease, kube.version = backup, version
+    await first.step()
+    assert first.rewinds == 2
+    await first.step()
+    assert first.rewinds == 2

@@ -1,18 +1,20 @@
 """Lists fill the store, find what the watch has lost, and name what cannot be listed."""
 
+import asyncio
 import base64
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from cliproxy_operator.kinds import PROVIDER, SECRET, WATCHED
+from cliproxy_operator.kinds import POD, PROVIDER, SECRET, WATCHED
 from cliproxy_operator.kube import ApiError
 from cliproxy_operator.metrics import Metrics
 from cliproxy_operator.resync import Resync, explain
 from cliproxy_operator.settings import read_settings
 from cliproxy_operator.store import Store
 from cliproxy_operator.vault import Vault
+from support.cluster import eventually
 from support.listkube import ListKube
 from support.manualclock import ManualClock
 
@@ -22,7 +24,6 @@ class World:
     kube: ListKube = field(default_factory=ListKube)
     clock: ManualClock = field(default_factory=ManualClock)
     metrics: Metrics = field(default_factory=Metrics)
-    appeared: int = 0
 
     def __post_init__(self) -> None:
         self.store = Store(lambda _: None)
@@ -37,16 +38,15 @@ class World:
             vault=self.vault,
             clock=self.clock,
             metrics=self.metrics,
-            appeared=self._appeared,
         )
-
-    def _appeared(self) -> None:
-        self.appeared += 1
 
     async def round(self) -> None:
         """List everything once."""
         for resource in list(self.resync._due_s):
             await self.resync._attempt(resource)
+
+    async def knows(self, *names: str) -> bool:
+        return self.names() == set(names) and PROVIDER not in self.resync.problems
 
     def names(self) -> set[str]:
         return {name for _, name in self.store.keys(PROVIDER)}
@@ -130,7 +130,6 @@ async def test_a_missing_crd_is_named_and_its_coming_is_noticed(world: World) ->
     world.kube.refusals.clear()
     await world.round()
     assert world.resync.synced.is_set()
-    assert world.appeared == 1
 
 
 async def test_what_fails_is_soon_tried_again_with_growing_pauses(world: World) -> None:
@@ -166,6 +165,33 @@ def test_a_missing_core_resource_is_no_missing_crd() -> None:
     answer: Any = explain(SECRET, ApiError(404, "NotFound", "no"))
 
     assert "CRD" not in answer
+
+
+async def test_a_list_that_hangs_holds_up_no_other(world: World) -> None:
+    world.kube.put(PROVIDER, 50, "claude")
+    world.kube.hanging.add(POD.plural)
+    listing = asyncio.ensure_future(world.resync.run())
+    try:
+        await eventually(lambda: world.knows("claude"))
+        world.kube.put(PROVIDER, 51, "late")
+        world.resync.anew()
+        await eventually(lambda: world.knows("claude", "late"))
+    finally:
+        listing.cancel()
+        await asyncio.wait([listing])
+    assert POD in world.resync.problems
+
+
+async def test_a_slow_list_gets_more_time_with_each_try(world: World) -> None:
+    world.kube.refusals[PROVIDER.plural] = ApiError(0, "TimeoutError", "no answer in time")
+    for _ in range(6):
+        await world.resync._attempt(PROVIDER)
+    assert world.kube.timeouts_s == [5, 10, 20, 40, 60, 60]
+
+    world.kube.refusals.clear()
+    await world.resync._attempt(PROVIDER)
+    await world.resync._attempt(PROVIDER)
+    assert world.kube.timeouts_s[-2:] == [60, 5]
 
 
 async def test_data_that_went_back_are_read_anew(world: World) -> None:

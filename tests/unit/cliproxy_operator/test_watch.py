@@ -1,10 +1,14 @@
 """kopf's settings: what must be set, and what must never be."""
 
+import asyncio
 import itertools
+from collections.abc import Awaitable, Callable
 
 import pytest
 
-from cliproxy_operator.kinds import NAMESPACE
+from cliproxy_operator import watch as watching
+from cliproxy_operator.kinds import CUSTOM, NAMESPACE, PROVIDER, Resource
+from cliproxy_operator.kube import ApiError
 from cliproxy_operator.kubeconfig import Access
 from cliproxy_operator.metrics import Metrics
 from cliproxy_operator.settings import read_settings
@@ -12,13 +16,18 @@ from cliproxy_operator.watch import RETRY_TOTAL_S, Backoffs, Watch, watched
 from support.manualclock import ManualClock
 
 
-def make(**environment: str) -> Watch:
+async def everything(_resource: Resource) -> bool:
+    return True
+
+
+def make(serves: Callable[[Resource], Awaitable[bool]] = everything, **environment: str) -> Watch:
     return Watch(
         access=Access(server="http://127.0.0.1:1"),
         settings=read_settings({"CLIPROXY_CONTROL_TOKEN": "x" * 16, **environment}),
         clock=ManualClock(),
         metrics=Metrics(),
         listener=lambda _: None,
+        serves=serves,
     )
 
 
@@ -54,3 +63,41 @@ def test_namespaces_are_watched_only_if_all_are_served(namespaces: str, expected
     environment = {"CLIPROXY_CONTROL_TOKEN": "x" * 16, "CLIPROXY_NAMESPACES": namespaces}
 
     assert (NAMESPACE in watched(read_settings(environment))) is expected
+
+
+async def test_kopf_looks_again_when_what_was_absent_has_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "LOOK_S", 0.001)
+    known: set[Resource] = set(CUSTOM) - {PROVIDER}
+    looks = 0
+
+    async def serves(resource: Resource) -> bool:
+        nonlocal looks
+        looks += resource == PROVIDER
+        if looks == 3:
+            known.add(PROVIDER)
+        return resource in known
+
+    watch = make(serves)
+    ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    monkeypatch.setattr(watch, "restart", lambda: ended.set_result(None))
+
+    absent = await watch._absent()
+    assert absent == {PROVIDER}
+    await watch._until(ended, absent)
+    assert looks == 3
+    assert await watch._absent() == frozenset()
+
+
+async def test_kopf_waits_for_an_api_server_that_is_away_and_not_for_one_that_refuses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watching, "LOOK_S", 0.001)
+    answers = [ApiError(0, "ClientConnectorError", "nobody there"), ApiError(503, "Unavailable", "starting")]
+
+    async def serves(_resource: Resource) -> bool:
+        if answers:
+            raise answers.pop()
+        raise ApiError(403, "Forbidden", "discovery is not for you")
+
+    assert await make(serves)._absent() == frozenset()
+    assert answers == []

@@ -77,7 +77,7 @@ class Fleet:
 
         `until` stays as it is written. Merges with what is known already; unknown providers are ignored.
         """
-        self._begin(now_utc)
+        self.tick(now_utc)
         known = self._known.get(provider_id)
         if known is None:
             return False
@@ -89,18 +89,23 @@ class Fleet:
             restored = read_cooldown(provider_id, written, now_utc)
             if restored is not None and (shared or written.class_ is None):
                 changed |= known.cooldowns.restore(restored, now_utc)
-        return known.health.restore(status, known.cooldowns.provider.health_check, now_utc) or changed
+        changed |= known.health.restore(status, known.cooldowns.provider.health_check, now_utc)
+        self._sooner(known)
+        return changed
 
     def present(self, sidecar: SidecarId, providers: frozenset[str], now_utc: datetime) -> bool:
         """Note that a sidecar's report stream is read, and which providers (ids) its snapshot holds."""
         before = self._duty.serves(sidecar)
         if before == providers and self._duty.is_present(sidecar):
             return self.tick(now_utc)
-        changed = self._begin(now_utc)
+        changed = self.tick(now_utc)
         self._duty.present(sidecar, providers)
-        changed |= self._sidecar_changed(before - providers, now_utc, gone=sidecar)
-        changed |= self._sidecar_changed(providers - before, now_utc)
-        return self._assign() or changed
+        lost, new = before - providers, providers - before
+        changed |= self._sidecar_changed(lost, now_utc, gone=sidecar)
+        changed |= self._sidecar_changed(new, now_utc)
+        if lost or self._is_unprobed(new):
+            changed |= self._assign()
+        return changed
 
     def gone(self, sidecar: SidecarId, now_utc: datetime) -> bool:
         """Note that a sidecar's stream has ended: its duties go to others."""
@@ -220,8 +225,9 @@ class Fleet:
     def _sooner(self, known: _Known) -> None:
         """Take note that one provider may be due sooner than all.
 
-        That it is due later is found out at the old instant, in vain and once. Hundreds of sidecars tell
-        their probes at the beginning of each stream; looking at all providers for each would take seconds.
+        That it is due later is found out at the old instant, in vain and once. A new leader takes over
+        hundreds of providers and then hears of hundreds of sidecars; looking at all providers for each of
+        either would take seconds.
         """
         instants = (self._due, self._local.wake_at(), known.cooldowns.wake_at(), known.health.expires_at())
         self._due = min((instant for instant in instants if instant is not None), default=None)
@@ -235,9 +241,20 @@ class Fleet:
     def _sidecar_changed(
         self, providers: frozenset[str], now: datetime, *, gone: SidecarId | None = None
     ) -> bool:
-        cooldowns = (self._known[id_].cooldowns for id_ in providers if id_ in self._known)
-        changed = [one.sidecars_changed(now, gone=gone) for one in cooldowns if not one.is_idle]
-        return any(changed)
+        changed = False
+        for known in [self._known[id_] for id_ in providers if id_ in self._known]:
+            if not known.cooldowns.is_idle:
+                changed |= known.cooldowns.sidecars_changed(now, gone=gone)
+                self._sooner(known)
+        return changed
+
+    def _is_unprobed(self, providers: frozenset[str]) -> bool:
+        """Whether any of these wants a probe that nobody has; hundreds of sidecars come at once."""
+        probes, known = self._duty.probes, self._known
+        return any(
+            id_ not in probes and id_ in known and known[id_].cooldowns.provider.health_check.enabled
+            for id_ in providers
+        )
 
     def _configure(self, provider_id: str, provider: Provider, now: datetime) -> bool:
         known = self._known.get(provider_id)

@@ -17,6 +17,9 @@ from cliproxy_operator.wire.trouble import LinkError, Trouble, broken, not_conne
 MAX_UNREAD_LINES: Final = 10_000
 """As many as a sidecar queues for us; beyond that it has to wait."""
 
+MAX_RECORD_BYTES: Final = 2**14
+"""Of one TLS record (RFC 8446 section 5.1); what is larger is not copied for its head's sake."""
+
 
 class Connection(asyncio.Protocol):
     """One connection, made by `connect`; iterating over it gives the lines of the stream that was asked for.
@@ -57,9 +60,10 @@ class Connection(asyncio.Protocol):
             LinkError: none came in time, or none that can be read.
 
         """
-        transport, reader = self._begin(), self._reader
+        self._begin()
+        reader = self._reader
         timer = self._loop.call_later(timeout_s, self._late, timeout_s)
-        transport.writelines(request)
+        self._send(request)
         try:
             await self._news()
         finally:
@@ -75,10 +79,10 @@ class Connection(asyncio.Protocol):
             LinkError: no head came in time, or none that can be read.
 
         """
-        transport = self._begin()
+        self._begin()
         self._lines = deque()
         timer = self._loop.call_later(timeout_s, self._late, timeout_s)
-        transport.writelines(request)
+        self._send(request)
         try:
             while not self._reader.status:
                 await self._news()
@@ -144,13 +148,22 @@ class Connection(asyncio.Protocol):
         self._on_end(self)
 
     # ------------------------------------------------------------------- inside
-    def _begin(self) -> asyncio.Transport:
+    def _begin(self) -> None:
         if self._end is not None:
             raise LinkError(*self._end)
         if self._transport is None or self._turn is not None:
             raise AssertionError("one request at a time, on a connection that stands")
         self._reader.begin()
-        return self._transport
+
+    def _send(self, request: tuple[bytes, ...]) -> None:
+        """Send head and content: as one TLS record if they fit, since each costs a sixth of a whole push."""
+        transport = self._transport
+        if transport is None:
+            raise AssertionError("a connection that has begun stands")
+        if self.context is None or sum(map(len, request)) > MAX_RECORD_BYTES:
+            transport.writelines(request)
+        else:
+            transport.write(b"".join(request))
 
     def _take(self) -> None:
         """Hand on what the reader has got."""

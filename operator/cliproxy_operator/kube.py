@@ -3,7 +3,7 @@
 Every failure becomes an `ApiError`; who tries again, and when, is left to the callers. Writes are counted.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Final
 
 import aiohttp
@@ -20,6 +20,10 @@ CALL_TIMEOUT_S: Final = 10.0
 CONNECT_TIMEOUT_S: Final = 3.0
 LIST_TIMEOUT_S: Final = 60.0
 """For a page, at most: an API server answers no later."""
+WATCH_S: Final = 240
+"""How long the API server keeps a watch of ours open."""
+SILENCE_S: Final = 30.0
+"""A watch without a line for this long is given up: nobody may be at the other end any more."""
 PAGE_OBJECTS: Final = 500
 
 APPLY_PATCH: Final = "application/apply-patch+yaml"
@@ -140,6 +144,32 @@ class Kube:
             if error.status == 404:  # noqa: PLR2004 -- HTTP's own number
                 return None
             raise
+
+    async def watch(
+        self, resource: Resource, namespace: str, name: str
+    ) -> AsyncGenerator[dict[str, Any], None]:
+        """Yield one object as it is, and each time it changes (`type`, `object`); ends when nothing comes.
+
+        Raises:
+            ApiError: it cannot be watched, or the connection broke.
+
+        """
+        params = {"watch": "1", "fieldSelector": f"metadata.name={name}", "timeoutSeconds": str(WATCH_S)}
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=SILENCE_S)
+        url = self._server + resource.path(namespace)
+        try:
+            async with self._session.get(
+                url, params=params, headers={"Accept": JSON}, timeout=timeout, allow_redirects=False
+            ) as response:
+                if response.status >= 300:  # noqa: PLR2004 -- HTTP's own number
+                    raise _refused(response.status, await response.read())
+                while line := await response.content.readline():
+                    yield _object(line)
+        except TimeoutError:
+            return
+        except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: a line is too long
+            self._metrics.api_errors.labels("WATCH", type(error).__name__).inc()
+            raise ApiError(0, type(error).__name__, str(error)) from None
 
     async def apply_status(
         self, resource: Resource, namespace: str, name: str, status: Mapping[str, Any], *, version: str

@@ -95,6 +95,10 @@ class Leader:
         """Whether this replica may write to the API server at this instant."""
         return election.leads(self._leading, self._timing, self._clock.now())
 
+    def look(self) -> None:
+        """Look at the Lease now: somebody says that it is free."""
+        self._wake.set()
+
     def outrun(self, epoch: int) -> None:
         """A sidecar has been pushed under this epoch, which is later than ours."""
         if self._observed is None or epoch - self._observed.highest > MAX_EPOCH_STEP:
@@ -125,6 +129,7 @@ class Leader:
         """Take part in the election until cancelled."""
         while True:
             self._wake.clear()
+            began_s = self._clock.now()
             try:
                 async with asyncio.timeout(self._timing.renew_s / 2):
                     pause_s = await self._step()
@@ -134,7 +139,7 @@ class Leader:
                 self.problem = f"Lease {self._namespace}/{self._name}: {error or 'no answer in time'}"
                 self._check_deadline()
             if await happens(self._wake, pause_s):
-                await asyncio.sleep(MIN_PAUSE_S)
+                await asyncio.sleep(max(0.0, began_s + MIN_PAUSE_S - self._clock.now()))
 
     async def release(self) -> None:
         """Give the lease back, so that another need not wait for it to expire; only after `run` has ended."""

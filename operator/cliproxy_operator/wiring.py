@@ -34,6 +34,7 @@ from cliproxy_operator.kinds import NAMESPACE, PROFILE
 from cliproxy_operator.kube import Kube
 from cliproxy_operator.kubeconfig import Access
 from cliproxy_operator.leader import Leader, Standing
+from cliproxy_operator.leasewatch import LeaseWatch
 from cliproxy_operator.manual import Manual
 from cliproxy_operator.metrics import Metrics
 from cliproxy_operator.money.leases import Leases
@@ -105,6 +106,7 @@ class Operator:
             listener=self._stands,
             went_back=self._went_back,
         )
+        self.lease_watch = LeaseWatch(kube=self.kube, settings=settings, clock=clock, free=self.leader.look)
         self._identity: Identity | None = None
         self.pki = self._authority() if transport is None else None
         self.transport = transport or self._transport()
@@ -254,6 +256,7 @@ class Operator:
         loops = {
             "resync": self.resync.run,
             "watch": self.watch.run,
+            "lease": self.lease_watch.run,
             "reconcile": self.reconciler.queue.run,
             "status": self.statuses.queue.run,
             "sweep": self.statuses.sweeps.run,
@@ -416,6 +419,7 @@ class Operator:
         self.following.heard(event)
 
     def _stands(self, standing: Standing, epoch: int) -> None:
+        self.lease_watch.stands(standing)
         self.activation.stands(standing, epoch)
 
     def _cooldowns_changed(self, provider_id: str) -> None:

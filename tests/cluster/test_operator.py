@@ -335,9 +335,15 @@ async def test_a_standby_takes_over_at_once_after_sigterm(
     control_plane: ControlPlane, crds: object, namespace: str, tmp_path: Path
 ) -> None:
     async with running(control_plane, namespace, tmp_path) as (first, shop):
-        fast = {"CLIPROXY_CONTROL_PORT": str(first.control_port)}
+        # It looks at the Lease when it begins, and then not for minutes: it must hear of it.
+        listening = {
+            "CLIPROXY_CONTROL_PORT": str(first.control_port),
+            "CLIPROXY_LEASE_DURATION": "400s",
+            "CLIPROXY_LEASE_RENEW": "300s",
+            "CLIPROXY_LEASE_RETRY": "200s",
+        }
         async with (
-            OperatorProcess(control_plane, namespace, tmp_path, env=fast) as second,
+            OperatorProcess(control_plane, namespace, tmp_path, env=listening) as second,
             shop.sidecar(first) as fake,
         ):
             await shop.secret()

@@ -114,6 +114,31 @@ topologySpreadConstraints:
 {{- .Values.backup.namespaces | default .Values.watchNamespaces | toJson -}}
 {{- end -}}
 
+{{- /* A duration such as 1m30s as milliseconds. */ -}}
+{{- define "cliproxy.milliseconds" -}}
+{{- $total := 0 }}
+{{- $units := dict "ms" 1 "s" 1000 "m" 60000 "h" 3600000 "d" 86400000 }}
+{{- range regexFindAll "[0-9]+(ms|s|m|h|d)" . -1 }}
+{{- $total = add $total (mul (regexFind "[0-9]+" . | int) (get $units (regexFind "[a-z]+" .))) }}
+{{- end }}
+{{- $total -}}
+{{- end -}}
+
+{{- /* What a schema cannot say: durations that go together. The operator would refuse to start. */ -}}
+{{- define "cliproxy.checkDurations" -}}
+{{- $lease := include "cliproxy.milliseconds" .Values.leaderElection.leaseDuration | int }}
+{{- $renew := include "cliproxy.milliseconds" .Values.leaderElection.renewDeadline | int }}
+{{- $retry := include "cliproxy.milliseconds" .Values.leaderElection.retryPeriod | int }}
+{{- if lt $retry 1 }}{{ fail "leaderElection.retryPeriod: must be above 0" }}{{ end }}
+{{- if ge $retry $renew }}{{ fail "leaderElection.retryPeriod: must be less than leaderElection.renewDeadline" }}{{ end }}
+{{- if ge $renew $lease }}{{ fail "leaderElection.renewDeadline: must be less than leaderElection.leaseDuration" }}{{ end }}
+{{- $leaf := include "cliproxy.milliseconds" .Values.controlChannel.certificateLifetime | int }}
+{{- if lt $leaf 1 }}{{ fail "controlChannel.certificateLifetime: must be above 0" }}{{ end }}
+{{- if lt (include "cliproxy.milliseconds" .Values.controlChannel.caLifetime | int) (mul 4 $leaf | int) }}
+{{- fail "controlChannel.caLifetime: must be at least four times controlChannel.certificateLifetime" }}
+{{- end }}
+{{- end -}}
+
 {{- /* A duration such as 1m30s as whole seconds, rounded down; Kubernetes counts grace periods so. */ -}}
 {{- define "cliproxy.seconds" -}}
 {{- $total := 0 }}

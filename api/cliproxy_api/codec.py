@@ -13,7 +13,7 @@ import msgspec
 from cliproxy_api.references import secret_references
 from cliproxy_api.report import Hello, Report
 from cliproxy_api.snapshot import SCHEMA_VERSION, Running, Snapshot, SnapshotPush
-from cliproxy_api.state import FleetState, StatePush
+from cliproxy_api.state import WHOLE, FleetState, PartsPush, StatePush
 
 T = TypeVar("T")
 
@@ -36,6 +36,7 @@ _ENCODER: Final = msgspec.json.Encoder(order="sorted")
 _LINE_ENCODER: Final = msgspec.json.Encoder()
 _SNAPSHOT_PUSH: Final = msgspec.json.Decoder(SnapshotPush)
 _STATE_PUSH: Final = msgspec.json.Decoder(StatePush)
+_PARTS_PUSH: Final = msgspec.json.Decoder(PartsPush)
 _RUNNING: Final = msgspec.json.Decoder(Running)
 _REPORT: Final = msgspec.json.Decoder(Report)
 
@@ -46,7 +47,7 @@ def seal(snapshot: Snapshot) -> Snapshot:
     return msgspec.structs.replace(bare, digest=hashlib.sha256(_ENCODER.encode(bare)).hexdigest()[:16])
 
 
-def encode(document: SnapshotPush | StatePush | Snapshot | FleetState | Running) -> bytes:
+def encode(document: SnapshotPush | StatePush | PartsPush | Snapshot | FleetState | Running) -> bytes:
     """Return the document as JSON; equal documents give equal bytes."""
     return _ENCODER.encode(document)
 
@@ -117,6 +118,21 @@ def decode_state_push(data: bytes) -> StatePush:
         raise DecodeError("$.state: the end of a quota or budget has no time zone")
     if any(instant.tzinfo is None for instant in push.state.recovered.values()):
         raise DecodeError("$.state.recovered: an instant has no time zone")
+    return push
+
+
+def decode_parts_push(data: bytes) -> PartsPush:
+    """Read what a sidecar is given of shared limits.
+
+    Raises:
+        DecodeError: malformed, or a part that is none. The sender's fault.
+
+    """
+    push = _decode(_PARTS_PUSH, data)
+    for kind, parts in (("providers", push.providers), ("consumers", push.consumers)):
+        for name, part in parts.items():
+            if not 0 < part <= WHOLE:
+                raise DecodeError(f"$.{kind}: the part of {name!r} must be 1 to {WHOLE}")
     return push
 
 

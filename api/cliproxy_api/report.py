@@ -23,6 +23,8 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello", tag_field="k
     running: Running
     encodings: tuple[str, ...] = ()
     """In which content codings it takes pushes, besides as they are: "deflate" (RFC 9110 section 8.4.1.2)."""
+    keeps_parts: bool = False
+    """Whether it tells `Taken` and keeps the parts that `PartsPush` gives it; older ones do neither."""
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True, tag="applied", tag_field="kind"):
@@ -135,12 +137,27 @@ class Reused(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Requests that were joined in them."""
 
 
+class Taken(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What one sidecar takes of a limit that the fleet shares, in millionths of the whole limit."""
+
+    used: int = 0
+    """In the last minute, or in flight: of requests, tokens and requests in flight the fullest."""
+    part: int
+    """What it keeps to now."""
+    pressed: bool = False
+    """Whether that was too little for somebody lately."""
+
+
 class Traffic(msgspec.Struct, frozen=True, kw_only=True, tag="traffic", tag_field="kind", omit_defaults=True):
     """Sliding-minute figures by provider id; sent only when they changed, and at the start of a stream."""
 
     providers: dict[str, ProviderTraffic]
     reused: Reused | None = None
     """None: nothing is kept, shared or joined there."""
+    taken: dict[str, Taken] = {}
+    """Of providers' rate limits, by id; absent: nothing, and the floor is kept to."""
+    consumers_taken: dict[str, Taken] = {}
+    """The same of its consumers', by name."""
 
 
 class UsedEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -351,5 +351,6 @@ class Running(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Empty: no snapshot yet."""
     snapshot: Position = Position(0, 0)
     state: Position = Position(0, 0)
+    parts: Position = Position(0, 0)
     error: str | None = None
     """Why the last push was not taken, if it was not."""

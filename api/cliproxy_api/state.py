@@ -2,15 +2,20 @@
 
 It is the same for every sidecar of a namespace, so it is encoded once however many there are. Instants are
 the operator's clock; a sidecar reads them relative to `StatePush.sent_at_utc`, so clock skew does not matter.
+What one sidecar is given of shared limits is in a third, smaller one, sent to that sidecar only.
 """
 
 from datetime import datetime
+from typing import Final
 
 import msgspec
 
 from cliproxy_api.scope import Scope
 from cliproxy_api.snapshot import SCHEMA_VERSION, Position
 from cliproxy_api.vocabulary import CooldownPhase, OutcomeClass
+
+WHOLE: Final = 1_000_000
+"""All of a shared limit; parts of it are whole numbers."""
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -78,6 +83,13 @@ class FleetState(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Among how many sidecars a provider's rate limit is divided, by id; absent: one."""
     consumer_sharers: dict[str, int] = {}
     """The same for consumers, by "profile/consumer"."""
+    floors: dict[str, int] = {}
+    """What a sidecar without a part of its own may take of a provider's rate limit, in millionths, by id.
+
+    Absent: one part of `sharers`. Sidecars older than `Hello.keeps_parts` go by that in any case.
+    """
+    consumer_floors: dict[str, int] = {}
+    """The same for consumers, by "profile/consumer"."""
     quotas: dict[str, Amount] = {}
     """What is used of providers' quotas, by id."""
     budgets: dict[str, Spent] = {}
@@ -92,3 +104,16 @@ class StatePush(msgspec.Struct, frozen=True, kw_only=True):
     position: Position
     sent_at_utc: datetime
     state: FleetState
+
+
+class PartsPush(msgspec.Struct, frozen=True, kw_only=True):
+    """Body of `PUT /v0/control/parts`: what this sidecar may take of limits that the fleet shares.
+
+    In millionths of the whole limit. Where it is given no part, `FleetState`'s floor is kept to.
+    """
+
+    position: Position
+    providers: dict[str, int] = {}
+    """By id."""
+    consumers: dict[str, int] = {}
+    """By name: those of the sidecar's own profile."""

@@ -112,6 +112,7 @@ class Light:
             version=__version__,
             running=self.snapshots.running,
             encodings=(codec.PACKED,),
+            keeps_parts=True,
         )
         return (hello, *self.machines.standing())
 

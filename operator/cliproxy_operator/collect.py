@@ -198,6 +198,7 @@ class Collector:
         return SidecarsView(
             total=sum(view.total for view in views),
             ready=sum(view.ready for view in views),
+            present=sum(view.present for view in views),
             synced=sum(view.synced for view in views),
             ready_synced=sum(view.ready_synced for view in views),
             lagging=tuple(lagging[:MAX_LAGGING]),
@@ -229,6 +230,7 @@ class Collector:
         return SidecarsView(
             total=len(members),
             ready=ready,
+            present=sum(known.ready or known.linked for known in members),
             synced=len(members) - len(late),
             ready_synced=ready - sum(known.ready for known in late),
             lagging=tuple(self._lagging(known) for known in late[:MAX_LAGGING]),

@@ -9,7 +9,7 @@ from typing import Final
 
 from cliproxy_api import codec
 from cliproxy_api.snapshot import Position, Snapshot, SnapshotPush
-from cliproxy_api.state import FleetState, StatePush
+from cliproxy_api.state import FleetState, PartsPush, StatePush
 from cliproxy_operator.clock import Clock
 from cliproxy_operator.hidden import Hidden
 
@@ -108,3 +108,24 @@ class StateDocument:
         push = StatePush(position=position, sent_at_utc=self._clock.utc(), state=self.state)
         self._encoded = (now, position, Body(codec.encode(push)))
         return position, self._encoded[2]
+
+
+class PartsDocument:
+    """What one sidecar may take of shared limits."""
+
+    digest = ""
+
+    def __init__(
+        self, providers: Mapping[str, int], consumers: Mapping[str, int], sequencer: Sequencer
+    ) -> None:
+        self.providers = dict(providers)
+        self.consumers = dict(consumers)
+        self._sequencer = sequencer
+        self._position = sequencer.next()
+
+    def render(self) -> tuple[Position, Body]:
+        """Return the position and the encoded push."""
+        if self._sequencer.stale(self._position):
+            self._position = self._sequencer.next()
+        push = PartsPush(position=self._position, providers=self.providers, consumers=self.consumers)
+        return self._position, Body(codec.encode(push))

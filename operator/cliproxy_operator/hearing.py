@@ -53,6 +53,7 @@ class Hearing:
         first = not self._collector.reported([group])
         before = self._collector.behind(sidecar)
         self._collector.linked(sidecar, hello.running)
+        self._spending.greeted(sidecar, keeps_parts=hello.keeps_parts)
         self._progress(sidecar, None if first else before)
         log.info("sidecar linked", extra={"sidecar": str(sidecar), "runs": hello.running.digest})
 
@@ -63,6 +64,7 @@ class Hearing:
                 self._runs(sidecar, running)
             case Traffic(providers=providers):
                 self._collector.heard_traffic(sidecar, report)
+                self._spending.take(sidecar, *self._holds(sidecar), report)
                 for provider_id in providers:
                     self._look_at(provider_id, FIGURES_S)
             case Used():
@@ -117,14 +119,19 @@ class Hearing:
         self._leader.deposed(epoch)
 
     def _used(self, sidecar: SidecarId, report: Used) -> None:
-        namespace, profile = group = self._group(sidecar)
-        held, consumers = self._reconciler.held(group), False
-        for kind, name in self._spending.hear(sidecar, profile, held, report):
+        namespace, profile = self._group(sidecar)
+        consumers = False
+        for kind, name in self._spending.hear(sidecar, *self._holds(sidecar), report):
             if kind == "provider":
                 self._look_at(name, FIGURES_S)
             consumers = consumers or kind == "consumer"
         if consumers and profile:
             self._statuses.look_at(ObjectKey(Kind.PROXY_PROFILE, namespace, profile), FIGURES_S)
+
+    def _holds(self, sidecar: SidecarId) -> tuple[str, frozenset[str]]:
+        """Return a sidecar's profile and the providers of its snapshot."""
+        group = self._group(sidecar)
+        return group[1], self._reconciler.held(group)
 
     def _group(self, sidecar: SidecarId) -> tuple[str, str]:
         return self._collector.group(sidecar) or (sidecar.namespace, "")

@@ -191,6 +191,7 @@ class Link:
             stated = asyncio.Event()
             await _first_failure(
                 self._hear(lines),
+                *([self._maintain(self._slots["parts"])] if hello.keeps_parts else ()),
                 self._maintain(state, begun=stated),
                 self._maintain(snapshot, after=stated),
                 self._refresh(state),
@@ -298,8 +299,8 @@ class Link:
             self._listener.answered(self.sidecar, name, document.digest, answer)
             return True
         running = answer.running
-        seen = running.snapshot if name == "snapshot" else running.state
-        newest = max(running.snapshot, running.state)
+        seen = {"snapshot": running.snapshot, "state": running.state, "parts": running.parts}[name]
+        newest = max(running.snapshot, running.state, running.parts)
         if newest.epoch > position.epoch:
             self._listener.outrun(self.sidecar, newest)
         if newest.epoch > position.epoch or seen < position:  # what refused us has not pushed anything yet

@@ -14,7 +14,7 @@ from cliproxy_api.references import secret_references
 from cliproxy_api.snapshot import Position, Snapshot
 from cliproxy_api.state import FleetState
 from cliproxy_operator.clock import Clock
-from cliproxy_operator.documents import Sequencer, SnapshotDocument, StateDocument
+from cliproxy_operator.documents import PartsDocument, Sequencer, SnapshotDocument, StateDocument
 from cliproxy_operator.gate import Gate
 from cliproxy_operator.hidden import Hidden
 from cliproxy_operator.link import Document, Link, Listener
@@ -62,6 +62,7 @@ class Publisher:
         self._links: dict[SidecarId, tuple[Endpoint, Link, asyncio.Task[None]]] = {}
         self._snapshots: dict[tuple[str, str], SnapshotDocument] = {}
         self._states: dict[str, StateDocument] = {}
+        self._parts: dict[SidecarId, PartsDocument] = {}
         self.versions: Final = Versions()
 
     @property
@@ -87,12 +88,14 @@ class Publisher:
         self._snapshots.clear()
         self.versions.clear()
         self._states.clear()
+        self._parts.clear()
         self._relink()
 
     def set_endpoint(self, sidecar: SidecarId, endpoint: Endpoint | None) -> None:
         """Say where a sidecar is; None: it has gone or cannot be reached (no address yet)."""
         if endpoint is None:
             self._endpoints.pop(sidecar, None)
+            self._parts.pop(sidecar, None)
         else:
             self._endpoints[sidecar] = endpoint
         self._relink_one(sidecar)
@@ -158,6 +161,20 @@ class Publisher:
                 link.wake("state")
         return True
 
+    def publish_parts(
+        self, sidecar: SidecarId, providers: Mapping[str, int], consumers: Mapping[str, int]
+    ) -> bool:
+        """Make these one sidecar's parts of shared limits; returns whether they are new."""
+        if self._sequencer is None or sidecar not in self._endpoints:
+            return False
+        old = self._parts.get(sidecar)
+        if old is not None and (old.providers, old.consumers) == (providers, consumers):
+            return False
+        self._parts[sidecar] = PartsDocument(providers, consumers, self._sequencer)
+        if (held := self._links.get(sidecar)) is not None:
+            held[1].wake("parts")
+        return True
+
     def renew(self) -> None:
         """Our certificate is a new one: move every link over to it."""
         for _, link, _ in self._links.values():
@@ -198,11 +215,14 @@ class Publisher:
         def state() -> Document | None:
             return self._states.get(namespace)
 
+        def parts() -> Document | None:
+            return self._parts.get(endpoint.sidecar)
+
         return Link(
             endpoint.sidecar,
             endpoint.address,
             epoch=epoch,
-            documents={"state": state, "snapshot": snapshot},
+            documents={"parts": parts, "state": state, "snapshot": snapshot},
             transport=self._transport,
             listener=listener,
             connecting=self._connecting,

@@ -29,7 +29,7 @@ its link up costs it a connection, a hello and both documents more, which makes 
 IDLE_TIMEOUT_S: Final = 20.0
 """A report stream without a line for this long is dead: sidecars send heartbeats several times as often."""
 
-DocumentName = Literal["snapshot", "state"]
+DocumentName = Literal["snapshot", "state", "parts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ class HttpTransport:
         self._idle_timeout_s = idle_timeout_s
         self._open: set[Connection] = set()
         self._kept: dict[Peer, list[Connection]] = {}
-        """Ready for the next push: as many as one peer ever had under way at once, that is two."""
+        """Ready for the next push: as many as one peer ever had under way at once, that is three."""
 
     async def close(self) -> None:
         """Close all connections."""

@@ -47,6 +47,8 @@ class SidecarsView:
     total: int = 0
     ready: int = 0
     """Pods that Kubernetes calls ready."""
+    present: int = 0
+    """Those, and pods that are linked and not ready yet."""
     synced: int = 0
     """Sidecars whose `Running.digest` is the digest wanted for them."""
     ready_synced: int = 0

@@ -9,7 +9,7 @@ import logging
 import os
 import ssl
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from cliproxy_api.vocabulary import INJECT_LABEL
@@ -55,6 +55,7 @@ from cliproxy_operator.survey import Survey
 from cliproxy_operator.tasks import Tasks
 from cliproxy_operator.transport import PlainTransport, TlsTransport, Transport
 from cliproxy_operator.vault import Vault
+from cliproxy_operator.view import SidecarId
 from cliproxy_operator.watch import Event, Watch
 
 log = logging.getLogger(__name__)
@@ -121,7 +122,11 @@ class Operator:
             leases=self._leases,
         )
         self.spending = Spending(
-            clock=clock, on_leases=self.host.settle, on_day=self._new_day, sidecars=self._ready
+            clock=clock,
+            on_leases=self.host.settle,
+            on_day=self._new_day,
+            on_parts=self._parts,
+            sidecars=self._present,
         )
         self.collector = Collector(
             clock=clock, wanted=self.publisher.wanted_digest, behind=self.publisher.versions.behind
@@ -310,13 +315,18 @@ class Operator:
         self.showing.refresh()
         return self.metrics.text()
 
-    def _ready(self, owner: Owner) -> int:
-        """Return how many ready sidecars could use a provider, or serve a consumer."""
+    def _present(self, owner: Owner) -> int:
+        """Return how many sidecars, ready or linked, could use a provider, or serve a consumer."""
         kind, name = owner
         if kind == "provider":
-            return self.collector.view(self.reconciler.holders(name)).ready
+            return self.collector.view(self.reconciler.holders(name)).present
         namespace, profile, _ = name.split("/", 2)
-        return self.collector.view([(namespace, profile)]).ready
+        return self.collector.view([(namespace, profile)]).present
+
+    def _parts(self, sidecars: Iterable[SidecarId]) -> None:
+        for sidecar in sidecars:
+            if (parts := self.spending.parts(sidecar)) is not None:
+                self.publisher.publish_parts(sidecar, *parts)
 
     def _new_day(self) -> None:
         for namespace in self.gatherer.namespaces():

@@ -116,6 +116,7 @@ class Sidecar:
             prepare=self.plans.prepare,
             activate=self._activate,
             adopt=self._adopt,
+            keep=self.machines.keep,
             changed=lambda running: self.reporter.tell([Applied(running=running)]),
             taken=self._taken,
             led=self.machines.led_anew,
@@ -301,6 +302,7 @@ class Sidecar:
             version=__version__,
             running=self.snapshots.running,
             encodings=(codec.PACKED,),
+            keeps_parts=True,
         )
         return (hello, *self.machines.standing())
 

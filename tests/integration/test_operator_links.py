@@ -26,7 +26,7 @@ from cliproxy_operator.transport import PlainTransport
 from cliproxy_operator.view import SidecarId
 from support.cluster import eventually
 from support.ears import Ears
-from support.fakesidecar import TOKEN, FakeSidecar
+from support.fakesidecar import TOKEN, FakeSidecar, fresh_address
 from support.manualclock import ManualClock
 
 SHOP = SidecarId("shop", "app-1")
@@ -489,3 +489,37 @@ def test_a_document_does_not_show_its_keys() -> None:
 
     assert b"sk-planted" in body.content
     assert "sk-planted" not in repr(document)
+
+
+async def test_parts_of_limits_go_to_the_one_whose_they_are_and_again_on_a_new_link(
+    fake: FakeSidecar,
+) -> None:
+    other = FakeSidecar("app-2", address=fresh_address())
+    fake.keeps_parts = other.keeps_parts = True
+    async with fake.serving() as port, other.serving(port), desk(port) as made:
+        made.publisher.activate(1)
+        made.state()
+        made.link()
+        made.link(SidecarId("shop", "app-2"), other.address)
+        await other.until(lambda: other.state)
+        await fake.until(lambda: fake.state)
+        assert made.publisher.publish_parts(SHOP, {"shop/claude": 400_000}, {"web": 10})
+        assert not made.publisher.publish_parts(SHOP, {"shop/claude": 400_000}, {"web": 10})
+        await fake.until(lambda: fake.parts)
+        assert (fake.parts[-1].providers, fake.parts[-1].consumers) == ({"shop/claude": 400_000}, {"web": 10})
+        assert len(fake.states) == 1
+        assert not other.parts
+        fake.cut()
+        await fake.until(lambda: len(fake.parts) == 2)
+        assert fake.parts[1] == fake.parts[0]
+
+
+async def test_an_older_sidecar_is_sent_no_parts(fake: FakeSidecar) -> None:
+    async with fake.serving() as port, desk(port) as made:
+        made.publisher.activate(1)
+        made.link()
+        made.publisher.publish_parts(SHOP, {"shop/claude": 400_000}, {})
+        made.state()
+        made.snapshot()
+        await fake.until(lambda: fake.snapshot)
+        assert fake.order == ["state", "snapshot"]

@@ -2,8 +2,10 @@
 
 import msgspec
 
-from cliproxy_api.snapshot import Pricing, Profile, Quota, RateLimit
-from cliproxy_api.state import Amount, FleetState, StatePush
+from cliproxy_api import codec
+from cliproxy_api.report import Taken, Traffic
+from cliproxy_api.snapshot import Position, Pricing, Profile, Quota, RateLimit
+from cliproxy_api.state import Amount, FleetState, PartsPush, StatePush
 from cliproxy_api.vocabulary import LastResort, QuotaReset, QuotaUnit
 from cliproxy_dev.providers.provider import ScriptedProvider
 from cliproxy_dev.providers.script import Normal
@@ -126,3 +128,25 @@ async def test_costs_are_told_by_provider_model_and_time(scripted_openai: Script
         assert costs[period]["by_provider"] == {"gpt": told}
         assert costs[period]["by_model"] == {"gpt-4o": told}
         assert costs[period]["by_consumer"] == {}
+
+
+async def test_our_part_of_a_rate_is_kept_to_and_what_we_take_is_told(
+    scripted_openai: ScriptedProvider,
+) -> None:
+    part = build.built(scripted_openai, rate_limit=RateLimit(requests_per_minute=4))
+    async with running_sidecar(build.push(part)) as sidecar:
+        sent = build.state_push()
+        state = FleetState(floors={"team-a/gpt": 10_000})
+        push = StatePush(position=sent.position, sent_at_utc=sent.sent_at_utc, state=state)
+        async with sidecar.reports() as reports:
+            await eventually(lambda: sidecar.sidecar.reporter.attached)
+            assert (await sidecar.push_next(push)).status == 200
+            assert [(await sidecar.chat()).status_code for _ in range(2)] == [200, 429]
+            await eventually(lambda: reports.of(Traffic)[-1].taken["team-a/gpt"].pressed)
+            pressed = reports.of(Traffic)[-1]
+            parts = PartsPush(position=Position(1, 50), providers={"team-a/gpt": 750_000})
+            assert (await sidecar._put("parts", codec.encode(parts))).status == 200
+            assert [(await sidecar.chat()).status_code for _ in range(3)] == [200, 200, 429]
+            costs = (await sidecar.get("/v0/operations/costs")).json()
+    assert pressed.taken["team-a/gpt"] == Taken(used=250_000, part=10_000, pressed=True)
+    assert costs["limits"]["gpt"]["rate_limit"]["part_percent"] == 75.0

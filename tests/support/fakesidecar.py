@@ -12,12 +12,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from cliproxy_api import codec
 from cliproxy_api.report import Applied, Heartbeat, Hello, Report
 from cliproxy_api.snapshot import Position, Running, SnapshotPush
-from cliproxy_api.state import StatePush
+from cliproxy_api.state import PartsPush, StatePush
 from cliproxy_dev.accepting import all_accepted
 
 HEARTBEAT_S = 5.0
@@ -39,6 +40,9 @@ class FakeSidecar:
         self.running = Running()
         self.snapshots: list[SnapshotPush] = []
         self.states: list[StatePush] = []
+        self.parts: list[PartsPush] = []
+        self.keeps_parts = False
+        """As older ones do not."""
         self.order: list[str] = []
         self.streams = 0
         """Report streams opened so far."""
@@ -93,6 +97,7 @@ class FakeSidecar:
         app = web.Application(client_max_size=32 * 1024 * 1024)
         app.router.add_put("/v0/control/snapshot", self._snapshot)
         app.router.add_put("/v0/control/state", self._state)
+        app.router.add_put("/v0/control/parts", self._parts)
         app.router.add_get("/v0/control/reports", self._reports)
         runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
         await runner.setup()
@@ -146,16 +151,23 @@ class FakeSidecar:
             self._run(self.running.digest, self.running.snapshot, push.position)
         return await self._answer(status, None)
 
+    async def _parts(self, request: web.Request) -> web.Response:
+        push = codec.decode_parts_push(await request.read())
+        older = push.position < self.running.parts
+        status = await self._push(request, "parts", "", older=older, epoch=push.position.epoch)
+        if status == 200:
+            self.parts.append(push)
+            self.running = msgspec.structs.replace(self.running, parts=push.position)
+        return await self._answer(status, None)
+
     async def _answer(self, status: int, error: str | None) -> web.Response:
         async with self.changed:
             self.changed.notify_all()
-        running = Running(
-            digest=self.running.digest, snapshot=self.running.snapshot, state=self.running.state, error=error
-        )
+        running = msgspec.structs.replace(self.running, error=error)
         return web.Response(status=status, body=codec.encode(running))
 
     def _run(self, digest: str, snapshot: Position, state: Position) -> None:
-        self.running = Running(digest=digest, snapshot=snapshot, state=state)
+        self.running = Running(digest=digest, snapshot=snapshot, state=state, parts=self.running.parts)
         if self._lines is not None:
             self.tell(Applied(running=self.running))
 
@@ -175,6 +187,7 @@ class FakeSidecar:
             version="test",
             running=self.running,
             encodings=self.encodings,
+            keeps_parts=self.keeps_parts,
         )
         await response.write(codec.encode_report(hello))
         async with self.changed:

@@ -1,10 +1,11 @@
 """What sidecars are told of rates, quotas and budgets: shares and sums, steady while they hardly change.
 
 Every change is a push to each sidecar of a namespace, so figures move in steps; the closer to the limit, the
-smaller, and reaching it shows at once. Pure; `host` asks.
+smaller, and reaching it shows at once. Parts of rates that follow demand are each sidecar's own (`shares`).
+Pure; `host` asks.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -34,6 +35,8 @@ class Leases:
 
     sharers: Mapping[str, int] = field(default_factory=dict)
     consumer_sharers: Mapping[str, int] = field(default_factory=dict)
+    floors: Mapping[str, int] = field(default_factory=dict)
+    consumer_floors: Mapping[str, int] = field(default_factory=dict)
     quotas: Mapping[str, Amount] = field(default_factory=dict)
     budgets: Mapping[str, Spent] = field(default_factory=dict)
 
@@ -47,8 +50,11 @@ def leases(  # noqa: PLR0917 -- one namespace and what is known of it
     now_utc: datetime,
     *,
     sidecars: Callable[[Owner], int],
+    floors: Mapping[Owner, int] | None = None,
 ) -> Leases:
     """Return a namespace's leases; `consumers` by profile, `before` is what was told last.
+
+    `floors` are those of rates that are divided by demand (`shares`); None: all are divided by equal parts.
 
     `sidecars` says how many there are that could use something of an owner's: a new leader, whom nobody has
     told anything yet, counts those, lest each takes itself for the only one.
@@ -62,7 +68,7 @@ def leases(  # noqa: PLR0917 -- one namespace and what is known of it
     sharers: dict[str, int] = {}
     quotas: dict[str, Amount] = {}
     for provider_id, provider in providers.items():
-        if provider.rate_limit is None and provider.quota is None:
+        if provider.quota is None and (provider.rate_limit is None or floors is not None):
             continue
         known = before.sharers.get(provider_id)
         active = count(("provider", provider_id), provider.rate_limit, known)
@@ -81,7 +87,7 @@ def leases(  # noqa: PLR0917 -- one namespace and what is known of it
         for consumer in members:
             key = f"{profile}/{consumer.name}"
             owner = ("consumer", f"{namespace}/{key}")
-            if consumer.rate_limit is not None:
+            if consumer.rate_limit is not None and floors is None:
                 known = before.consumer_sharers.get(key)
                 active = count(owner, consumer.rate_limit, known)
                 _put(consumer_sharers, key, steady_sharers(known, active))
@@ -90,7 +96,22 @@ def leases(  # noqa: PLR0917 -- one namespace and what is known of it
                 spent = _spent(consumer.budget, told, totals, owner, now_utc)
                 if any(part is not None and part.used for part in (spent.day, spent.week, spent.month)):
                     budgets[key] = spent
-    return Leases(sharers, consumer_sharers, quotas, budgets)
+    least, consumers_least = _floors(namespace, providers, consumers, floors or {})
+    return Leases(sharers, consumer_sharers, least, consumers_least, quotas, budgets)
+
+
+def _floors(
+    namespace: str,
+    providers: Iterable[str],
+    consumers: Mapping[str, tuple[Consumer, ...]],
+    floors: Mapping[Owner, int],
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Return the floors of a namespace's providers and consumers."""
+    keys = [f"{profile}/{consumer.name}" for profile, members in consumers.items() for consumer in members]
+    return (
+        {name: floors["provider", name] for name in providers if ("provider", name) in floors},
+        {key: floors[owner] for key in keys if (owner := ("consumer", f"{namespace}/{key}")) in floors},
+    )
 
 
 def _active_s(limit: RateLimit | None, sharers: int | None) -> float:
@@ -113,6 +134,8 @@ def with_leases(state: FleetState, told: Leases) -> FleetState:
         state,
         sharers=dict(told.sharers),
         consumer_sharers=dict(told.consumer_sharers),
+        floors=dict(told.floors),
+        consumer_floors=dict(told.consumer_floors),
         quotas=dict(told.quotas),
         budgets=dict(told.budgets),
     )

@@ -1,4 +1,4 @@
-"""The operator's door on 8318: takes snapshots and fleet states, streams reports.
+"""The operator's door on 8318: takes snapshots, fleet states and parts of limits, streams reports.
 
 Who may come in is the `Authenticator`'s word (mutual TLS, or a bearer token); what a push means is
 `runtime.snapshots`' business, what is reported `runtime.reporter`'s.
@@ -18,6 +18,7 @@ from cliproxy_sidecar.runtime.tasks import Tasks
 
 MAX_SNAPSHOT_BYTES: Final = 16 * 1024 * 1024
 MAX_STATE_BYTES: Final = 4 * 1024 * 1024
+MAX_PARTS_BYTES: Final = 1024 * 1024
 PACKED: Final = codec.PACKED.encode()
 ACCEPTED: Final = (b"accept-encoding", PACKED)
 NDJSON: Final = b"application/x-ndjson"
@@ -66,6 +67,10 @@ class Pushes(Protocol):
         """Take a fleet state or refuse it."""
         ...
 
+    def offer_parts(self, body: bytes) -> Verdict:
+        """Take parts of shared limits or refuse them."""
+        ...
+
     def lead(self, epoch: int) -> bool:
         """Whether this leader is not deposed."""
         ...
@@ -102,14 +107,16 @@ class ControlApp:
                 await self._push(scope, receive, send, self._pushes.offer_snapshot, MAX_SNAPSHOT_BYTES)
             case ("/v0/control/state", "PUT"):
                 await self._push(scope, receive, send, self._pushes.offer_state, MAX_STATE_BYTES)
+            case ("/v0/control/parts", "PUT"):
+                await self._push(scope, receive, send, self._pushes.offer_parts, MAX_PARTS_BYTES)
             case ("/v0/control/reports", "GET"):
                 await self._reports(scope, receive, send)
-            case ("/v0/control/snapshot" | "/v0/control/state", _):
+            case ("/v0/control/snapshot" | "/v0/control/state" | "/v0/control/parts", _):
                 await _refuse(send, 405, "only PUT is served here", (b"allow", b"PUT"))
             case ("/v0/control/reports", _):
                 await _refuse(send, 405, "only GET is served here", (b"allow", b"GET"))
             case _:
-                await _refuse(send, 404, "the control port serves snapshot, state and reports")
+                await _refuse(send, 404, "the control port serves snapshot, state, parts and reports")
 
     async def _push(
         self,

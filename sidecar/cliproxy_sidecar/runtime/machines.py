@@ -12,7 +12,7 @@ from cliproxy_api.chance import Chance
 from cliproxy_api.report import Probed, Report, Traffic
 from cliproxy_api.scope import Scope
 from cliproxy_api.snapshot import Provider
-from cliproxy_api.state import StatePush
+from cliproxy_api.state import PartsPush, StatePush
 from cliproxy_sidecar.core.allowances import Allowances
 from cliproxy_sidecar.core.cooldown import Cooldowns
 from cliproxy_sidecar.core.decisions import Decisions
@@ -121,6 +121,12 @@ class Machines:
         self.limits.adopt(push, now)
         self._moved(reports, now)
 
+    def keep(self, push: PartsPush) -> None:
+        """Take our parts of limits that the fleet shares."""
+        self.limits.keep(push)
+        if self.waiting:
+            self._let_look()
+
     def led_anew(self) -> None:
         """Note that another leader leads, who may not know what the one before had been told."""
         self.cooldowns.led_anew(now_s())
@@ -141,8 +147,10 @@ class Machines:
         return (*self.cooldowns.standing_reports(now), *probed, *self.limits.standing(now))
 
     def traffic(self) -> Traffic:
-        """Return the last minute of all providers."""
-        return Traffic(providers=self.windows.traffic(now_s()))
+        """Return the last minute of all providers, and what is taken of shared limits."""
+        now = now_s()
+        taken, consumers = self.limits.taken(now)
+        return Traffic(providers=self.windows.traffic(now), taken=taken, consumers_taken=consumers)
 
     def used(self) -> tuple[Report, ...]:
         """Return what was used since the operator was told last."""

@@ -14,7 +14,7 @@ import msgspec
 
 from cliproxy_api import codec
 from cliproxy_api.snapshot import Position, Running, SnapshotPush
-from cliproxy_api.state import StatePush
+from cliproxy_api.state import PartsPush, StatePush
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,8 @@ class Snapshots(Generic[P]):
     """The running configuration and how it got here.
 
     `prepare` raises ValueError for a snapshot that cannot run. `activate` gets the new configuration and the
-    one before. `adopt` gets each fleet state. `changed` hears of a new configuration and of every refusal,
+    one before. `adopt` gets each fleet state, `keep` our parts of shared limits. `changed` hears of a new
+    configuration and of every refusal,
     `taken` gets the bytes of each new configuration that runs, `led` hears of each leader of a newer epoch.
     """
 
@@ -44,6 +45,7 @@ class Snapshots(Generic[P]):
         activate: Callable[[P, P | None], None],
         adopt: Callable[[StatePush], None],
         changed: Callable[[Running], None],
+        keep: Callable[[PartsPush], None] = lambda _: None,
         taken: Callable[[bytes], None] = lambda _: None,
         led: Callable[[], None] = lambda: None,
     ) -> None:
@@ -51,6 +53,7 @@ class Snapshots(Generic[P]):
         self._activate = activate
         self._adopt = adopt
         self._changed = changed
+        self._keep = keep
         self._taken = taken
         self._led = led
         self.running = Running()
@@ -66,9 +69,7 @@ class Snapshots(Generic[P]):
         if self._is_older(push.position, self.running.snapshot):
             return self._refuse(Verdict.OLDER, _older("snapshot", push.position, self.running.snapshot))
         if push.snapshot.digest == self.running.digest and self.current is not None:
-            return self._take(
-                Running(digest=self.running.digest, snapshot=push.position, state=self.running.state)
-            )
+            return self._take(msgspec.structs.replace(self.running, snapshot=push.position, error=None))
         try:
             prepared = self._prepare(push)
         except ValueError as error:
@@ -76,9 +77,8 @@ class Snapshots(Generic[P]):
         before, self.current = self.current, prepared
         self._activate(prepared, before)
         self._taken(body)
-        return self._take(
-            Running(digest=push.snapshot.digest, snapshot=push.position, state=self.running.state)
-        )
+        runs = {"digest": push.snapshot.digest, "snapshot": push.position, "error": None}
+        return self._take(msgspec.structs.replace(self.running, **runs))
 
     def offer_state(self, body: bytes) -> Verdict:
         """Adopt the pushed fleet state, or refuse it and say why in `running.error`."""
@@ -89,9 +89,18 @@ class Snapshots(Generic[P]):
         if self._is_older(push.position, self.running.state):
             return self._refuse(Verdict.OLDER, _older("state", push.position, self.running.state))
         self._adopt(push)
-        return self._take(
-            Running(digest=self.running.digest, snapshot=self.running.snapshot, state=push.position)
-        )
+        return self._take(msgspec.structs.replace(self.running, state=push.position, error=None))
+
+    def offer_parts(self, body: bytes) -> Verdict:
+        """Keep to the pushed parts of shared limits, or refuse them and say why in `running.error`."""
+        try:
+            push = codec.decode_parts_push(body)
+        except codec.DecodeError as error:
+            return self._refuse(Verdict.BROKEN, f"parts: {error}")
+        if self._is_older(push.position, self.running.parts):
+            return self._refuse(Verdict.OLDER, _older("parts", push.position, self.running.parts))
+        self._keep(push)
+        return self._take(msgspec.structs.replace(self.running, parts=push.position, error=None))
 
     def boot(self, kept: Iterable[tuple[str, bytes]]) -> str | None:
         """Run the newest of some kept pushes that can be run; returns its name, None if none can.
@@ -135,8 +144,8 @@ class Snapshots(Generic[P]):
 
     def _set(self, running: Running) -> None:
         before, self.running = self.running, running
-        # A state's new position is told in the answer to its push; saying it again would double the traffic.
-        if msgspec.structs.replace(running, state=before.state) != before:
+        # These positions are told in the answers to their pushes; saying it again would double the traffic.
+        if msgspec.structs.replace(running, state=before.state, parts=before.parts) != before:
             self._changed(running)
 
 

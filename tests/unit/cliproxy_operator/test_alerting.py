@@ -89,7 +89,11 @@ class World:
         self.reconciler = FakeReconciler(self.gatherer)
         self.collector = Collector(clock=self.clock, wanted=lambda _namespace, _profile: None)
         self.spending = Spending(
-            clock=self.clock, on_leases=lambda: None, on_day=lambda: None, sidecars=lambda _owner: 0
+            clock=self.clock,
+            on_leases=lambda: None,
+            on_day=lambda: None,
+            on_parts=lambda _: None,
+            sidecars=lambda _owner: 0,
         )
         self.metrics = Metrics()
         self.channels = FakeChannels()

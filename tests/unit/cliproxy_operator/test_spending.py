@@ -52,7 +52,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_changed_leases_are_pushed_and_a_new_day_is_noticed(quick: None) -> None:
     clock, pushed, days = Settable(), asyncio.Event(), asyncio.Event()
-    host = Spending(clock=clock, on_leases=pushed.set, on_day=days.set, sidecars=lambda _: 1)
+    host = Spending(
+        clock=clock, on_leases=pushed.set, on_day=days.set, on_parts=lambda _: None, sidecars=lambda _: 1
+    )
     host.configure("team-a", compiled())
     running = asyncio.ensure_future(host.run())
     try:
@@ -73,7 +75,13 @@ async def test_changed_leases_are_pushed_and_a_new_day_is_noticed(quick: None) -
 
 
 async def test_a_namespace_that_is_gone_is_told_nothing() -> None:
-    host = Spending(clock=Settable(), on_leases=lambda: None, on_day=lambda: None, sidecars=lambda _: 1)
+    host = Spending(
+        clock=Settable(),
+        on_leases=lambda: None,
+        on_day=lambda: None,
+        on_parts=lambda _: None,
+        sidecars=lambda _: 1,
+    )
     host.configure("team-a", compiled())
     assert host.leases("team-a").quotas
     host.drop("team-a")
@@ -84,7 +92,13 @@ async def test_a_namespace_that_is_gone_is_told_nothing() -> None:
 
 def test_the_fullest_budget_counts() -> None:
     clock = Settable()
-    host = Spending(clock=clock, on_leases=lambda: None, on_day=lambda: None, sidecars=lambda _: 1)
+    host = Spending(
+        clock=clock,
+        on_leases=lambda: None,
+        on_day=lambda: None,
+        on_parts=lambda _: None,
+        sidecars=lambda _: 1,
+    )
     assert host.budget_used("team-a", "gold") is None
     members = (
         Consumer(name="ann", budget=Budget(daily=1000, monthly=4000)),

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
+from cliproxy_api.report import Taken
 from cliproxy_api.snapshot import Budget, Consumer
 from cliproxy_api.state import Spent
 from cliproxy_api.vocabulary import OnExceeded, QuotaReset
@@ -70,6 +71,8 @@ class Caller:
     limiter: Limiter | None = None
     periods: dict[QuotaReset, Period] = field(default_factory=dict)
     """Only those that the budget names."""
+    attended: bool = False
+    """Whether the operator listens."""
     _budgets: tuple[tuple[QuotaReset, int, Period], ...] = ()
     """The same with their limits."""
 
@@ -86,6 +89,7 @@ class Caller:
             self.limiter = None
         elif self.limiter is None:
             self.limiter = Limiter(limit)
+            self.limiter.attended = self.attended
         else:
             self.limiter.configure(limit)
         wanted = {} if budget is None else dict(_limits(budget))
@@ -98,6 +102,21 @@ class Caller:
         """Keep one part of so many of the rate."""
         if self.limiter is not None:
             self.limiter.share(sharers)
+
+    def keep(self, part: int | None, floor: int | None) -> None:
+        """Keep this part of the rate (see `Limiter.keep`)."""
+        if self.limiter is not None:
+            self.limiter.keep(part, floor)
+
+    def attach(self, attached: bool) -> None:  # noqa: FBT001 -- the one thing it says
+        """Note whether the operator listens."""
+        self.attended = attached
+        if self.limiter is not None:
+            self.limiter.attended = attached
+
+    def taken(self, now: float) -> Taken | None:
+        """Return what the fleet should know of our use of the rate."""
+        return None if self.limiter is None else self.limiter.taken(now)
 
     def tell(self, spent: Spent, now: float) -> None:
         """Take the operator's word on what the consumer has spent in the fleet."""

@@ -9,8 +9,10 @@ from datetime import datetime
 from typing import Final
 
 from cliproxy_api.money import format_nano_usd, round_nano_usd
+from cliproxy_api.report import Taken
 from cliproxy_api.scope import Scope
 from cliproxy_api.snapshot import Provider, Quota, RateLimit
+from cliproxy_api.state import WHOLE
 from cliproxy_api.vocabulary import CooldownPhase, OutcomeClass, QuotaUnit
 from cliproxy_sidecar.core.limits.limiter import RECHECK_S, Hold, Limiter
 from cliproxy_sidecar.core.limits.period import Period, Wall
@@ -39,7 +41,7 @@ class Passage:
 class Gate:
     """The limits of one provider. `now` is monotonic seconds."""
 
-    __slots__ = ("_limiter", "_quota", "_scope", "_sharers", "attached", "period", "provider")
+    __slots__ = ("_attached", "_limiter", "_parts", "_quota", "_scope", "_sharers", "period", "provider")
 
     def __init__(self, provider: Provider, wall: Wall, now: float) -> None:
         self.provider = provider
@@ -47,9 +49,9 @@ class Gate:
         self._limiter: Limiter | None = None
         self._quota: Quota | None = None
         self._sharers = 1
+        self._parts: tuple[int | None, int | None] = (None, None)
         self.period: Period | None = None
-        self.attached = False
-        """Whether the operator listens: else only our part of what was left may be used."""
+        self._attached = False
         self.configure(provider, wall, now)
 
     def configure(self, provider: Provider, wall: Wall, now: float) -> None:
@@ -61,6 +63,8 @@ class Gate:
         elif self._limiter is None:
             self._limiter = Limiter(limit)
             self._limiter.share(self._sharers)
+            self._limiter.keep(*self._parts)
+            self._limiter.attended = self._attached
         else:
             self._limiter.configure(limit)
         before = self._quota
@@ -75,6 +79,22 @@ class Gate:
         self._sharers = max(sharers, 1)
         if self._limiter is not None:
             self._limiter.share(self._sharers)
+
+    def keep(self, part: int | None, floor: int | None) -> None:
+        """Keep this part of the rate (see `Limiter.keep`)."""
+        self._parts = (part, floor)
+        if self._limiter is not None:
+            self._limiter.keep(part, floor)
+
+    def attach(self, attached: bool) -> None:  # noqa: FBT001 -- the one thing it says
+        """Note whether the operator listens: else only our part of what a quota had left may be used."""
+        self._attached = attached
+        if self._limiter is not None:
+            self._limiter.attended = attached
+
+    def taken(self, now: float) -> Taken | None:
+        """Return what the fleet should know of our use of the rate."""
+        return None if self._limiter is None else self._limiter.taken(now)
 
     def tell(self, used: int, until_utc: datetime, now: float) -> None:
         """Take the operator's word on what the fleet has used of the quota."""
@@ -105,7 +125,7 @@ class Gate:
         if since >= left:
             reason = f"requests in flight may use up the rest of our own quota of {_told(quota)}"
             return self._blocked(now + RECHECK_S, OutcomeClass.QUOTA_LONG, reason)
-        if not self.attached and self._sharers > 1 and since > left // self._sharers:
+        if not self._attached and self._sharers > 1 and since > left // self._sharers:
             ends = period.ends(now)
             reason = f"our part of the quota of {_told(quota)} is used up while the operator is away"
             return self._blocked(min(ends, now + RECHECK_S), OutcomeClass.QUOTA_LONG, reason)
@@ -152,7 +172,7 @@ class Gate:
             requests, tokens = self._limiter.used(now)
             told["rate_limit"] = {
                 **_limits(self.provider.rate_limit),
-                "shared_by": self._sharers,
+                "part_percent": round(self._limiter.part * 100 / WHOLE, 2),
                 "requests_last_minute": requests,
                 "tokens_last_minute": tokens,
                 "in_flight": self._limiter.in_flight,

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from cliproxy_api.report import Used
-from cliproxy_api.snapshot import Snapshot
-from cliproxy_api.state import FleetState, StatePush
+from cliproxy_api.report import Taken, Used
+from cliproxy_api.snapshot import Position, Snapshot
+from cliproxy_api.state import FleetState, PartsPush, StatePush
 from cliproxy_sidecar.core.limits.callers import Caller
 from cliproxy_sidecar.core.limits.gates import Gate
 from cliproxy_sidecar.core.limits.guesses import Guesses
@@ -58,6 +58,7 @@ class Limits:
         self._profile = ""
         self._attached = False
         self._told = FleetState()
+        self._parts = PartsPush(position=Position(0, 0))
 
     def configure(self, snapshot: Snapshot, secrets: Mapping[str, str], now: float) -> InForce:
         """Take a snapshot's limits and callers; what was used of those that stay is kept."""
@@ -80,7 +81,8 @@ class Limits:
             else:
                 gate.configure(provider, self.wall, now)
             self.gates[provider.id] = gate
-            gate.attached = self._attached
+            gate.attach(self._attached)
+            self._share_gate(provider.id, gate)
             if provider.id not in before:
                 self._tell_gate(provider.id, gate, self._told, now)
 
@@ -92,6 +94,8 @@ class Limits:
             if caller is None:
                 caller = Caller(consumer)
             caller.configure(consumer, self.wall, now)
+            caller.attach(self._attached)
+            self._share_caller(caller)
             self.callers[consumer.name] = caller
             if consumer.name not in before:
                 self._tell_caller(caller, self._told, now)
@@ -127,22 +131,48 @@ class Limits:
         for caller in self.callers.values():
             self._tell_caller(caller, state, now)
 
+    def keep(self, push: PartsPush) -> None:
+        """Keep to the parts of shared limits that are ours."""
+        self._parts = push
+        for provider_id, gate in self.gates.items():
+            self._share_gate(provider_id, gate)
+        for caller in self.callers.values():
+            self._share_caller(caller)
+
+    def taken(self, now: float) -> tuple[dict[str, Taken], dict[str, Taken]]:
+        """Return what is taken of shared limits: by provider id, by consumer."""
+        providers = {name: told for name, gate in self.gates.items() if (told := gate.taken(now)) is not None}
+        consumers = {
+            name: told for name, caller in self.callers.items() if (told := caller.taken(now)) is not None
+        }
+        return providers, consumers
+
     def attach(self, attached: bool) -> None:  # noqa: FBT001 -- the one thing it says
         """Note whether the operator listens."""
         self._attached = attached
         for gate in self.gates.values():
-            gate.attached = attached
+            gate.attach(attached)
+        for caller in self.callers.values():
+            caller.attach(attached)
+
+    def _share_gate(self, provider_id: str, gate: Gate) -> None:
+        gate.share(self._told.sharers.get(provider_id, 1))
+        gate.keep(self._parts.providers.get(provider_id), self._told.floors.get(provider_id))
+
+    def _share_caller(self, caller: Caller) -> None:
+        key = f"{self._profile}/{caller.name}"
+        caller.share(self._told.consumer_sharers.get(key, 1))
+        caller.keep(self._parts.consumers.get(caller.name), self._told.consumer_floors.get(key))
 
     def _tell_gate(self, provider_id: str, gate: Gate, state: FleetState, now: float) -> None:
-        gate.share(state.sharers.get(provider_id, 1))
+        self._share_gate(provider_id, gate)
         amount = state.quotas.get(provider_id)
         if amount is not None:
             gate.tell(amount.used, amount.until_utc, now)
 
     def _tell_caller(self, caller: Caller, state: FleetState, now: float) -> None:
-        key = f"{self._profile}/{caller.name}"
-        caller.share(state.consumer_sharers.get(key, 1))
-        spent = state.budgets.get(key)
+        self._share_caller(caller)
+        spent = state.budgets.get(f"{self._profile}/{caller.name}")
         if spent is not None:
             caller.tell(spent, now)
 

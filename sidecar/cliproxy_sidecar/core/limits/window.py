@@ -18,12 +18,14 @@ class Window:
     A share of less than one a minute (many sidecars, a small limit) is one in a longer window.
     """
 
-    __slots__ = ("_allowed", "_parts", "_span_s", "_total", "_width_s")
+    __slots__ = ("_allowed", "_latest", "_parts", "_span_s", "_total", "_width_s")
 
     def __init__(self, per_minute: float) -> None:
         self._parts: deque[list[int]] = deque()
         """[part, amount], the oldest first."""
         self._total = 0
+        self._latest = 0.0
+        """When something was taken last."""
         self._width_s = self._span_s = 0.0
         self.limit(per_minute)
 
@@ -33,8 +35,10 @@ class Window:
         self._allowed = max(int(per_minute), 1)
         width_s = span_s / PARTS
         if self._parts and width_s != self._width_s:
-            scale = self._width_s / width_s
-            self._parts = deque([int((part + 1) * scale), amount] for part, amount in self._parts)
+            scale, latest = self._width_s / width_s, int(self._latest / width_s)
+            self._parts = deque(
+                [min(int((part + 1) * scale), latest), amount] for part, amount in self._parts
+            )
         self._span_s, self._width_s = span_s, width_s
 
     def free_at(self, amount: int, now: float) -> float:
@@ -56,6 +60,7 @@ class Window:
 
     def take(self, amount: int, now: float) -> int:
         """Count so much, room or not; return the part it stands in, for `give_back`."""
+        self._latest = now
         part = int(now / self._width_s)
         parts = self._parts
         if parts and parts[-1][0] >= part:

@@ -2,7 +2,7 @@
 
 from cliproxy_api import codec
 from cliproxy_api.snapshot import Position, Running, SnapshotPush
-from cliproxy_api.state import StatePush
+from cliproxy_api.state import PartsPush, StatePush
 from cliproxy_sidecar.runtime.snapshots import Snapshots, Verdict
 from support import build
 
@@ -149,3 +149,19 @@ def test_each_newer_leader_is_told_once() -> None:
     host.snapshots.offer_snapshot(push("a", 4, 1))
     host.snapshots.offer_snapshot(push("b", 4, 2))
     assert host.led == [3, 4]
+
+
+def test_parts_of_limits_have_their_own_order_and_a_wrong_part_changes_nothing() -> None:
+    kept: list[PartsPush] = []
+    host = Host()
+    host.snapshots._keep = kept.append
+    first = PartsPush(position=Position(3, 2), providers={"team-a/gpt": 500_000})
+    assert host.snapshots.offer_parts(codec.encode(first)) is Verdict.TAKEN
+    for epoch, sequence in ((3, 1), (2, 9)):
+        older = codec.encode(PartsPush(position=Position(epoch, sequence)))
+        assert host.snapshots.offer_parts(older) is Verdict.OLDER
+    too_much = codec.encode(PartsPush(position=Position(3, 3), consumers={"web": 1_000_001}))
+    assert host.snapshots.offer_parts(too_much) is Verdict.BROKEN
+    assert "the part of 'web' must be 1 to 1000000" in (host.snapshots.running.error or "")
+    assert kept == [first]
+    assert host.snapshots.running.parts == Position(3, 2)

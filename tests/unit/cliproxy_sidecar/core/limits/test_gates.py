@@ -95,7 +95,7 @@ def test_the_fleets_use_counts_and_a_lonely_sidecar_keeps_to_its_part() -> None:
     blocked = gate.exhausted(AT)
     assert blocked is not None
     assert "while the operator is away" in blocked.reason
-    gate.attached = True
+    gate.attach(attached=True)
     assert gate.exhausted(AT) is None
     gate.tell(100, MIDNIGHT, AT)
     assert gate.exhausted(AT) is not None

@@ -61,3 +61,13 @@ def test_a_new_limit_keeps_what_was_taken() -> None:
     assert window.free_at(1, 1.0) > 60.0
     window.limit(20)
     assert window.free_at(14, 1.0) <= 1.0
+
+
+def test_what_was_taken_slowly_is_not_moved_into_the_future() -> None:
+    window = Window(0.02)  # a step is fifty seconds
+    window.take(1, 1001.0)
+    window.limit(60)
+    for second in range(1002, 1012):
+        window.take(1, float(second))
+    assert window.used(1062.5) == 10
+    assert window.used(1067.5) == 5

@@ -26,7 +26,7 @@ import msgspec
 from cliproxy_api import codec
 from cliproxy_api.snapshot import Position, Profile
 from cliproxy_api.telling import Tracing
-from cliproxy_dev.clock import utc_now
+from cliproxy_dev.clock import now_s, utc_now
 from cliproxy_dev.controlplane.progress import Progress
 from cliproxy_dev.ports import free_ports
 from cliproxy_dev.process import ManagedProcess
@@ -45,6 +45,7 @@ _SLOWED: Final = (
     "import runpy; from cliproxy_sidecar.proxy.tracing import exporter; "
     f"exporter.LINGER_S = {SLOW_LINGER_S}; runpy.run_module('cliproxy_sidecar', run_name='__main__')"
 )
+IDLE_S: Final = 20.0
 WARM: Final = 300
 """Requests before the first count: connections opened, caches filled."""
 _TOTAL: Final = re.compile(r"^(?:summary|totals): (\d+)", re.MULTILINE)
@@ -71,6 +72,8 @@ class Subject:
         self._sequence = 1
         self.linger_s = 1.0
         """How long spans may wait for others before they are sent."""
+        self._idle_per_s = 0.0
+        """Instructions that it takes to be there."""
         self.counts = bool(list(home.glob("callgrind*"))) or shutil.which("valgrind") is not None
 
     async def begin(self) -> None:
@@ -78,6 +81,14 @@ class Subject:
         if self.counts:
             await self._callgrind("--instr=on")
             self.linger_s = SLOW_LINGER_S
+
+    async def rest(self) -> None:
+        """Count what a sidecar does that nobody asks: a turn that takes longer has more of it."""
+        await self._callgrind("--zero")
+        begun_s = now_s()
+        await asyncio.sleep(IDLE_S)
+        idle = await self._callgrind("--dump")
+        self._idle_per_s = (idle or 0) / (now_s() - begun_s)
 
     async def set(self, provider_url: str, tracing: Tracing | None) -> None:
         """Push the profile of a variant."""
@@ -92,13 +103,14 @@ class Subject:
     async def turn(self, requests: int) -> Turn:
         """Send so many requests and say what they cost."""
         await self._callgrind("--zero")
-        before_ns = self._cpu_ns()
+        before_ns, begun_s = self._cpu_ns(), now_s()
         await asked(self._launch, requests)
         # What is queued for the receiver belongs to the requests that left it.
         await asyncio.sleep(self.linger_s + 0.5)
         cpu_us = (self._cpu_ns() - before_ns) / 1000 / requests
         dumped = await self._callgrind("--dump")
-        return Turn(None if dumped is None else dumped / requests, cpu_us)
+        idle = (now_s() - begun_s) * self._idle_per_s
+        return Turn(None if dumped is None else (dumped - idle) / requests, cpu_us)
 
     def _cpu_ns(self) -> int:
         return sum(
@@ -177,6 +189,7 @@ async def subject(
         made = Subject(process, launch, ports[1], folder)
         await made.begin()
         await asked(launch, WARM)
+        await made.rest()
         yield made
 
 
@@ -222,7 +235,7 @@ def render(turns: dict[str, list[Turn]], requests: int) -> str:
     about = (
         f"Measured {utc_now():%Y-%m-%d} by `make {COMMAND}` ({facts}): {what}; the median of "
         f"{len(turns['off'])} turns of {requests:,} requests each (chat completions of about 1 KB), sending "
-        "the spans included."
+        "the spans included, what an idle sidecar does anyhow left out."
     )
     return f"{about}\n\n{table.columns(['tracing', 'instructions per request', 'against off'], rows)}"
 

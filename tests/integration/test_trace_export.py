@@ -14,7 +14,13 @@ from cliproxy_sidecar.core.tracing.otlp import Kind, named, place, resource, spa
 from cliproxy_sidecar.proxy.h1.client import EngineUpstream
 from cliproxy_sidecar.proxy.tracing import exporter as module
 from cliproxy_sidecar.proxy.tracing.delivery import Delivery
-from cliproxy_sidecar.proxy.tracing.exporter import MAX_BATCH, MAX_QUEUED, MAX_TRIES, Exporter
+from cliproxy_sidecar.proxy.tracing.exporter import (
+    MAX_BATCH,
+    MAX_QUEUED,
+    MAX_QUEUED_BYTES,
+    MAX_TRIES,
+    Exporter,
+)
 from cliproxy_sidecar.runtime.metrics import Metrics
 from cliproxy_sidecar.runtime.tasks import Tasks
 from support.receivers import Receiver
@@ -128,6 +134,15 @@ async def test_a_receiver_that_is_away_costs_a_bounded_queue(caplog: pytest.LogC
     assert counted["given_up",] + counted["shutdown",] == MAX_QUEUED
     warned = [record for record in caplog.records if "cannot be sent" in record.message]
     assert len(warned) == 1, "once a minute, however often it fails"
+
+
+async def test_few_spans_that_are_large_fill_the_queue_as_well() -> None:
+    async with exporting(AWAY) as exporter:
+        large = made("x" * 100_000)
+        while not exporter.is_full:
+            exporter.offer(large)
+        assert MAX_QUEUED_BYTES <= exporter._bytes < MAX_QUEUED_BYTES + len(large)
+        assert len(exporter._queue) < MAX_BATCH
 
 
 async def test_refused_parts_of_a_batch_are_counted(caplog: pytest.LogCaptureFixture) -> None:

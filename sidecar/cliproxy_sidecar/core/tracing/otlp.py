@@ -19,7 +19,8 @@ _MEASURED: Final = struct.Struct("<dBQ").pack
 """A measure, and behind its field's number the instant."""
 _DOUBLE: Final = struct.Struct("<d").pack
 _TWO: Final = struct.Struct("BB").pack
-_SPAN: Final = struct.Struct("BBB").pack
+_FRONT: Final = struct.Struct("BBB").pack
+"""A field's number, and a length of two bytes."""
 _SMALL: Final = tuple(bytes([number]) for number in range(128))
 
 Value = str | bool | int | float | Sequence[str]
@@ -173,7 +174,7 @@ def span(parts: Sequence[bytes]) -> bytes:
     body = b"".join(parts)
     size = len(body)
     if 128 <= size < 16_384:  # noqa: PLR2004 -- into two bytes, as nearly always
-        return _SPAN(0x12, size & 0x7F | 0x80, size >> 7) + body
+        return _FRONT(0x12, size & 0x7F | 0x80, size >> 7) + body
     return field(2, body)
 
 

@@ -91,7 +91,7 @@ class Exporter:
         waiting = len(queue)
         if waiting == 1:
             self._some.set()
-        elif waiting >= MAX_BATCH:
+        elif waiting >= MAX_BATCH or self._bytes >= MAX_QUEUED_BYTES:
             self._many.set()
             self.is_full = waiting >= MAX_QUEUED or self._bytes >= MAX_QUEUED_BYTES
 

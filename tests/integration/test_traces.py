@@ -103,6 +103,14 @@ async def test_a_callers_sampled_trace_goes_on_to_the_provider(scripted_openai: 
     assert sent["tracestate"] == "vendor=opaque"
 
 
+async def test_a_state_that_is_no_text_costs_no_batch(scripted_openai: ScriptedProvider) -> None:
+    state = b"vendor=\xff"
+    async with Receiver().serving() as receiver, traced(receiver, build.built(scripted_openai)) as sidecar:
+        await sidecar.post("/v1/chat/completions", chat(), headers=SAMPLED | {"tracestate": state})
+        (span,) = await spans(receiver)
+    assert (span.parent_id, span.state) == (CALLER, "")
+
+
 async def test_who_is_not_sampled_leaves_no_span_and_its_context_as_it_is(
     scripted_openai: ScriptedProvider,
 ) -> None:

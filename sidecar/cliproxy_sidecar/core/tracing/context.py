@@ -18,6 +18,7 @@ MAX_STATE_BYTES: Final = 512
 """Of `tracestate` in a span; what goes on to the provider is not cut."""
 
 _PARENT: Final = re.compile(rb"(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+_DECLINED: Final = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f][02468ace]")
 _NO_TRACE: Final = bytes(16)
 _NO_SPAN: Final = bytes(8)
 _PARENT_LINE: Final = b"\r\ntraceparent: "
@@ -64,6 +65,14 @@ def context_of(headers: Sequence[Header]) -> TraceContext | None:
     return TraceContext(
         trace_id, span_id, int(found[4], 16), told[:MAX_STATE_BYTES] if told.isascii() else b""
     )
+
+
+def declines(parent: bytes) -> bool:
+    """Return whether a `traceparent` says in plain words that its request is not recorded.
+
+    False means nothing: look closer by `context_of`. For callers that send one with every request.
+    """
+    return _DECLINED.fullmatch(parent) is not None
 
 
 def parent_line(ids: str, flags: int) -> bytes:

@@ -9,7 +9,7 @@ from cliproxy_api.chance import Chance
 from cliproxy_api.snapshot import Snapshot
 from cliproxy_sidecar.core.h1request import Request
 from cliproxy_sidecar.core.headers import Header
-from cliproxy_sidecar.core.tracing.context import context_of
+from cliproxy_sidecar.core.tracing.context import context_of, declines
 from cliproxy_sidecar.core.tracing.names import provider_names
 from cliproxy_sidecar.core.tracing.spans import Account, Encoder, Ended
 from cliproxy_sidecar.core.tracing.told import NOTHING, Reader
@@ -35,11 +35,15 @@ class Tracer:
 
         A caller's own decision is followed; who sends none is chosen by the profile's rate.
         """
-        for name, _ in headers:
+        told: bytes | None = None
+        for name, value in headers:
             if name == b"traceparent":
-                parent = context_of(headers)
-                if parent is None:
-                    break
+                told = value if told is None else b""  # Two are none.
+        if told is not None:
+            if declines(told):
+                return None
+            parent = context_of(headers)
+            if parent is not None:
                 return Span(parent) if parent.sampled else None
         return Span(None) if self._chance.random() < self._rate else None
 

@@ -1,9 +1,19 @@
 """W3C trace context: what is read, what goes on."""
 
+from typing import Any
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cliproxy_sidecar.core.headers import block_of
-from cliproxy_sidecar.core.tracing.context import TraceContext, context_of, parent_line, with_parent
+from cliproxy_sidecar.core.tracing.context import (
+    TraceContext,
+    context_of,
+    declines,
+    parent_line,
+    with_parent,
+)
 
 TRACE, SPAN = bytes(range(16)), bytes(range(1, 9))
 GOOD = b"00-%b-%b-01" % (TRACE.hex().encode(), SPAN.hex().encode())
@@ -41,6 +51,28 @@ def test_a_later_version_may_say_more() -> None:
 )
 def test_what_cannot_be_read_is_none(value: bytes) -> None:
     assert context_of([(b"traceparent", value), (b"tracestate", b"a=1")]) is None
+
+
+@given(
+    st.tuples(
+        st.sampled_from([b"00", b"01", b"ff", b"0"]),
+        st.sampled_from([TRACE, bytes(16), b"\xaa" * 16, b"\xaa" * 15]).map(lambda ids: ids.hex().encode()),
+        st.sampled_from([SPAN, bytes(8), b"\xbb" * 8]).map(lambda ids: ids.hex().encode()),
+        st.integers(0, 255).map(lambda flags: b"%02x" % flags),
+    ),
+    st.sampled_from([b"", b"-more", b" ", b"0"]),
+    st.sampled_from([bytes, bytes.upper]),
+)
+def test_who_declines_has_a_good_context_that_is_not_sampled(
+    parts: tuple[bytes, ...], rest: bytes, case: Any
+) -> None:
+    value = case(b"-".join(parts) + rest)
+    found = context_of([(b"traceparent", value)])
+    if declines(value):
+        assert found is not None
+        assert not found.sampled
+    elif value.startswith(b"00-") and not rest:
+        assert found is None or found.sampled
 
 
 def test_two_contexts_are_none() -> None:

@@ -13,6 +13,8 @@ from cliproxy_dev.controlplane.find import CannotObtain
 from cliproxy_dev.controlplane.progress import Progress
 from cliproxy_dev.controlplane.start import ControlPlane
 from cliproxy_dev.images.build import Image, build_all
+from cliproxy_dev.newest import build
+from cliproxy_dev.newest.plane import CHOICE, chosen
 from support.cluster import LoopThread, create_namespace, install_crds, remove_namespace
 
 HERE = Path(__file__).parent
@@ -36,8 +38,16 @@ def fixture_loop() -> Iterator[LoopThread]:
 def control_plane(
     fixture_loop: LoopThread, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ControlPlane]:
-    """Run etcd and kube-apiserver for the whole session; fails with what to do when they cannot be had."""
-    plane = ControlPlane(tmp_path_factory.mktemp("control-plane"))
+    """Run etcd and kube-apiserver for the whole session; fails with what to do when they cannot be had.
+
+    With CLIPROXY_PLANE=newest (`make test-newest`) custom resources are served by the newest Kubernetes.
+    """
+    if os.environ.get(CHOICE):
+        try:
+            build.prepare(os.environ, Progress(sys.__stderr__))
+        except CannotObtain as error:
+            pytest.skip(str(error).splitlines()[0])
+    plane = chosen(tmp_path_factory.mktemp("control-plane"), os.environ)
     fixture_loop.call(plane.start())
     yield plane
     fixture_loop.call(plane.stop())

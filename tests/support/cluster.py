@@ -125,7 +125,7 @@ async def install_crds(plane: ControlPlane) -> list[str]:
     """Install `crds/` in the form that suits the server; returns the names, all established and served."""
     from cliproxy_dev.crds import for_server  # noqa: PLC0415 -- only these tests need it
 
-    manifests = for_server(minor=plane.minor)
+    manifests = for_server(minor=plane.crd_minor)
     async with plane.api() as api:
         for manifest in manifests:
             await _put(api, manifest)

@@ -105,6 +105,16 @@ class Workshop:
         self._version = ""
         self._env = {name: value for name, value in env.items() if not FOREIGN_VARIABLES.match(name)}
         self._env |= {"HOME": str(scratch), "LC_ALL": "C.UTF-8"}
+        self._apt_options: dict[str, str | Path] = {
+            "Dir::Etc::sourcelist": scratch / "debian.sources",
+            "Dir::Etc::sourceparts": "/dev/null",
+            "Dir::State::lists": scratch / "lists",
+            "Dir::Cache": scratch / "cache",
+            "Debug::NoLocking": "1",  # nothing of the system's is written, so its locks are not ours to take
+            "APT::Sandbox::User": "",  # the directory is ours; apt's own user could not write there
+            "Acquire::Retries": "3",
+            "Acquire::http::Timeout": "20",
+        }
 
     def find_file(self, path: str) -> Path:
         """Return a file of a package: unpacked here, or installed on the system already."""
@@ -128,26 +138,22 @@ class Workshop:
         sources = derive(read_sources(APT_DIR), codename)
         if not sources:
             raise CannotObtain(f"{self._what}: {APT_DIR} lists no Debian {codename} mirror")
-        (self._scratch / "debian.sources").write_text(sources, "utf-8")
-        for folder in ("lists/partial", "cache/archives/partial", "archives", "source"):
-            (self._scratch / folder).mkdir(parents=True)
+        self._prepare_apt(sources)
         # One broken mirror entry must not stop us: the next steps fail if something was really missing.
         self._run(self._apt("update"), check=False)
         self._run(self._apt("--download-only", "--no-install-recommends", "install", *packages))
         self._run(self._apt("download", *as_files), cwd=self._scratch / "archives")
 
+    def _prepare_apt(self, sources: str) -> None:
+        """Give apt these sources and empty state of its own."""
+        (self._scratch / "debian.sources").write_text(sources, "utf-8")
+        for folder in ("lists/partial", "cache/archives/partial", "archives", "source"):
+            (self._scratch / folder).mkdir(parents=True)
+
     def _apt(self, *words: str) -> list[str]:
-        options = {
-            "Dir::Etc::sourcelist": self._scratch / "debian.sources",
-            "Dir::Etc::sourceparts": "/dev/null",
-            "Dir::State::lists": self._scratch / "lists",
-            "Dir::Cache": self._scratch / "cache",
-            "Debug::NoLocking": "1",  # nothing of the system's is written, so its locks are not ours to take
-            "APT::Sandbox::User": "",  # the directory is ours; apt's own user could not write there
-            "Acquire::Retries": "3",
-            "Acquire::http::Timeout": "20",
-        }
-        return ["apt-get", "-q", "-y", *(f"-o{name}={value}" for name, value in options.items()), *words]
+        """Return the command line of apt-get on our state."""
+        options = (f"-o{name}={value}" for name, value in self._apt_options.items())
+        return ["apt-get", "-q", "-y", *options, *words]
 
     # ------------------------------------------------------------------ unpack
 

@@ -89,14 +89,14 @@ def _into_cache(target: Path, origin: str, obtain: Obtain) -> Binaries:
         shutil.rmtree(target, ignore_errors=True)
         finished.rename(target)
     finally:
-        _remove_tree(work)
+        remove_tree(work)
     pair = pair_in(target, f"cache ({origin})")
     if pair is None:
         raise CannotObtain(f"{origin}: {target} vanished")
     return pair
 
 
-def _remove_tree(folder: Path) -> None:
+def remove_tree(folder: Path) -> None:
     """Remove a build's scratch, in which Go leaves read-only folders."""
 
     def make_writable(function: Callable[..., object], path: str, _error: object) -> None:

@@ -28,17 +28,20 @@ class Source:
     options: tuple[tuple[str, str], ...]
 
 
-def derive(files: Iterable[tuple[str, str]], codename: str) -> str:
+def derive(files: Iterable[tuple[str, str]], codename: str, *, suite: str = "") -> str:
     """Return a deb822 sources file with binaries and sources of Debian `codename`; empty if there is none.
 
     `files` are (name, text) pairs; a name that ends in `.sources` is deb822. Entries of other projects and
-    other releases are left out, and so is everything but the component main.
+    other releases are left out, and so is everything but the component main. `suite` asks the mirrors of this
+    release for that suite instead (every mirror of Debian has `sid`); its updates and security have none.
     """
     stanzas = []
     for name, text in files:
         entries = _read_deb822(text) if name.endswith(".sources") else _read_lines(text)
         for entry in entries:
-            suites = [suite for suite in entry.suites if _belongs(suite, codename)]
+            suites = [name for name in entry.suites if _belongs(name, codename)]
+            if suite:
+                suites = [suite] if {codename, "stable"}.intersection(suites) else []
             if suites and "main" in entry.components:
                 stanzas.append(_stanza(entry, suites))
     return "\n".join(stanzas)

@@ -120,6 +120,11 @@ class ControlPlane:
             with contextlib.suppress(OSError):  # others may have put something there: then it stays
                 self.run_dir.rmdir()
 
+    @property
+    def crd_minor(self) -> int:
+        """The minor version of the server that keeps the CRDs: Kubernetes 1.`crd_minor`."""
+        return self.minor
+
     # ------------------------------------------------------------------ who may log in
 
     @property

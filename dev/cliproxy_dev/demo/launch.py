@@ -17,12 +17,12 @@ import aiohttp
 from cliproxy_api.vocabulary import API_GROUP, API_VERSION
 from cliproxy_dev import crds, rbac
 from cliproxy_dev.clock import now_s
-from cliproxy_dev.controlplane.start import ControlPlane
 from cliproxy_dev.demo import layout
 from cliproxy_dev.demo.layout import NAMESPACE, OPERATOR_NAMESPACE
 from cliproxy_dev.demo.narrator import Narrator
 from cliproxy_dev.demo.world import World
 from cliproxy_dev.kube import ApiError
+from cliproxy_dev.newest.plane import chosen
 from cliproxy_dev.ports import free_ports
 from cliproxy_dev.process import ManagedProcess, ProcessFailed
 
@@ -48,7 +48,7 @@ async def running_world(
     async with contextlib.AsyncExitStack() as stack:
         block = stack.enter_context(layout.own_block())
         tell.progress("starting etcd and kube-apiserver")
-        plane = await stack.enter_async_context(ControlPlane(run_dir))
+        plane = await stack.enter_async_context(chosen(run_dir, os.environ))
         tell.progress(f"kube-apiserver {plane.version} serves at {plane.server}")
         (port,) = free_ports(1)
         world = World(
@@ -138,7 +138,7 @@ def _operator_environment(world: World, port: int) -> dict[str, str]:
 
 async def _install(world: World) -> None:
     """Apply CRDs, rights and examples/demo."""
-    for crd in crds.for_server(minor=world.plane.minor):
+    for crd in crds.for_server(minor=world.plane.crd_minor):
         await _apply(world, crd)
     await _served(world)
     for name in (OPERATOR_NAMESPACE, NAMESPACE):

@@ -75,3 +75,18 @@ def test_an_inline_key_is_kept_whole() -> None:
         "\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n abc\n -----END PGP PUBLIC KEY BLOCK-----\n"
     )
     assert "Suites: stable\n" in derived
+
+
+def test_the_mirrors_of_this_release_can_be_asked_for_another_suite() -> None:
+    files = [
+        (
+            "debian.sources",
+            "Types: deb\nURIs: http://m\nSuites: bookworm bookworm-updates\nComponents: main\n",
+        ),
+        ("security.list", "deb http://security.example bookworm-security main\n"),
+        ("tool.list", "deb http://tool.example/apt tool-bookworm main\n"),
+    ]
+
+    assert derive(files, "bookworm", suite="sid") == (
+        "Types: deb deb-src\nURIs: http://m\nSuites: sid\nComponents: main\n"
+    )

@@ -1,0 +1,64 @@
+"""Command line: `prepare` builds the server for custom resources, `up` runs a control plane with it.
+
+Exit code 1 with a message on standard error when it cannot be done.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+from cliproxy_dev.controlplane.find import CannotObtain, Unavailable
+from cliproxy_dev.controlplane.progress import Progress
+from cliproxy_dev.newest.build import prepare
+from cliproxy_dev.newest.plane import NewestPlane
+from cliproxy_dev.process import ProcessFailed
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one of the two commands; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m cliproxy_dev.newest", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    build = commands.add_parser("prepare", help="build the server, if it is not in the cache")
+    build.add_argument("--again", action="store_true", help="build it anew, from what Debian has today")
+    up = commands.add_parser("up", help="run a control plane until Ctrl-C")
+    up.add_argument("--dir", type=Path, required=True, help="run directory; gets kubeconfig and logs")
+    up.add_argument("--as", dest="emulated", default="", help="behave as an older version, such as 1.33")
+    chosen = parser.parse_args(arguments)
+    try:
+        # SIGTERM must clean up like Ctrl-C does: a half-finished build, running children.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        program = prepare(os.environ, Progress(), again=getattr(chosen, "again", False))
+        if chosen.command == "prepare":
+            print(f"server for custom resources: {program}")
+            return 0
+        return asyncio.run(_up(chosen.dir.absolute(), program, chosen.emulated))
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130  # what shells report for Ctrl-C
+    except (CannotObtain, Unavailable, ProcessFailed) as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 1
+
+
+async def _up(run_dir: Path, program: Path, emulated: str) -> int:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with NewestPlane(run_dir, program, emulated=emulated) as plane:
+        print(
+            f"Kubernetes {plane.version} at {plane.server}; stop with Ctrl-C\n"
+            f"export KUBECONFIG={plane.kubeconfig}",
+            flush=True,
+        )
+        await stop.wait()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

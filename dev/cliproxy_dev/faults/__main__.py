@@ -23,7 +23,7 @@ from cliproxy_dev.faults.run import Run
 
 DOCUMENT = Path(__file__).resolve().parents[3] / "docs" / "faults.md"
 RECORD = DOCUMENT.with_suffix(".json")
-LOGS = ("operator", "node-agent", "providers")
+LOGS = ("operator", "operator-1", "node-agent", "providers")
 
 
 class Suite:

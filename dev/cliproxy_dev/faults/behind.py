@@ -15,7 +15,7 @@ from cliproxy_dev import kubeconfig
 from cliproxy_dev.demo.launch import another_operator
 from cliproxy_dev.demo.layout import NAMESPACE
 from cliproxy_dev.faults.between import Between
-from cliproxy_dev.faults.field import Field
+from cliproxy_dev.faults.field import Field, Replica
 from cliproxy_dev.faults.valve import Valve
 
 STEP: Final = "3s"
@@ -44,8 +44,25 @@ async def valves(field: Field) -> AsyncIterator[None]:
         settings = {"KUBECONFIG": str(path), "CLIPROXY_CONTROL_PORT": str(VALVE_PORT)}
         behind = another_operator(world, "operator", environment=settings)
         world.parts["operator"], world.operator_url = await stack.enter_async_context(behind)
-        field.between = Between(pods, apiserver)
+        field.between = Between(pods, apiserver, settings)
         stack.callback(field.between.open)
         await world.kube.merge_patch(POLICY, {"spec": {"recovery": {"checkInterval": STEP}}})
         await field.operator_back()
+        yield
+
+
+@asynccontextmanager
+async def standby(field: Field) -> AsyncIterator[None]:
+    """Run two replicas behind valves: `field.standby` is the one that does not lead."""
+    other = another_operator(field.world, "operator-1", environment=field.valves.environment)
+    async with other as (process, url):
+        field.standby = Replica(process, url)
+        await field.stands_by()
+        yield
+
+
+@asynccontextmanager
+async def valves_and_standby(field: Field) -> AsyncIterator[None]:
+    """Both of the above."""
+    async with valves(field), standby(field):
         yield

@@ -16,6 +16,8 @@ class Between:
 
     pods: Mapping[str, Valve]
     apiserver: Valve
+    environment: Mapping[str, str]
+    """What leads an operator through the valves."""
 
     def hold(self, *, there: Iterable[str] = (), back: Iterable[str] = (), writes: bool = False) -> None:
         """Hold back what the operator tells these pods, what those tell it, what it asks of the API."""

@@ -24,6 +24,7 @@ from cliproxy_dev.faults.between import Between
 from cliproxy_dev.faults.checks import Asked
 from cliproxy_dev.faults.load import Load
 from cliproxy_dev.kube import Json
+from cliproxy_dev.process import ManagedProcess
 
 ALL_PODS: Final = (*PODS, "app-3", "app-4")
 CLAUDE: Final = "claude-sonnet-5"
@@ -64,6 +65,14 @@ class Met:
     until_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """An operator that does not lead."""
+
+    process: ManagedProcess
+    url: str
+
+
 @dataclass(kw_only=True)
 class Field:
     """The world and its callers."""
@@ -77,6 +86,8 @@ class Field:
     """Counts of what the runs met, for the report."""
     between: Between | None = None
     """What can be held back, in a world whose operator runs behind valves."""
+    standby: Replica | None = None
+    """The second replica, in a world that has one."""
 
     @property
     def valves(self) -> Between:
@@ -165,6 +176,15 @@ class Field:
     async def operator_back(self, *, within_s: float = 40.0) -> None:
         """Wait until the operator is linked with every sidecar."""
         await until(self.linked, "the operator has every sidecar", within_s=within_s)
+
+    async def stands_by(self) -> None:
+        """Wait until the second replica stands by."""
+
+        async def does() -> bool:
+            health = await self.standing(self.standby.url if self.standby is not None else None)
+            return health.get("standing") == "standby"
+
+        await until(does, "the second replica stands by", within_s=40.0)
 
     async def change(self, name: str = "openai") -> int:
         """Change an object a little; return its new generation."""

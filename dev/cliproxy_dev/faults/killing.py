@@ -1,14 +1,20 @@
-"""Kill -9 of the operator at every step of a cooldown: held there by valves, seen, and then killed."""
+"""Kill -9 of the operator at every step of a cooldown: held there by valves, seen, and then killed.
+
+Who goes on is the same one, started again, or a standby; what must hold is the same.
+"""
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Final
 
 from cliproxy_dev.clock import now_s
 from cliproxy_dev.faults.aiming import Aim, Stopped
-from cliproxy_dev.faults.field import Field, NotSeen, until
+from cliproxy_dev.faults.field import Field, NotSeen, Replica, until
 from cliproxy_dev.faults.run import KNOWN_S, TOLD_S, Run
-from cliproxy_dev.faults.steps import HELD, Step, next_aim
+from cliproxy_dev.faults.steps import HELD, Place, Step, next_aim, place_in_status
+from cliproxy_dev.tasks import Tasks
 
 AWAY_S: Final = 1.5
 """How long at most nobody starts the operator again."""
@@ -18,14 +24,42 @@ what others have been told must not depend on its telling it first."""
 BACK_S: Final = 40.0
 ATTEMPTS: Final = 3
 
+GoOn = Callable[[Field], Awaitable[None]]
+"""Makes somebody lead again, sooner or later."""
+
 
 async def kill_operator(field: Field, run: Run, _: int) -> None:
-    """Kill it at the step that was hit least often so far."""
+    """Kill it at the step that was hit least often so far, and start it again."""
     await kill_at(next_aim(field.notes), field, run)
 
 
-async def kill_at(step: Step, field: Field, run: Run) -> None:
-    """Kill it at this step, start it again; the cooldown must be everybody's to its end."""
+async def kill_leader(field: Field, run: Run, _: int) -> None:
+    """Kill it at the step that was hit least often so far; a standby goes on, and it stands by in the end."""
+    killed = field.world.parts["operator"], field.world.operator_url
+    try:
+        await kill_at(next_aim(field.notes), field, run, take_over)
+    finally:
+        field.standby = Replica(*killed)
+        if killed[0].pid is None:
+            killed[0].start()
+    await field.stands_by()
+
+
+async def start_again(field: Field) -> None:
+    """Start the operator that was killed, after a while."""
+    await asyncio.sleep(field.chance.uniform(0.0, AWAY_S))
+    field.world.parts["operator"].start()
+
+
+async def take_over(field: Field) -> None:
+    """From now on the standby is the operator: it takes the Lease by itself."""
+    if field.standby is None:
+        raise RuntimeError("this world has no second replica")
+    field.world.parts["operator"], field.world.operator_url = field.standby.process, field.standby.url
+
+
+async def kill_at(step: Step, field: Field, run: Run, go_on: GoOn = start_again) -> None:
+    """Kill it at this step; the cooldown must be everybody's to its end, and its way back go on."""
     stopped = await _reach(field, step)
     await field.world.parts["operator"].kill()
     field.valves.lose()
@@ -33,16 +67,19 @@ async def kill_at(step: Step, field: Field, run: Run) -> None:
     late = field.notes.get(stopped.step.value, 0) % 2 == 0
     field.note(stopped.step.value)
     field.tell.progress(f"killed {now_s() - stopped.met.at_s:.3f} s after the 429: {stopped.step}")
-    await asyncio.sleep(field.chance.uniform(0.0, AWAY_S))
-    if HELD[stopped.step].since != "the refusal":
-        await field.start_operator()
-        run.cooled(stopped.met)
-        return
-    await _start_again(field, stopped, late=late)
-    # Those that were not told before can be told now, and no sooner.
-    run.cooled(stopped.met, told_s=now_s() + TOLD_S, early=stopped.look.told)
-    await run.known(stopped.met, within_s=KNOWN_S)
-    await run.agree(stopped.met)
+    async with _never_back(field, run, stopped.look.status):
+        if HELD[stopped.step].since != "the refusal":
+            await go_on(field)
+            await field.operator_back()
+            run.cooled(stopped.met)
+        else:
+            await _heard_again(field, stopped, go_on, late=late)
+            # Those that were not told before can be told now, and no sooner.
+            run.cooled(stopped.met, told_s=now_s() + TOLD_S, early=stopped.look.told)
+            await run.known(stopped.met, within_s=KNOWN_S)
+            await run.agree(stopped.met)
+        within_s = max(0.0, stopped.met.until_s - now_s()) + BACK_S
+        await run.note_stuck(partial(_nothing_cools, field), "the way back has ended", within_s=within_s)
 
 
 async def _reach(field: Field, step: Step) -> Stopped:
@@ -69,17 +106,39 @@ async def _nothing_cools(field: Field) -> bool:
     return not any(cooling) and not (await field.world.status("claude")).get("cooldowns")
 
 
-async def _start_again(field: Field, stopped: Stopped, *, late: bool) -> None:
-    """Start it; `late`: it hears from who met the refusal only after all others."""
-    if not late:
-        await field.start_operator()
-        return
-    field.valves.hold(back=[stopped.met.pod])
-    try:
-        field.world.parts["operator"].start()
-        others = len(field.pods) - 1
-        await until(lambda: field.linked(pods=others), "the operator has the others", within_s=BACK_S)
-        await asyncio.sleep(LATE_S)
-    finally:
-        field.valves.open()
+async def _heard_again(field: Field, stopped: Stopped, go_on: GoOn, *, late: bool) -> None:
+    """Let the operator come back; `late`: it hears from who met the refusal only after all others."""
+    if late:
+        field.valves.hold(back=[stopped.met.pod])
+        try:
+            await go_on(field)
+            others = len(field.pods) - 1
+            await until(lambda: field.linked(pods=others), "the operator has the others", within_s=BACK_S)
+            await asyncio.sleep(LATE_S)
+        finally:
+            field.valves.open()
+    else:
+        await go_on(field)
     await field.operator_back()
+
+
+@asynccontextmanager
+async def _never_back(field: Field, run: Run, written: Place) -> AsyncIterator[None]:
+    """Hold what comes next to this: status never says again that the cooldown is at an earlier phase."""
+    tasks = Tasks()
+    tasks.spawn(_watch(field, run, written), "status goes on only")
+    try:
+        yield
+    finally:
+        await tasks.stop()
+
+
+async def _watch(field: Field, run: Run, furthest: Place) -> None:
+    while True:
+        status = await field.world.status("claude")
+        place = place_in_status(status, over=False)
+        if status.get("cooldowns") and place.stage < furthest.stage:
+            run.seen.other.append(f"status went back from {furthest} to {place}")
+            return
+        furthest = max(furthest, place)
+        await asyncio.sleep(0.05)

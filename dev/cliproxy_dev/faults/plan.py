@@ -42,6 +42,13 @@ PLANS: Final = (
         runs=3 * len(Step),
         around=behind.valves,
     ),
+    Plan(
+        name="takeover",
+        title="leader kill -9 at every step of a cooldown, a standby goes on",
+        play=killing.kill_leader,
+        runs=2 * len(Step),
+        around=behind.valves_and_standby,
+    ),
     Plan(name="away", title="API server away for 60 s", play=apiserver.away, runs=2),
     Plan(
         name="forward",

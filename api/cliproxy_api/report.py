@@ -2,7 +2,10 @@
 
 The stream is level-based: it begins with `Hello` and everything that is still true (own cooldowns, traffic,
 last probes), so nothing is lost by a broken link. Times are told as seconds from now; clocks need not agree.
+The one instant (`Tripped.until_utc`) is a leader's own.
 """
+
+from datetime import datetime
 
 import msgspec
 
@@ -47,6 +50,8 @@ class Tripped(msgspec.Struct, frozen=True, kw_only=True, tag="tripped", tag_fiel
     evidence: Evidence = Evidence()
     age_s: float = 0.0
     """How long ago this sidecar found it, or learned of it: a person may have ended it since."""
+    until_utc: datetime | None = None
+    """Its end as a document has it, when it is told to a later leader; None: not told by any."""
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True, tag="failed", tag_field="kind"):

@@ -16,7 +16,7 @@ from cliproxy_api.trip import class_duration_s, retrip_s, trip_rule
 from cliproxy_api.vocabulary import CooldownPhase, CooldownScope, OutcomeClass, RecoveryProbe, ScopeKind, Trip
 from cliproxy_operator.fleet_facts import MAX_REASON_CHARS, has, keys_of, scope_order, seen_by
 from cliproxy_operator.fleet_restore import Restored
-from cliproxy_operator.fleet_scope import MAX_LEVEL, TRIAL_MAX_S, Finding, ScopeCooldown, Way
+from cliproxy_operator.fleet_scope import MAX_LEVEL, RETOLD, TRIAL_MAX_S, Finding, ScopeCooldown, Way
 from cliproxy_operator.fleet_turn import Pick, Turn
 from cliproxy_operator.fleet_window import DayCount, FailureWindow
 from cliproxy_operator.instants import rounded_up
@@ -85,8 +85,12 @@ class ProviderCooldowns:
             cap_s = MAX_MANUAL_S
         elif trip_rule(rules, report.outcome_class) is Trip.NEVER:
             return False
+        until = rounded_up(now + timedelta(seconds=min(max(report.remaining_s, 0.0), cap_s)))
+        if report.until_utc is not None and abs(report.until_utc - until) <= RETOLD:
+            # The instant that an earlier leader gave: rounded anew, it would be later with every leader.
+            until = rounded_up(report.until_utc)
         finding = Finding(
-            until=rounded_up(now + timedelta(seconds=min(max(report.remaining_s, 0.0), cap_s))),
+            until=until,
             level=min(max(report.level, 0), MAX_LEVEL),
             outcome_class=report.outcome_class,
             reason=report.reason[:MAX_REASON_CHARS],

@@ -58,11 +58,17 @@ async def until(
 
 @dataclass(frozen=True, slots=True)
 class Met:
-    """A refusal that some sidecar met, and until when nobody who knows of it may ask again."""
+    """A refusal that some sidecar met, and until when nobody who knows of it may ask again.
+
+    It came at some instant of the request that met it, so that end is known to lie between two.
+    """
 
     pod: str
     at_s: float
     until_s: float
+    """At the earliest ..."""
+    latest_s: float
+    """... and at the latest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +172,7 @@ class Field:
         found: Asked = await until(
             met, f"a caller meets the refusal of {provider}", within_s=15, every_s=0.001
         )
-        return Met(found.pod, found.ended_s, found.began_s + retry_after_s)
+        return Met(found.pod, found.ended_s, found.began_s + retry_after_s, found.ended_s + retry_after_s)
 
     async def start_operator(self) -> None:
         """Start the operator again, as a kubelet would; returns when it is linked with every sidecar."""

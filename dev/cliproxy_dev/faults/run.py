@@ -69,13 +69,15 @@ class Run:
     ) -> None:
         """Note when those who should know say that it ends; nothing if it is as good as over."""
         await asyncio.sleep(max(0.0, met.at_s + TOLD_S - now_s()))
-        ends: dict[str, float | None] = {"the refusal": met.until_s}
+        ends: dict[str, float | None] = {}
         for pod in self.field.pods if pods is None else pods:
             period = (await self.field.cooling(pod)).get(provider)
             ends[pod] = None if period is None else now_s() + float(period["remaining_seconds"])
         if status:
             until_utc = (await self.field.world.status(provider)).get("cooldownUntil")
             ends["status"] = None if until_utc is None else _monotonic_s(until_utc)
+        first_s = min((end_s for end_s in ends.values() if end_s is not None), default=met.until_s)
+        ends["the refusal"] = min(max(first_s, met.until_s), met.latest_s)
         if now_s() < met.until_s - TOLD_S:  # else it may have ended while we looked
             self.seen.agreements.append(Agreement(ends_s=ends))
 

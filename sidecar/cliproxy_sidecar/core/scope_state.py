@@ -189,6 +189,7 @@ class ScopeState:
 
     def tripped(self, now: float) -> Tripped:
         """Return the present cooldown as a report."""
+        told = self.entry if self.entry is not None and self.entry.until == self.until else None
         return Tripped(
             scope=self.scope,
             outcome_class=self.cause.outcome_class,
@@ -198,6 +199,7 @@ class ScopeState:
             fleet=self.shared,
             evidence=self.cause.evidence,
             age_s=round(max(now - self.found, 0.0), 3),
+            until_utc=told.cooldown.until_utc if told is not None else None,
         )
 
     # -------------------------------------------------------------- document
@@ -223,11 +225,9 @@ class ScopeState:
         if self.phase is not CooldownPhase.COOLING or not self.shared or now >= self.until:
             self.untold(now)
             return ()
-        self.entry = None
-        if self.own:
-            return ()  # told at the beginning of the stream
-        self.own = True
-        return (self.tripped(now),)
+        told = () if self.own else (self.tripped(now),)  # an own one was told when the stream began
+        self.entry, self.own = None, True
+        return told
 
     def obey(self, entry: Entry) -> None:
         """Stand where the document says."""

@@ -615,6 +615,21 @@ def test_lines_that_say_nothing_of_cooldowns_change_nothing() -> None:
     assert not any(timed.hear(report) for report in (hello, Applied(running=Running()), Heartbeat()))
 
 
+def test_an_instant_that_an_earlier_leader_gave_stays_that_very_instant() -> None:
+    timed = TimedFleet()
+    given = timed.now + timedelta(seconds=30)
+    # Told again, a little late: rounded anew, it would be a second later with every leader.
+    timed.hear(msgspec.structs.replace(tripped(30.3), until_utc=given))
+    assert timed.one().until_utc == given
+
+
+def test_an_instant_of_a_clock_that_is_off_is_not_taken() -> None:
+    timed = TimedFleet()
+    off = timed.now + timedelta(minutes=5)
+    timed.hear(msgspec.structs.replace(tripped(30.0), until_utc=off))
+    assert timed.one().until_utc == timed.now + timedelta(seconds=30)
+
+
 def test_trips_are_counted_for_a_day() -> None:
     timed = TimedFleet()
     for _ in range(3):

@@ -514,8 +514,11 @@ def test_what_others_found_and_a_new_leader_does_not_know_stays_and_is_told() ->
 
     assert isinstance(told, Tripped)
     assert (told.scope, told.remaining_s, told.evidence.sidecar) == (KEY, 58.0, "another")
+    assert told.until_utc == entry(until_s=60.0).until_utc, "the very instant that the last leader gave"
     assert refused(cooldowns, 2.0).until == 60.0
-    assert cooldowns.standing_reports(3.0) == (structs.replace(told, remaining_s=57.0, age_s=told.age_s + 1),)
+    (again,) = cooldowns.standing_reports(3.0)
+    assert isinstance(again, Tripped)
+    assert (again.scope, again.remaining_s) == (KEY, 57.0)
     assert cooldowns.adopt(push(sent_s=4.0, epoch=2), 4.0) == (), "it is told once on a link"
     assert cooldowns.adopt(push(entry(until_s=60.0), sent_s=5.0, epoch=2), 5.0) == ()
     assert cooldowns.standing_reports(5.0) == ()
@@ -543,7 +546,9 @@ def test_a_finding_told_at_the_beginning_is_not_told_twice() -> None:
     cooldowns = machine(attached=True)
     acknowledged(cooldowns)
     cooldowns.led_anew(10.0)
-    assert len(cooldowns.standing_reports(10.0)) == 1
+    (told,) = cooldowns.standing_reports(10.0)
+    assert isinstance(told, Tripped)
+    assert told.until_utc == entry(until_s=60.0).until_utc
     assert cooldowns.adopt(push(sent_s=10.0, epoch=2), 10.0) == ()
     assert refused(cooldowns, 10.0).until == pytest.approx(61.0)
 

@@ -38,7 +38,7 @@ integration: redis ## the real sidecar over loopback against scripted providers
 cluster: control-plane ## the tests on a real etcd and kube-apiserver
 	@$(PYTEST) -q tests/cluster -m "not slow"
 
-faults: control-plane ## break a real world in a dozen ways under load (50 minutes; ONLY=, RUNS=, SEED=); writes docs/faults.md
+faults: control-plane ## break a real world in a dozen ways under load (over an hour; ONLY=, RUNS=, SEED=); writes docs/faults.md
 	@$(VENV)/python -m cliproxy_dev.faults $(if $(ONLY),--only $(ONLY)) $(if $(RUNS),--runs $(RUNS)) $(if $(SEED),--seed $(SEED))
 
 rights: control-plane ## ask a real API server who may do what and read which Secret; writes docs/security.md

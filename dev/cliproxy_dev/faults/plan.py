@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from cliproxy_dev.faults import apiserver, behind, hooks, killing, objects, replicas, sidecars
+from cliproxy_dev.faults import apiserver, behind, hooks, killing, objects, paging, replicas, sidecars
 from cliproxy_dev.faults.field import Field, Setting
 from cliproxy_dev.faults.run import Run
 from cliproxy_dev.faults.steps import Step
@@ -48,6 +48,13 @@ PLANS: Final = (
         play=killing.kill_leader,
         runs=2 * len(Step),
         around=behind.valves_and_standby,
+    ),
+    Plan(
+        name="paging",
+        title="operator kill -9 at every step of an alert",
+        play=paging.kill_pager,
+        runs=3 * len(paging.Step),
+        around=paging.labelled,
     ),
     Plan(name="away", title="API server away for 60 s", play=apiserver.away, runs=2),
     Plan(

@@ -42,6 +42,8 @@ MAX_HELD_BYTES: Final = 1024 * 1024
 """Of a body that is no stream, before the first byte goes downstream: a cut below that can still fail over.
 Chat answers are far below, large batches of embeddings above."""
 MAX_HELD_STREAM_BYTES: Final = 256 * 1024
+_MAX_SINGLE: Final = 4
+"""Events at a stream's begin that are looked at one by one: behind the first content the relay is quicker."""
 MAX_HELD_EVENTS: Final = 1000
 """Of a stream before its first content: some providers send keep-alives for as long as they think."""
 
@@ -62,6 +64,8 @@ class Answer(msgspec.Struct):
     """It is a stream of events; the parser has been fed with what is held."""
     events: list[Event] = []
     """The held bytes as events."""
+    rest: bytes = b""
+    """What came with them and has not been looked at, nor been fed to the parser."""
     outcome: Outcome = SUCCESS
     """So far."""
     usage: Usage | None = None
@@ -166,28 +170,44 @@ class Attempt:
         """Read a stream up to its first content, an error, or the bounds."""
         parser = SSEParser()
         answer = Answer(response.status, response.headers, [], complete=False, parser=parser)
-        size = 0
+        size = singles = 0
         while chunk := await response.read():
             size += len(chunk)
-            try:
-                events = parser.feed(chunk)
-            except SSETooLarge as large:
-                answer.parser = None
-                answer.held += [*(event.raw for event in large.events), large.rest]
-                return answer
-            for position, event in enumerate(events):
-                match content_kind(self._operation.dialect, event):
-                    case ContentKind.ERROR:
-                        return Failed(self.classify_event(event))
-                    case ContentKind.CONTENT | ContentKind.DONE:
-                        answer.events += events[position:]
-                        return answer
-                    case ContentKind.PREAMBLE:
-                        answer.events.append(event)
+            while chunk:
+                rest, end = b"", chunk.find(b"\n\n") + 2
+                if singles < _MAX_SINGLE and 1 < end < len(chunk):
+                    chunk, rest = chunk[:end], chunk[end:]
+                    singles += 1
+                result = self._look_at(answer, parser, chunk, rest)
+                if result is not None:
+                    return result
+                chunk = rest
             if size > MAX_HELD_STREAM_BYTES or len(answer.events) > MAX_HELD_EVENTS:
                 return answer
         # It ended in good order, but there was no answer in it.
         return Failed(classify_transport(TransportError("reset", "the stream was empty"), after_headers=True))
+
+    def _look_at(
+        self, answer: Answer, parser: SSEParser, chunk: bytes, rest: bytes
+    ) -> Answer | Failed | None:
+        """Look for the first content in a piece of a stream, behind which comes `rest`; None: read on."""
+        try:
+            events = parser.feed(chunk)
+        except SSETooLarge as large:
+            answer.parser = None
+            answer.held += [*(event.raw for event in large.events), large.rest, rest]
+            return answer
+        for position, event in enumerate(events):
+            match content_kind(self._operation.dialect, event):
+                case ContentKind.ERROR:
+                    return Failed(self.classify_event(event))
+                case ContentKind.CONTENT | ContentKind.DONE:
+                    answer.events += events[position:]
+                    answer.rest = rest
+                    return answer
+                case ContentKind.PREAMBLE:
+                    answer.events.append(event)
+        return None
 
     async def _error(self, response: UpstreamResponse) -> Failed:
         """Read a refusal and classify it."""

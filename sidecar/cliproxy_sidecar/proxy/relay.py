@@ -24,10 +24,10 @@ from cliproxy_sidecar.proxy.downstream import Sink
 from cliproxy_sidecar.proxy.upstream import RawHeaders, UpstreamFailed, UpstreamResponse
 
 _NO_END: Final = TransportError("reset", "the stream has no end")
-_END: Final = re.compile(
-    rb'\[DONE\]|message_stop|(?:(?:finish|stop)_r|(?:finish|block)R)eason"\s*:\s*"'
-    rb"|response\.(?:completed|incomplete|failed)"
-)
+_ENDS: Final = (b"[DONE]", b"message_stop")
+_REASON: Final = re.compile(rb'(?:(?:finish|stop)_r|(?:finish|block)R)eason"\s*:\s*"')
+_BEFORE_EASON: Final = len(b"finish_r")
+_RESPONSE: Final = re.compile(rb"response\.(?:completed|incomplete|failed)")
 """One of these stands in every stream that is complete; not all servers send the first."""
 
 
@@ -133,6 +133,7 @@ class Relay:
         self._downstream.begin(answer.status, block)  # Of no length: an error event may come on top.
         events, self.outcome = answer.events, None
         answer.events = []
+        unread, answer.rest = answer.rest, b""
         failed: Outcome | None = None
         content, plain = False, PlainChunks()
         try:
@@ -143,7 +144,8 @@ class Relay:
                         self._on_content()
                     failed = self._look_at(events) or failed
                     await self._downstream.write(self._told(events))
-                chunk = await response.read()
+                chunk = unread or await response.read()
+                unread = b""
                 if self._passes and content and parser.between_events:
                     chunk = await self._pass_plain(chunk, response, plain)
                 if not chunk:
@@ -222,13 +224,25 @@ class Relay:
         failed: Outcome | None = None
         for event in events:
             self.meter.feed_event(event)
-            if not self._ended and _END.search(event.raw):
+            if not self._ended and says_end(event.raw):
                 self._ended = True
                 self._end = classify_end(event.data)
             # A word's look before the parsing: nearly no event of a running stream is an error.
             if event.raw.find(b"error") >= 0 and content_kind(self._dialect, event) is ContentKind.ERROR:
                 failed = self._attempt.classify_event(event)
         return failed
+
+
+def says_end(raw: bytes) -> bool:
+    """Return whether an event says that its stream is complete, and be quick about those that do not."""
+    for word in _ENDS:
+        if raw.find(word) >= 0:
+            return True
+    at = raw.find(b'eason"')
+    if at >= 0 and _REASON.search(raw, max(at - _BEFORE_EASON, 0)) is not None:
+        return True
+    at = raw.find(b"response.")
+    return at >= 0 and _RESPONSE.search(raw, at) is not None
 
 
 def declared_length(headers: RawHeaders) -> int | None:

@@ -13,7 +13,10 @@ def client_context() -> ssl.SSLContext:
 
     OpenSSL's variables SSL_CERT_FILE and SSL_CERT_DIR name other authorities.
     """
-    return with_alpn(ssl.create_default_context())
+    context = ssl.create_default_context()
+    # Debian's Python leaves this to the system's openssl.cnf, which is not ours.
+    context.minimum_version = max(context.minimum_version, ssl.TLSVersion.TLSv1_2)
+    return with_alpn(context)
 
 
 def with_alpn(context: ssl.SSLContext) -> ssl.SSLContext:

@@ -120,3 +120,64 @@ def test_version_1_0_is_known_whatever_else_the_head_says(name: bytes) -> None:
     request = reader.heads.popleft()
     assert request.old
     assert not request.keep_alive
+
+
+LINES = (
+    b"content-type: application/json",
+    b"Connection: keep-alive",
+    b"x-a: content-length: 3",
+    b"x-request-id: q",
+)
+
+
+@st.composite
+def conversations(draw: st.DrawFn) -> list[bytes]:
+    """Requests of one client, whose heads are mostly the same, each as it comes."""
+    heads = draw(st.lists(st.lists(st.sampled_from(LINES), max_size=3), min_size=1, max_size=2))
+    name = draw(st.sampled_from([b"content-length", b"Content-Length", b"CONTENT-LENGTH"]))
+    space = draw(st.sampled_from([b" ", b"", b"  "]))
+    said = []
+    for _ in range(draw(st.integers(2, 6))):
+        lines = [*draw(st.sampled_from(heads))]
+        body = draw(st.binary(max_size=12) | st.sampled_from([b"POST / HTTP/1.1\r\n\r\n", b"\r\n"]))
+        length = b"%d" % len(body)
+        value = draw(
+            st.sampled_from([length, length, length, b"0" + length, b"%d" % (len(body) + 1), length + b" "])
+        )
+        lines.insert(draw(st.integers(0, len(lines))), name + b":" + space + value)
+        said.append(b"POST /v1/a HTTP/1.1\r\n" + b"\r\n".join(lines) + b"\r\n\r\n" + body)
+    return said
+
+
+@given(said=conversations(), tail=st.binary(max_size=4))
+def test_heads_that_come_again_are_read_as_the_parser_reads_them(said: list[bytes], tail: bytes) -> None:
+    said[-1] += tail
+    raw = b"".join(said)
+    assert read(said) == read([raw[at : at + 1] for at in range(len(raw))])
+
+
+def test_a_head_that_comes_again_is_known_whatever_its_length() -> None:
+    reader = RequestReader()
+    heads = []
+    for body in (b"{}", b"{}", b'{"longer": "body"}', b""):
+        reader.feed(
+            b"POST /v1/a?b HTTP/1.1\r\nhost: h\r\nContent-Length: %d\r\na: b\r\n\r\n%b" % (len(body), body)
+        )
+        request = reader.heads.popleft()
+        assert (request.path, request.query, request.complete) == ("/v1/a", b"b", True)
+        assert request.headers == [(b"host", b"h"), (b"content-length", b"%d" % len(body)), (b"a", b"b")]
+        assert (request.body_bytes, request.body()) == (len(body), body)
+        heads.append(request.head)
+    assert heads[0] is None
+    assert heads[1] is not None
+    assert heads[1] is heads[2] is heads[3]
+
+
+def test_heads_that_never_come_again_are_not_kept_for_ever() -> None:
+    reader = RequestReader()
+    for number in range(40):
+        reader.feed(b"POST / HTTP/1.1\r\nx-n: %d\r\ncontent-length: 1\r\n\r\nx" % number)
+        assert reader.heads.popleft().head is None
+    for _ in range(2):
+        reader.feed(b"POST / HTTP/1.1\r\ncontent-length: 1\r\n\r\nx")
+        assert reader.heads.popleft().head is None

@@ -15,6 +15,8 @@ from urllib.parse import unquote
 
 import httptools
 
+from cliproxy_sidecar.core.h1known import MAX_MISSES, KnownHead, learn
+
 MAX_HEAD_BYTES: Final = 1024 * 1024
 """Request line and headers together; above any profile's `maxHeaderBytes`. Likewise trailers, and the bytes
 between two pieces of body (chunk extensions)."""
@@ -45,6 +47,7 @@ class Request:
         "complete",
         "expects_continue",
         "has_id",
+        "head",
         "head_bytes",
         "headers",
         "keep_alive",
@@ -79,6 +82,22 @@ class Request:
         self.max_body_bytes: int | None = None
         """Beyond it nothing is kept: whoever serves the request sees `is_too_large`."""
         self.complete = False
+        self.head: KnownHead | None = None
+        """What all requests with this head share, if it has come before on the connection."""
+
+    def again(self, head: KnownHead, at: int, length: bytes, body: bytes, received_bytes: int) -> "Request":
+        """Return a whole request that has the same head but for the value of the header at this place."""
+        headers = self.headers
+        if headers[at][1] != length:
+            headers = headers.copy()
+            headers[at] = (headers[at][0], length)
+        request = Request(self.method, self.path, self.query, headers)
+        request.head, request.head_bytes, request.has_id = head, received_bytes, self.has_id
+        if body:
+            request.parts.append(body)
+        request.body_bytes = len(body)
+        request.complete = True
+        return request
 
     @property
     def is_too_large(self) -> bool:
@@ -102,9 +121,12 @@ class RequestReader:
 
     __slots__ = (
         "_barren_bytes",
+        "_between",
         "_expects",
         "_fields",
+        "_known",
         "_last_url",
+        "_misses",
         "_noted",
         "_parser",
         "_request",
@@ -125,6 +147,11 @@ class RequestReader:
         """Whose body is coming."""
         self._barren_bytes = 0
         """Since the last progress: a complete head, a piece of body, an end."""
+        self._between = True
+        """Not one byte has come of what follows the last request."""
+        self._known: KnownHead | None = None
+        self._misses = 0
+        """Requests in a row that were not known."""
         self.heads: deque[Request] = deque()
         """Requests whose head is complete, the oldest first; whoever serves one takes it out."""
         self.fault: Fault | None = None
@@ -133,7 +160,21 @@ class RequestReader:
     def feed(self, data: bytes) -> None:
         """Read what came. Never raises: look at the fields afterwards."""
         if self.fault is not None:
-            return
+            return None
+        if not self._between:
+            return self._parse(data)
+        if self._known is not None and (request := self._known.read(data)) is not None:
+            self._misses = 0
+            self.heads.append(request)
+            return None
+        served = len(self.heads)
+        self._parse(data)
+        if self._between and self._misses < MAX_MISSES and len(self.heads) == served + 1:
+            self._misses += 1
+            self._known = learn(data, self.heads[-1])
+        return None
+
+    def _parse(self, data: bytes) -> None:
         self._barren_bytes += len(data)
         while data:
             try:
@@ -159,6 +200,10 @@ class RequestReader:
         return b"%b %b HTTP/1.1\r\n%b\r\n" % (request.method.encode(), self._last_url, lines)
 
     # ---------------------------------------------------------- the parser's callbacks
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self._between = False
+
     def on_url(self, url: bytes) -> None:
         """Take a piece of the request's target."""
         self._url += url
@@ -222,6 +267,7 @@ class RequestReader:
             self._request.complete = True
             self._request = None
         self._barren_bytes = 0
+        self._between = True
 
 
 def _target(url: bytes) -> tuple[str, bytes]:

@@ -11,6 +11,7 @@ from typing import Final
 from cliproxy_api.snapshot import Provider
 from cliproxy_api.vocabulary import ProviderType
 from cliproxy_sidecar.core.dialect import Form, form_of
+from cliproxy_sidecar.core.h1request import Request
 
 Header = tuple[bytes, bytes]
 
@@ -210,6 +211,19 @@ def request_block(downstream: Iterable[Header], fixed: FixedHeaders) -> bytes:
         if block.find(start) < 0:
             block += line
     return block + fixed.block
+
+
+def request_block_of(request: Request, fixed: FixedHeaders) -> bytes:
+    """Do as `request_block` does; of a head that has come before it is known already."""
+    head = request.head
+    if head is None:
+        return request_block(request.headers, fixed)
+    block = head.block(fixed.sieve)
+    if block is None:
+        # The length, in which these heads differ, is dropped by every sieve.
+        block = request_block(request.headers, fixed)
+        head.keep(fixed.sieve, block)
+    return block
 
 
 _ANSWERS: Final = Sieve(STRIPPED_FROM_RESPONSES, {b"x-request-id": UPSTREAM_REQUEST_ID})

@@ -21,7 +21,7 @@ from cliproxy_sidecar.core.condense import larger_model, without_oldest
 from cliproxy_sidecar.core.dialect import Form, Operation
 from cliproxy_sidecar.core.errors import ErrorKind
 from cliproxy_sidecar.core.facts import facts_of
-from cliproxy_sidecar.core.headers import answer_block, block_of, printable, request_block
+from cliproxy_sidecar.core.headers import answer_block, block_of, printable, request_block, request_block_of
 from cliproxy_sidecar.core.limits.price import expected_tokens
 from cliproxy_sidecar.core.outcome import CANCELLED, Outcome
 from cliproxy_sidecar.core.permit import Permit
@@ -260,7 +260,7 @@ class Exchange:
         if route.pair is None:
             self._translation = None
             url = with_query(route.url, asked.query) if asked.query else route.url
-            headers = asked.headers
+            block = request_block_of(asked, route.fixed)
             body = untouched(self._operation, self._body, target.provider.type)
             body = renamed(self._operation, body, self._model, model)
             if route.asks_usage:
@@ -277,8 +277,9 @@ class Exchange:
             self._translation = Translation(
                 route.pair, self._operation.dialect, self._body, destination, created_s=int(unix_now_s())
             )
-            url, headers, body = route.url, translated_headers(asked.headers), self._translation.body
-        block, span = request_block(headers, route.fixed), self._ledger.span
+            url, body = route.url, self._translation.body
+            block = request_block(translated_headers(asked.headers), route.fixed)
+        span = self._ledger.span
         if span is not None:
             block = span.carried(block)
         return UpstreamRequest(self._operation.method, url, (), body, block)

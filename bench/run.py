@@ -17,7 +17,7 @@ import msgspec
 from cliproxy_dev.clock import utc_now
 from cliproxy_dev.controlplane.progress import Progress
 from cliproxy_dev.process import ProcessFailed
-from gateways import document, machine, plot, table
+from gateways import document, interpreter, machine, plot, table
 from gateways.contenders import CONTENDERS
 from gateways.figures import Missing, Race, Result
 from gateways.launch import Contender, Place
@@ -122,6 +122,10 @@ def main() -> int:
         contenders = chosen(arguments.only)
     except ValueError as error:
         parser.error(str(error))
+    try:
+        interpreter.hand_over(cache.sidecar)
+    except CannotInstall as error:
+        progress.say(f"the race runs on this interpreter, not on an optimised one: {error}")
     with tempfile.TemporaryDirectory(prefix="cliproxy-race-") as folder:
         home = Path(folder)
         if arguments.install:

@@ -31,6 +31,8 @@ class Paced(msgspec.Struct, frozen=True, kw_only=True):
     failed: int
     late: int
     """Requests still unanswered at the end: the rate was too much."""
+    sent_late_p99_us: float = 0.0
+    """How late the load generator itself was; in the latencies of all contenders, and of going direct."""
 
 
 class Streaming(msgspec.Struct, frozen=True, kw_only=True):

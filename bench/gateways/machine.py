@@ -4,8 +4,9 @@ import os
 import platform
 import shutil
 import subprocess
-import sysconfig
 from pathlib import Path
+
+from gateways import interpreter
 
 
 def describe() -> dict[str, str]:
@@ -15,20 +16,13 @@ def describe() -> dict[str, str]:
         "cores": str(os.cpu_count()),
         "memory": parse_memory(_read("/proc/meminfo")),
         "kernel": f"{platform.system()} {platform.release()}",
-        "Python": f"{platform.python_version()} of {python_folder()}",
+        "Python": interpreter.describe(),
     }
     if node := shutil.which("node"):
         facts["Node"] = subprocess.run(
             [node, "--version"], capture_output=True, text=True, check=False
         ).stdout
     return {name: fact.strip() for name, fact in facts.items() if fact.strip()}
-
-
-def python_folder() -> str:
-    """Return where this Python is installed: one built without profile-guided optimisation is much slower."""
-    folder = str(sysconfig.get_config_var("BINDIR") or "unknown")
-    home = str(Path.home())
-    return "~" + folder[len(home) :] if folder.startswith(f"{home}/") else folder
 
 
 def load_average() -> float:

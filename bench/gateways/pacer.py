@@ -39,6 +39,8 @@ class Pacer:
         self._busy: dict[socket.socket, tuple[float, Answer]] = {}
         self._due: collections.deque[float] = collections.deque()
         self._took: list[tuple[float, float]] = []
+        self._late: list[float] = []
+        """How late requests went out for which there was a connection: our own doing, or the machine's."""
         self._failed = 0
         for _ in range(connections):
             self._connect()
@@ -51,6 +53,8 @@ class Pacer:
         next_s = begin_s + chance.expovariate(rate_per_s)
         while (at_s := now_s()) < end_s or ((self._busy or self._due) and at_s < end_s + _DRAIN_S):
             while next_s <= at_s and next_s < end_s:
+                if len(self._due) < len(self._idle):
+                    self._late.append(at_s - next_s)
                 self._due.append(next_s)
                 next_s += chance.expovariate(rate_per_s)
             while self._due and self._idle:
@@ -63,6 +67,7 @@ class Pacer:
             rate_per_s=rate_per_s,
             p50_us=percentile_us(took, 50),
             p99_us=percentile_us(took, 99),
+            sent_late_p99_us=percentile_us(sorted(self._late), 99),
             failed=self._failed,
             late=len(self._busy) + len(self._due),
         )

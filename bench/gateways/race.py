@@ -101,8 +101,8 @@ class Track:
             half = half_direct = None
             if contender.forwards:
                 rate = loads[_MIDDLE].requests_per_s * _HALF
-                half = await self._paced(launch, rate)
-                half_direct = await self._paced(Launch(command=(), port=self.answering_port), rate)
+                half = await self.paced(launch, rate)
+                half_direct = await self.paced(Launch(command=(), port=self.answering_port), rate)
             memory = Usage.of(process.pid or 0).memory_bytes
         result = Result(
             key=contender.key,
@@ -151,6 +151,13 @@ class Track:
         """Keep a contender busy with streams."""
         await self._stream(launch, None, payload.FLOOD_TOKENS, seconds, 0.0)
 
+    async def paced(self, launch: Launch, rate_per_s: float) -> Paced:
+        """Send requests at a fixed rate."""
+        request = self._file("request", launch.request())
+        seconds = self.times.half
+        command = serving.own_program("pacer", launch.port, request, _MIDDLE, seconds, rate_per_s)
+        return msgspec.json.decode(await self._load(command, seconds), type=Paced)
+
     # ------------------------------------------------------------------ parts
     async def _loads(self, launch: Launch, process: ManagedProcess | None) -> dict[int, Load]:
         await self._saturate(launch, _MIDDLE, self.times.warm)
@@ -183,12 +190,6 @@ class Track:
             command = wrk.command(self.wrk_program, script, url, connections=connections, seconds=seconds)
             env = packages.libraries(self.wrk_program)
         return wrk.parse(await self._load(command, seconds, env))
-
-    async def _paced(self, launch: Launch, rate_per_s: float) -> Paced:
-        request = self._file("request", launch.request())
-        seconds = self.times.half
-        command = serving.own_program("pacer", launch.port, request, _MIDDLE, seconds, rate_per_s)
-        return msgspec.json.decode(await self._load(command, seconds), type=Paced)
 
     async def _streams(self, launch: Launch, process: ManagedProcess | None) -> tuple[Streaming, Streaming]:
         times = self.times
@@ -245,7 +246,7 @@ async def open_track(
         folder = home / "nginx"
         folder.mkdir()
         (folder / "nginx.conf").write_text(nginx.config(folder, answering_port), "utf-8")
-        command = serving.pinned(cores.load, nginx.command(program, folder))
+        command = serving.pinned(cores.load, serving.first_in_line(nginx.command(program, folder)))
         async with serving.running("nginx", command, folder, packages.libraries(program)) as answering:
             await _until_listening(answering, answering_port)
             yield Track(cache, cores, times, home, wrk_program, answering_port, streaming_port, tools, say)

@@ -12,6 +12,8 @@ OUTRUN: Final = "†"
 _MIDDLE: Final = 32
 _CALM_US: Final = 1000.0
 """A p99 of going direct above this says more about the machine than about any gateway."""
+_PROMPT_US: Final = 300.0
+"""Above this the load generator's own lateness is worth a word."""
 _ROOM: Final = 2.0
 """How much faster than any gateway load and provider must be by themselves."""
 
@@ -77,6 +79,12 @@ def notes(race: Race) -> list[str]:
     if any(share < BUSY for share in shares):
         told.append(
             f"{OUTRUN} The gateway used less than {BUSY:.0%} of its core: load or provider were the limit."
+        )
+    halves = [result.half for result in gateways if result.half is not None]
+    if (late_us := max((half.sent_late_p99_us for half in halves), default=0.0)) > _PROMPT_US:
+        told.append(
+            f"At half load one request in a hundred left the load generator {late_us / 1000:.2f} ms late or "
+            "more at worst, which counts as latency of all."
         )
     direct = race.of("direct")
     forwarding = [result.loads[_MIDDLE].requests_per_s for result in gateways if result.half is not None]

@@ -73,11 +73,3 @@ def test_machine_facts() -> None:
     assert machine.parse_processor("processor\t: 0\nmodel name\t: Some  CPU @ 2 GHz\n") == "Some CPU @ 2 GHz"
     assert machine.parse_memory("MemTotal:       25165824 kB\n") == "24 GiB"
     assert machine.parse_processor("") == machine.parse_memory("") == ""
-
-
-def test_the_python_is_told_from_another_of_the_same_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sysconfig.get_config_var", lambda _name: "/home/someone/own/bin")
-    monkeypatch.setenv("HOME", "/home/someone")
-    assert machine.python_folder() == "~/own/bin"
-    monkeypatch.setenv("HOME", "/home/some")
-    assert machine.python_folder() == "/home/someone/own/bin"

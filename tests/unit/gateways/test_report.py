@@ -189,3 +189,9 @@ def test_a_page_without_markers_is_refused(page: str) -> None:
 def test_the_page_in_docs_can_take_results() -> None:
     page = (DOCS / "benchmarks.md").read_text("utf-8")
     assert "## Answers at once" in document.replace(page, table.render(race(ours())))
+
+
+def test_a_late_load_generator_is_told() -> None:
+    late = msgspec.structs.replace(paced(300, 900), sent_late_p99_us=1400)
+    assert any("1.40 ms late" in note for note in notes(race(ours(half=late))))
+    assert not any("late" in note for note in notes(race(ours())))

@@ -19,6 +19,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from statistics import median
 from typing import Final
 
 import msgspec
@@ -241,7 +242,8 @@ def render(turns: dict[str, list[Turn]], requests: int) -> str:
 
 
 def _middle(turns: list[Turn]) -> Turn:
-    return sorted(turns, key=_cost)[len(turns) // 2] if turns else Turn(None, math.nan)
+    counted = [turn.instructions for turn in turns if turn.instructions is not None]
+    return Turn(median(counted) if counted else None, median([turn.cpu_us for turn in turns] or [math.nan]))
 
 
 def _cost(turn: Turn) -> float:

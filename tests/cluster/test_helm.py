@@ -11,7 +11,7 @@ import yaml
 
 from cliproxy_dev import crds, kubeconfig
 from cliproxy_dev.controlplane.start import ControlPlane
-from cliproxy_dev.kube import ApiError, Json, KubeApi
+from cliproxy_dev.kube import MERGE_PATCH, ApiError, Json, KubeApi
 from cliproxy_dev.ports import free_ports
 from support.admission import Hooks
 from support.cluster import LoopThread, create_namespace, eventually, remove_namespace
@@ -19,7 +19,7 @@ from support.helm import Helm
 from support.operatorproc import OperatorProcess, Shop
 from support.releases import CHART, CRD_PATH, OPERATOR, Release, exists, our_crds, remove_crds
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(300)
 
 
 @pytest.fixture(scope="module")
@@ -74,11 +74,17 @@ async def test_install_upgrade_rollback_uninstall(release: Release, api: KubeApi
     assert len(await our_crds(api)) == 4
     assert not await knows_weight(api)
     assert await exists(api, budget)
+    shop = Shop(api, release.namespace)
+    before = await lived_with(shop)
 
     release.install(
         "replicas=3", "gateway.enabled=true", "gateway.autoscaling.enabled=true", "backup.enabled=true"
     )
     assert await knows_weight(api), "an upgrade upgrades the CRDs"
+    await eventually(
+        lambda: weighs(shop), within_s=30, what="what is new has its default in objects that lived before"
+    )
+    assert await stands(shop) == before, "objects and their status outlive the upgrade untouched"
     assert (await api.get(deployment))["spec"]["replicas"] == 3
     gateway = await api.get(f"{deployment}-gateway")
     assert gateway["spec"]["template"]["metadata"]["labels"]["cliproxy.io/sidecar"] == "true"
@@ -93,9 +99,9 @@ async def test_install_upgrade_rollback_uninstall(release: Release, api: KubeApi
     assert (await api.get(deployment))["spec"]["replicas"] == 2
     assert not await exists(api, f"{deployment}-gateway")
     assert not await knows_weight(api)
+    assert await stands(shop) == before, "and the way back"
 
     release.install()
-    shop = Shop(api, release.namespace)
     await eventually(lambda: served(shop), what="the kinds are served")
     await shop.provider("claude")
     assert release.run("uninstall").returncode == 0
@@ -108,6 +114,28 @@ async def test_install_upgrade_rollback_uninstall(release: Release, api: KubeApi
     release.install("crds.keep=false")
     assert release.run("uninstall").returncode == 0
     await eventually(lambda: nothing_left(api), what="crds.keep=false lets the CRDs go")
+
+
+async def lived_with(shop: Shop) -> Json:
+    """Create an object that the older chart's operator has judged; return how it stands."""
+    await eventually(lambda: served(shop), what="the kinds are served")
+    await shop.provider("veteran", priority=3)
+    status = {"phase": "CoolingDown", "observedGeneration": 1, "cooldownUntil": "2030-01-01T00:00:00Z"}
+    body = {"status": status}
+    path = f"{shop.path('LLMProvider', 'veteran')}/status"
+    await shop.api.request("PATCH", path, body=body, content_type=MERGE_PATCH)
+    return await stands(shop)
+
+
+async def stands(shop: Shop) -> Json:
+    """Return what must outlive an upgrade: identity, version, what was asked for and what was found out."""
+    found = await shop.get("LLMProvider", "veteran")
+    metadata = {name: found["metadata"][name] for name in ("uid", "generation", "resourceVersion")}
+    return {**metadata, "priority": found["spec"]["priority"], "status": found["status"]}
+
+
+async def weighs(shop: Shop) -> bool:
+    return (await shop.get("LLMProvider", "veteran"))["spec"].get("weight") == 1
 
 
 async def served(shop: Shop) -> bool:

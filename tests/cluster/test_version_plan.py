@@ -33,7 +33,7 @@ class Stage:
     """The kind in one namespace, release by release."""
 
     def __init__(self, plane: ControlPlane, api: KubeApi, namespace: str) -> None:
-        self._plane, self._api, self._crd = plane, api, planned(plane.minor)
+        self._plane, self._api, self._crd = plane, api, planned(plane.crd_minor)
         self._home = f"namespaces/{namespace}/plannedproviders"
 
     async def open(self) -> None:

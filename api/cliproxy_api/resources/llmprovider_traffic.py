@@ -151,4 +151,10 @@ class ConnectionPool(msgspec.Struct, frozen=True, kw_only=True, rename=wire_name
     idle_timeout: Annotated[
         str, timespan("How long an idle connection is kept for reuse.", at_least="1s", at_most="1h")
     ] = "90s"
-    http2: Annotated[bool, Meta(description="Whether HTTP/2 is offered to the provider.")] = False
+    http2: Annotated[
+        bool,
+        Meta(
+            description="Whether HTTP/2 is offered to the provider. No effect in this version: HTTP/1.1 is "
+            "spoken; raise maxConnections where connections are short."
+        ),
+    ] = False

@@ -71,8 +71,8 @@ class Failover(msgspec.Struct, frozen=True, kw_only=True, rename=wire_name):
         FailoverMode,
         Meta(
             description="How the backup is used: none, active_passive (only when no provider can serve) or "
-            "active_active "
-            "(always, as one more)."
+            "active_active (always, as one more). No effect in this version: declare the backup as an "
+            "LLMProvider with a higher priority number (active_passive) or the same one (active_active)."
         ),
     ] = FailoverMode.NONE
     backup_url: (

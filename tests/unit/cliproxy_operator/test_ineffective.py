@@ -1,23 +1,25 @@
 """What is accepted without effect is said."""
 
-from typing import Any
-
 import pytest
 
 from cliproxy_api.conditions import Reason
 from cliproxy_operator.ineffective import without_effect
 from support.objects import alert, llm, policy, profile
 
-ASKED: dict[str, dict[str, Any]] = {
-    "spec.failover": {"failover": {"mode": "active_passive", "backupURL": "http://backup:80"}},
-}
 
-
-@pytest.mark.parametrize("path", ASKED)
-def test_a_field_of_a_profile_that_does_nothing_is_named(path: str) -> None:
-    (found,) = without_effect(profile(**ASKED[path]))
-    assert (found.reason, found.path) == (Reason.NO_EFFECT, path)
+@pytest.mark.parametrize(
+    ("mode", "place"),
+    [
+        ("active_passive", "a spec.priority number above all others'"),
+        ("active_active", "the others' spec.priority"),
+    ],
+)
+def test_a_backup_of_a_profile_is_named_with_what_does_the_same(mode: str, place: str) -> None:
+    (found,) = without_effect(profile(failover={"mode": mode, "backupURL": "http://backup:80"}))
+    assert (found.reason, found.path) == (Reason.NO_EFFECT, "spec.failover")
     assert found.message.startswith("has no effect in this version; ")
+    assert "spec.baseURL http://backup:80" in found.message
+    assert place in found.message
 
 
 def test_a_field_of_a_provider_that_does_nothing_is_named() -> None:

@@ -25,6 +25,8 @@ LOOK_S: Final = 5.0
 """Between two looks at a limit of which nothing new is heard: the fleet may have grown."""
 UNHEARD_S: Final = 15.0
 """So long after its beginning a leader waits for those it has not heard."""
+MAX_MEMBERS: Final = 5000
+"""Looked at in one round, some ten milliseconds; the limits that wait longest come first."""
 MAX_OWNERS: Final = 2000
 """Limits of one sidecar; more is no sidecar of ours."""
 
@@ -127,9 +129,14 @@ class Shares:
         `sidecars` says how many there are that could take of a limit.
         """
         changed: set[SidecarId] = set()
-        for owner, limit in self._limits.items():
-            if limit.look_at <= now:
-                changed |= self._divide(owner, limit, sidecars(owner), now)
+        due = [one for one in self._limits.items() if one[1].look_at <= now]
+        due.sort(key=lambda one: one[1].look_at)
+        looked_at = 0
+        for owner, limit in due:
+            changed |= self._divide(owner, limit, sidecars(owner), now)
+            looked_at += len(limit.members)
+            if looked_at >= MAX_MEMBERS:
+                break
         return changed
 
     def _divide(self, owner: Owner, limit: _Limit, sidecars: int, now: float) -> set[SidecarId]:

@@ -58,7 +58,7 @@ def play(translator: Any, stream: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"[]", b"{", b"\xff", b"[" * 5000, b'{"a":' * 3000 + b"1" + b"}" * 3000]
+    "body", [b"", b"[]", b"{", b"\xff", b"[" * 5000, b'{"a":' * 100_000 + b"1" + b"}" * 100_000]
 )
 def test_bodies_that_are_no_objects(body: bytes) -> None:
     made = translation("chat", {})
@@ -67,3 +67,14 @@ def test_bodies_that_are_no_objects(body: bytes) -> None:
             take(body or b"x")
     assert json.loads(made.error(400, body, too_long=False))["error"]["message"]
     assert without_foreign_thoughts(body) == body
+
+
+@pytest.mark.parametrize("deep", [b"[" * 3000 + b"]" * 3000, b'{"a":' * 3000 + b"1" + b"}" * 3000])
+@pytest.mark.parametrize("field", ["choices", "usage", "model", "error", "unheard of"])
+def test_what_only_later_pythons_can_read_is_answered_or_refused(deep: bytes, field: str) -> None:
+    """Python 3.12 and later decode such depths; code of ours that walks them must not break."""
+    body = b'{"%s": %s}' % (field.encode(), deep)
+    made = translation("chat", {})
+    for take in (made.answer, lambda body: made.stream().feed(SSEParser().feed(b"data: " + body + b"\n\n"))):
+        with contextlib.suppress(TranslationError):
+            assert isinstance(take(body), bytes)

@@ -32,6 +32,7 @@ JUNK_BYTES += [
     b":",
     b",",
     b"[" * 2000,
+    b"[" * 3000 + b"]" * 3000,  # Python 3.12 and later can read it, walking it is another matter
 ]
 
 

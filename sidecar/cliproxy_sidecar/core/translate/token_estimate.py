@@ -74,9 +74,12 @@ def estimated_count(dialect: Dialect, body: bytes) -> bytes:
         request = msgspec.json.decode(body)
     except JSON_FAULTS as error:
         raise TranslationError("body", "is not valid JSON") from error
-    if dialect is Dialect.GEMINI:
-        return msgspec.json.encode({"totalTokens": estimate_gemini_tokens(request)})
-    return msgspec.json.encode({"input_tokens": estimate_tokens(request)})
+    try:
+        if dialect is Dialect.GEMINI:
+            return msgspec.json.encode({"totalTokens": estimate_gemini_tokens(request)})
+        return msgspec.json.encode({"input_tokens": estimate_tokens(request)})
+    except RecursionError as error:  # content in content: read by C code, which may go deeper than ours
+        raise TranslationError("body", "cannot be measured: it is nested too deeply") from error
 
 
 def _content(content: object) -> int:

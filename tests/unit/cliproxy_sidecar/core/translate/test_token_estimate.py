@@ -54,7 +54,7 @@ def test_the_answer_to_a_count() -> None:
 
 def test_what_cannot_be_measured_is_named() -> None:
     deep: list[Any] = []
-    for _ in range(5000):
+    for _ in range(100_000):  # beyond what C code walks, which later Pythons count by itself
         deep = [deep]
     with pytest.raises(TranslationError, match="measured"):
         estimate_tokens(user("x", tools=deep))
@@ -74,3 +74,12 @@ def test_gemini_requests_are_measured_alike() -> None:
     assert told({"contents": contents, "systemInstruction": instruction}) > 2 * alone - 10
     image = {"inlineData": {"mimeType": "image/png", "data": "x" * 1_000_000}}
     assert told({"contents": [{"parts": [image]}]}) < 2000
+
+
+@pytest.mark.parametrize("levels", [450, 3000])
+def test_content_in_content_without_end_is_the_callers_fault(levels: int) -> None:
+    """Decoded by Python 3.11 up to some 1,000 levels, by 3.13 up to 10,000: deeper than our own code goes."""
+    content = b'[{"type":"tool_result","content":' * levels + b'"x"' + b"}]" * levels
+    body = b'{"messages":[{"role":"user","content":%s}]}' % content
+    with pytest.raises(TranslationError):
+        estimated_count(Dialect.ANTHROPIC, body)

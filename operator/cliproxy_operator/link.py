@@ -12,7 +12,7 @@ mean to the listener.
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -23,7 +23,7 @@ from cliproxy_operator.clock import Clock
 from cliproxy_operator.documents import Body
 from cliproxy_operator.gate import Gate
 from cliproxy_operator.metrics import Metrics
-from cliproxy_operator.tasks import happens
+from cliproxy_operator.tasks import first_failure, happens
 from cliproxy_operator.transport import ANSWER_TIMEOUT_S, Answer, DocumentName, Peer, Transport
 from cliproxy_operator.view import SidecarId
 from cliproxy_operator.wire.trouble import LinkError
@@ -189,7 +189,7 @@ class Link:
             if newest is not None and newest.digest == hello.running.digest:
                 snapshot.sent = newest  # it runs this already: a new leader need not send it again
             stated = asyncio.Event()
-            await _first_failure(
+            await first_failure(
                 self._hear(lines),
                 *([self._maintain(self._slots["parts"])] if hello.keeps_parts else ()),
                 self._maintain(state, begun=stated),
@@ -315,24 +315,3 @@ async def _end(task: asyncio.Future[Any]) -> None:
     await asyncio.wait({task})
     if not task.cancelled():
         task.exception()
-
-
-async def _first_failure(*works: Coroutine[Any, Any, None]) -> None:
-    """Run all until one fails, then cancel the others and raise what that one raised.
-
-    No `asyncio.TaskGroup`: before Python 3.13 a group that fails leaves a request to cancel on the task that
-    waited for it, and before 3.11.4 `asyncio.timeout` takes that for a cancellation from outside. A link that
-    broke then ended for good, at the pause before its next try.
-    """
-    running = [asyncio.ensure_future(work) for work in works]
-    try:
-        ended, _ = await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)
-    finally:
-        for task in running:
-            task.cancel()
-        await asyncio.wait(running)
-        for task in running:
-            if not task.cancelled():
-                task.exception()  # those that came second are no news
-    for task in ended:
-        await task

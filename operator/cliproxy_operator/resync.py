@@ -16,7 +16,7 @@ from cliproxy_operator.kube import LIST_TIMEOUT_S, ApiError, Kube
 from cliproxy_operator.metrics import Metrics
 from cliproxy_operator.settings import Settings
 from cliproxy_operator.store import Store, name_of
-from cliproxy_operator.tasks import happens
+from cliproxy_operator.tasks import first_failure, happens
 from cliproxy_operator.vault import Vault
 from cliproxy_operator.watch import watched
 
@@ -79,9 +79,7 @@ class Resync:
 
     async def run(self) -> None:
         """List each resource when it is due, until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for resource in self._due_s:
-                group.create_task(self._keep(resource))
+        await first_failure(*(self._keep(resource) for resource in self._due_s))
 
     async def _keep(self, resource: Resource) -> None:
         while True:

@@ -74,3 +74,24 @@ async def happens(event: asyncio.Event, within_s: float | None) -> bool:
     except TimeoutError:
         return False
     return True
+
+
+async def first_failure(*works: Coroutine[Any, Any, None]) -> None:
+    """Run all until one fails, then cancel the others and raise what that one raised.
+
+    No `asyncio.TaskGroup`: before Python 3.13 a group that fails leaves a request to cancel on the task that
+    waited for it, and before 3.11.4 `asyncio.timeout` takes that for a cancellation from outside. A link that
+    broke then ended for good, at the pause before its next try.
+    """
+    running = [asyncio.ensure_future(work) for work in works]
+    try:
+        ended, _ = await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)
+    finally:
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running)
+        for task in running:
+            if not task.cancelled():
+                task.exception()  # those that came second are no news
+    for task in ended:
+        await task

@@ -1,11 +1,10 @@
-"""What ends a link's works: the first failure, and nothing of it stays with whoever waited."""
+"""What ends works side by side: the first failure, and nothing of it stays with whoever waited."""
 
 import asyncio
 
 import pytest
 
-from cliproxy_operator.link import _first_failure
-from cliproxy_operator.tasks import happens
+from cliproxy_operator.tasks import first_failure, happens
 
 
 async def fail(word: str) -> None:
@@ -22,7 +21,7 @@ async def last(ended: list[str], word: str) -> None:
 async def test_the_first_failure_ends_the_others_and_is_raised() -> None:
     ended: list[str] = []
     with pytest.raises(ValueError, match=r"^first$"):
-        await _first_failure(last(ended, "one"), fail("first"), last(ended, "two"))
+        await first_failure(last(ended, "one"), fail("first"), last(ended, "two"))
     assert sorted(ended) == ["one", "two"]
 
 
@@ -32,17 +31,17 @@ async def test_after_a_failure_a_pause_is_a_pause() -> None:
     assert waiting is not None
     for _ in range(3):
         with pytest.raises(ValueError, match="again"):
-            await _first_failure(last([], "one"), fail("again"))
+            await first_failure(last([], "one"), fail("again"))
         assert waiting.cancelling() == 0
         assert not await happens(asyncio.Event(), 0.0)
 
 
-async def test_a_cancelled_link_leaves_nothing_behind() -> None:
+async def test_a_cancelled_wait_leaves_nothing_behind() -> None:
     ended: list[str] = []
-    link = asyncio.ensure_future(_first_failure(last(ended, "one"), last(ended, "two")))
+    waiting = asyncio.ensure_future(first_failure(last(ended, "one"), last(ended, "two")))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    link.cancel()
+    waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await link
+        await waiting
     assert sorted(ended) == ["one", "two"]

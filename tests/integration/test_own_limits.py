@@ -142,11 +142,15 @@ async def test_our_part_of_a_rate_is_kept_to_and_what_we_take_is_told(
             await eventually(lambda: sidecar.sidecar.reporter.attached)
             assert (await sidecar.push_next(push)).status == 200
             assert [(await sidecar.chat()).status_code for _ in range(2)] == [200, 429]
-            await eventually(lambda: reports.of(Traffic)[-1].taken["team-a/gpt"].pressed)
-            pressed = reports.of(Traffic)[-1]
+
+            def pressed() -> list[Taken]:
+                taken = [report.taken.get("team-a/gpt") for report in reports.of(Traffic)]
+                return [one for one in taken if one is not None and one.pressed]
+
+            await eventually(pressed)
             parts = PartsPush(position=Position(1, 50), providers={"team-a/gpt": 750_000})
             assert (await sidecar._put("parts", codec.encode(parts))).status == 200
             assert [(await sidecar.chat()).status_code for _ in range(3)] == [200, 200, 429]
             costs = (await sidecar.get("/v0/operations/costs")).json()
-    assert pressed.taken["team-a/gpt"] == Taken(used=250_000, part=10_000, pressed=True)
+    assert pressed()[0] == Taken(used=250_000, part=10_000, pressed=True)
     assert costs["limits"]["gpt"]["rate_limit"]["part_percent"] == 75.0

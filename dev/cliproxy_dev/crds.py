@@ -20,10 +20,6 @@ CEL_SINCE_MINOR: Final = 25
 """From here on `x-kubernetes-validations` is on by default; kubectl refuses it against older servers."""
 SELECTABLE_SINCE_MINOR: Final = 31
 """From here on `selectableFields` is on by default."""
-INT_OR_STRING_SINCE_MINOR: Final = 21
-"""An older server that meets `x-kubernetes-int-or-string` in a schema loses all of it for server-side apply:
-every list is one value to it then. Source: kubernetes issue 90902, mended by 97172 (read 2026-11-21)."""
-ANYTHING: Final = "x-kubernetes-preserve-unknown-fields"
 
 
 def load_sources(folder: Path = SOURCE) -> list[dict[str, Any]]:
@@ -45,15 +41,17 @@ def for_server(*, minor: int, folder: Path = SOURCE) -> list[dict[str, Any]]:
 
 
 def fit(crd: dict[str, Any], *, minor: int) -> dict[str, Any]:
-    """Return a copy of one CRD without what a Kubernetes 1.`minor` server does not know."""
+    """Return a copy of one CRD without what a Kubernetes 1.`minor` server does not know.
+
+    x-kubernetes-int-or-string stays, although it costs a server before 1.21 the schema in server-side apply
+    (kubernetes issue 90902): with it, 1.20 leaves null where our status gives up an object, and refuses that.
+    """
     fitted = copy.deepcopy(crd)
     for version in fitted["spec"]["versions"]:
         if minor < SELECTABLE_SINCE_MINOR:
             version.pop("selectableFields", None)
         if minor < CEL_SINCE_MINOR:
             _drop_cel(version["schema"]["openAPIV3Schema"])
-        if minor < INT_OR_STRING_SINCE_MINOR:
-            _loosen(version["schema"]["openAPIV3Schema"])
     return fitted
 
 
@@ -76,21 +74,10 @@ def copy_to_chart(source: Path = SOURCE, chart: Path = CHART) -> list[str]:
 
 def _drop_cel(schema: dict[str, Any]) -> None:
     schema.pop("x-kubernetes-validations", None)
-    for one in _below(schema):
-        _drop_cel(one)
-
-
-def _loosen(schema: dict[str, Any]) -> None:
-    """Let fields that take a number or a string take anything: bounds stay, the operator says the rest."""
-    if schema.pop("x-kubernetes-int-or-string", False):
-        schema[ANYTHING] = True
-    for one in _below(schema):
-        _loosen(one)
-
-
-def _below(schema: dict[str, Any]) -> list[dict[str, Any]]:
-    found = [*schema.get("properties", {}).values(), schema.get("items"), schema.get("additionalProperties")]
-    return [one for one in found if isinstance(one, dict)]
+    below = [*schema.get("properties", {}).values(), schema.get("items"), schema.get("additionalProperties")]
+    for one in below:
+        if isinstance(one, dict):
+            _drop_cel(one)
 
 
 def main(arguments: list[str] | None = None) -> int:

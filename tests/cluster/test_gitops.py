@@ -320,38 +320,6 @@ def leaves(fields: Json) -> set[str]:
     return found
 
 
-async def test_two_managers_share_the_lists_of_a_provider(
-    control_plane: ControlPlane, crds: object, namespace: str
-) -> None:
-    """Each brings entries of its own, without the defaults, and takes only its own away again."""
-
-    def manifest(*names: str) -> str:
-        credentials = [{"name": name, "secretRef": {"name": "keys", "key": name}} for name in names]
-        models = [{"name": f"model-{name}", "pricing": {"input": "1", "output": "2"}} for name in names]
-        spec = {"type": "anthropic", "credentials": credentials, "models": models}
-        metadata = {"name": "claude", "namespace": namespace}
-        return yaml.safe_dump({"apiVersion": OURS, "kind": "LLMProvider", "metadata": metadata, "spec": spec})
-
-    def apply(manager: str, *names: str) -> None:
-        words = ("apply", "--server-side", f"--field-manager={manager}", "-f", "-")
-        command(control_plane, *words, stdin=manifest(*names))
-
-    async with control_plane.api() as api:
-        shop = Shop(api, namespace)
-        await asyncio.to_thread(apply, "platform", "main", "spare")
-        await asyncio.to_thread(apply, "team", "main", "own")
-        spec = (await shop.get("LLMProvider", "claude"))["spec"]
-        assert {one["name"] for one in spec["credentials"]} == {"main", "spare", "own"}
-        assert {one["name"] for one in spec["models"]} == {"model-main", "model-spare", "model-own"}
-        assert all(one["weight"] == 1 for one in spec["credentials"])
-
-        await asyncio.to_thread(apply, "platform", "main")
-        spec = (await shop.get("LLMProvider", "claude"))["spec"]
-        assert {one["name"] for one in spec["credentials"]} == {"main", "own"}
-        words = ("--server-side", "--field-manager=team", "-f", "-")
-        await asyncio.to_thread(command, control_plane, "diff", *words, stdin=manifest("main", "own"))
-
-
 async def weighed(shop: Shop, name: str) -> bool:
     """Say whether a rule knows where it stands for every provider: a leader listens for a while first."""
     return len((await shop.status(name, "AlertRule")).get("providers") or []) == 2

@@ -29,17 +29,14 @@ def test_features_appear_with_the_server_that_knows_them(minor: int, *, cel: boo
         assert ("selectableFields" in text) is selectable
 
 
-def test_no_other_word_differs_for_an_old_server() -> None:
+def test_nothing_but_cel_and_selectable_fields_is_left_out() -> None:
     def known(value: object) -> object:
         if isinstance(value, dict):
             dropped = ("x-kubernetes-validations", "selectableFields")
-            other = {"x-kubernetes-int-or-string": "x-kubernetes-preserve-unknown-fields"}
-            kept = {key: entry for key, entry in value.items() if key not in dropped}
-            return {other.get(key, key): known(entry) for key, entry in kept.items()}
+            return {key: known(entry) for key, entry in value.items() if key not in dropped}
         return [known(entry) for entry in value] if isinstance(value, list) else value
 
     assert crds.for_server(minor=20) == known(crds.load_sources())
-    assert "int-or-string" in crds.render(minor=21)
 
 
 def test_an_incomplete_checkout_is_named(tmp_path: Path) -> None:

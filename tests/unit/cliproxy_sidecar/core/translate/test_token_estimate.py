@@ -1,5 +1,6 @@
 """The estimate grows with what is said and does not count images by their bytes."""
 
+import contextlib
 import json
 from typing import Any
 
@@ -77,9 +78,12 @@ def test_gemini_requests_are_measured_alike() -> None:
 
 
 @pytest.mark.parametrize("levels", [450, 3000])
-def test_content_in_content_without_end_is_the_callers_fault(levels: int) -> None:
-    """Decoded by Python 3.11 up to some 1,000 levels, by 3.13 up to 10,000: deeper than our own code goes."""
+def test_content_in_content_without_end_is_counted_or_the_callers_fault(levels: int) -> None:
+    """How deep is too deep is the interpreter's to say, and Hypothesis moves its limit: but no other error.
+
+    Decoded by Python 3.11 up to some 1,000 levels, by 3.13 up to 10,000: deeper than our own code goes.
+    """
     content = b'[{"type":"tool_result","content":' * levels + b'"x"' + b"}]" * levels
     body = b'{"messages":[{"role":"user","content":%s}]}' % content
-    with pytest.raises(TranslationError):
-        estimated_count(Dialect.ANTHROPIC, body)
+    with contextlib.suppress(TranslationError):
+        assert estimated_count(Dialect.ANTHROPIC, body).startswith(b'{"input_tokens":')

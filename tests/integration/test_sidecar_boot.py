@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from cliproxy_api import codec
+from cliproxy_api.report import Tripped
 from cliproxy_api.scope import Scope
 from cliproxy_api.snapshot import Position, SnapshotPush
 from cliproxy_api.state import FleetCooldown, FleetState, StatePush
@@ -45,9 +46,23 @@ async def test_it_restarts_with_what_it_ran(scripted_openai: ScriptedProvider, t
         assert refused.status_code == 503, "the fleet's cooldown holds"
         assert sidecar.sidecar.snapshots.running.snapshot == Position(2, 5)
         assert (await sidecar.push(at(push, 1, 99))).status == 409, "a deposed leader stays deposed"
+        state = StatePush(position=Position(2, 7), sent_at_utc=now_utc(), state=FleetState())
+        assert (await sidecar.push_state(state)).status == 200
+        assert (await sidecar.chat()).status_code == 200, "the leader's word replaces the kept one"
+
+
+async def test_a_new_leader_may_not_know_yet_what_was_kept(
+    scripted_openai: ScriptedProvider, tmp_path: Path
+) -> None:
+    push = at(build.push(build.built(scripted_openai)), 2, 5)
+    async with running_sidecar(push, state_dir=tmp_path) as sidecar:
+        await sidecar.push_state(cooling())
+        await eventually(lambda: (tmp_path / SNAPSHOT).exists() and (tmp_path / STATE).exists())
+    async with running_sidecar(state_dir=tmp_path) as sidecar, sidecar.reports(epoch=3) as reports:
         state = StatePush(position=Position(3, 1), sent_at_utc=now_utc(), state=FleetState())
         assert (await sidecar.push_state(state)).status == 200
-        assert (await sidecar.chat()).status_code == 200, "the operator's word replaces the kept one"
+        assert (await sidecar.chat()).status_code == 503, "it cools on"
+        await eventually(lambda: [told.scope.provider for told in reports.of(Tripped)] == ["team-a/gpt"])
 
 
 async def test_the_newer_of_secret_and_disk_is_run(scripted_openai: ScriptedProvider, tmp_path: Path) -> None:

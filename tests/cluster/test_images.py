@@ -117,7 +117,6 @@ async def test_both_run_together_and_helm_tests_them(
             "webhooks.enabled=false",
             f"watchNamespaces={{{release.namespace}}}",
             "gateway.enabled=true",
-            "gateway.host=$(POD_IP)",
             values=values,
         )
         shop = Shop(api, release.namespace)
@@ -125,7 +124,7 @@ async def test_both_run_together_and_helm_tests_them(
         await shop.provider("gpt", type="openai", baseURL=provider.base_url, models=[{"name": "gpt-4o"}])
         await start(release, api, pod_of(await deployment(release, api, OPERATOR), "operator-1"))
         gateway = await deployment(release, api, f"{OPERATOR}-gateway")
-        await start(release, api, pod_of(gateway, "gateway-1"))
+        await start(release, api, on_its_own_address(pod_of(gateway, "gateway-1")))
         for name in ("operator-1", "gateway-1"):
             await eventually(
                 lambda name=name: ready(release, api, name),  # type: ignore[misc]
@@ -161,6 +160,14 @@ async def synced(shop: Shop) -> bool:
 
 async def none_left() -> bool:
     return not processes("cliproxy_operator") and not processes("cliproxy_sidecar")
+
+
+def on_its_own_address(pod: Json) -> Json:
+    """Let the gateway listen on the pod's address only: all pods here share the machine's network."""
+    for one in pod["spec"]["containers"][0]["env"]:
+        if one["name"] == "CLIPROXY_PROXY_HOST":
+            one["value"] = "$(POD_IP)"
+    return pod
 
 
 def said(agent: NodeAgent, namespace: str, name: str) -> str:

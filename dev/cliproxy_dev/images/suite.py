@@ -74,7 +74,7 @@ exec chroot "$root" sh -c 'cd /src && exec "$@"' sh "$@"
 """
 _ALONE: Final = """\
 set -e
-ip link set lo up; ip address add 192.0.2.1/32 dev lo; ip route add default dev lo
+ip link set lo up; ip address add 198.51.100.1/32 dev lo; ip route add default dev lo
 exec "$@"
 """
 

@@ -117,6 +117,8 @@ def _inside(kept: Path, gone: Path, command: Sequence[str], *, alone: bool) -> i
         command = ["sh", "-c", _ALONE, "alone", *command]
     places = [str(kept / "root"), str(kept), str(gone)]
     seen = [f"{source}={target}" for source, target in _seen(os.environ)]
+    if alone:  # nobody answers for names here: better no name server than one that is silent
+        seen.append("/dev/null=/etc/resolv.conf")
     child = [*namespaces, "sh", "-c", _ENTER, "enter", *places, *seen, "--", *command]
     return subprocess.run(tethered(child), env=_environment(os.environ), check=False).returncode
 

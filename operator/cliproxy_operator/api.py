@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 MAX_BODY_BYTES: Final = 4096
 MAX_REASON_CHARS: Final = 200
 READ_TIMEOUT_S: Final = 5.0
+WRITTEN_S: Final = 2.0
+"""How long an answer waits until what was asked for stands in status, where no leader's death can undo it."""
 MAX_OWNERS: Final = 10
 """Namespaces that a bare name is looked for in."""
 
@@ -155,9 +157,9 @@ def _changes(app: FastAPI, operator: Operator, doorkeeper: Doorkeeper) -> None:
             raise HTTPException(409, f"{key.id} is not in use: it is disabled or not accepted")
         told.tell(AuditEvent.MANUAL_COOLDOWN, AuditOutcome.DONE, reason)
         log.info("cooldown asked for", extra={"provider": key.id, "seconds": seconds})
-        return JSONResponse(
-            {"provider": provider, "namespace": key.namespace, "cooling": True, **_state(operator, key)}
-        )
+        written = await operator.statuses.written(key, WRITTEN_S)
+        answer = {"provider": provider, "namespace": key.namespace, "cooling": True, "written": written}
+        return JSONResponse({**answer, **_state(operator, key)})
 
     @app.post("/v0/operations/providers/{provider}/recover")
     async def recover(provider: str, request: Request, namespace: namespaces = None) -> JSONResponse:
@@ -170,7 +172,10 @@ def _changes(app: FastAPI, operator: Operator, doorkeeper: Doorkeeper) -> None:
         ended = operator.host.recover(key.id)
         told.tell(AuditEvent.MANUAL_RECOVERY, AuditOutcome.DONE, "" if ended else "nothing was cooling")
         log.info("recovery asked for", extra={"provider": key.id, "ended": ended})
-        return JSONResponse({"provider": provider, "namespace": key.namespace, "recovered": ended})
+        written = await operator.statuses.written(key, WRITTEN_S)
+        return JSONResponse(
+            {"provider": provider, "namespace": key.namespace, "recovered": ended, "written": written}
+        )
 
 
 class _Told(NamedTuple):

@@ -124,6 +124,19 @@ class Statuses:
         """Have the status of all objects of a namespace judged."""
         self.sweeps.add(namespace, after_s)
 
+    async def written(self, key: ObjectKey, within_s: float) -> bool:
+        """Have the status written if more than figures changed; return whether it was, in that time."""
+        end_s = self._clock.now() + within_s
+        while await self.queue.worked(key, end_s - self._clock.now()):
+            raw, new = self._store.get(RESOURCES[key.kind], key.namespace, key.name), self.now(key)
+            if raw is None or new is None or not self._leader.may_write():
+                return False
+            now, last = self._clock.now(), self._written_s.get(key)
+            at_s = worth_writing(self._previous(key, raw), new, last_write=last, now=now)  # type: ignore[type-var]
+            if at_s is None or at_s > now:
+                return True
+        return False
+
     def now(self, key: ObjectKey) -> Status | None:
         """Return what the object's status should be at this moment, None if nothing can be said yet."""
         entry = self._gatherer.one(key)

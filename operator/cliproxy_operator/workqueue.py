@@ -46,6 +46,8 @@ class WorkQueue(Generic[K]):
         self._counter = 0
         self._running: set[K] = set()
         self._retry_s: dict[K, float] = {}
+        self._waiting: dict[K, list[asyncio.Future[None]]] = {}
+        """Who waits until the key has been worked on from the beginning."""
         self._wake = asyncio.Event()
 
     def add(self, key: K, after_s: float = 0.0) -> None:
@@ -57,6 +59,17 @@ class WorkQueue(Generic[K]):
         self._counter += 1
         heapq.heappush(self._order, (due_s, self._counter, key))
         self._wake.set()
+
+    async def worked(self, key: K, within_s: float) -> bool:
+        """Have the key worked on at once; return whether that has succeeded within so many seconds."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(key, []).append(done)
+        self.add(key)
+        await asyncio.wait({done}, timeout=within_s)
+        if done.done():
+            return True
+        done.cancel()
+        return False
 
     def idle(self) -> bool:
         """Whether nothing is due or under way."""
@@ -94,9 +107,12 @@ class WorkQueue(Generic[K]):
         return pause_s
 
     async def _attempt(self, key: K) -> None:
+        waiting = self._waiting.pop(key, [])
         try:
             await self._work(key)
             self._retry_s.pop(key, None)
+            while waiting:
+                _settle(waiting.pop())
         except ApiError as error:
             self._again(key, str(error))
         except Exception as error:
@@ -105,6 +121,8 @@ class WorkQueue(Generic[K]):
                 self._on_defect(self._name)
             self._again(key, type(error).__name__)
         finally:
+            if waiting:
+                self._waiting.setdefault(key, []).extend(waiting)
             self._running.discard(key)
             self._free += 1
             self._wake.set()
@@ -115,3 +133,8 @@ class WorkQueue(Generic[K]):
         extra = {"queue": self._name, "key": str(key), "reason": reason, "pause_s": pause_s}
         log.log(logging.WARNING if pause_s > 1 else logging.INFO, "tried again later", extra=extra)
         self.add(key, pause_s * (0.5 + self._clock.chance.random() / 2))
+
+
+def _settle(done: asyncio.Future[None]) -> None:
+    if not done.done():  # whoever waited may have given up
+        done.set_result(None)

@@ -178,8 +178,9 @@ async def test_cooling_by_hand_needs_the_right_to_update(
         status, body = await operator.post(path, wish, token=writer)
         assert status == 200, body
         assert body["ends_at"]
+        assert body["written"] is True
+        assert (await shop.status("claude"))["phase"] == "CoolingDown", "whoever leads next knows of it"
         await fake.until(lambda: fake.state and fake.state.state.cooldowns)
-        await shop.until_phase("claude", "CoolingDown")
         status, view = await operator.get("/v0/operations/cooldown/status", token=control_plane.token)
         assert view["providers_in_cooldown"] == ["claude"]
         period = view["cooldown_periods"]["claude"]
@@ -190,7 +191,8 @@ async def test_cooling_by_hand_needs_the_right_to_update(
         ]["claude"]["state"] == "open"
 
         status, body = await operator.post("/v0/operations/providers/claude/recover", token=writer)
-        assert (status, body["recovered"]) == (200, True)
+        assert (status, body["recovered"], body["written"]) == (200, True, True)
+        assert (await shop.status("claude"))["phase"] != "CoolingDown", "whoever leads next knows of it"
         await fake.until(lambda: fake.state and not fake.state.state.cooldowns)
         assert writer not in operator.log()
         calls = audited(operator, user=f"system:serviceaccount:{shop.namespace}:writer")

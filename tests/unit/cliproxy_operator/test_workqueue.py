@@ -151,3 +151,34 @@ async def test_what_fails_is_tried_again(error: Exception, caplog: pytest.LogCap
 
     assert attempts == 3
     assert defects == ([] if isinstance(error, ApiError) else ["test", "test"])
+
+
+async def test_waiting_for_a_key_ends_with_work_that_began_afterwards() -> None:
+    turns = 0
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def work(_: str) -> None:
+        nonlocal turns
+        turns += 1
+        begun.set()
+        await go.wait()
+        if turns == 2:
+            raise ApiError(409, "Conflict", "again")
+
+    async with queue(work) as made:
+        made.add("shop")
+        await begun.wait()
+        waiting = asyncio.ensure_future(made.worked("shop", 5.0))
+        await asyncio.sleep(0)
+        go.set()
+
+        assert await waiting
+        assert turns == 3, "the one under way had begun before, and the second failed"
+
+
+async def test_waiting_for_a_key_has_an_end() -> None:
+    async def work(_: str) -> None:
+        await asyncio.Event().wait()
+
+    async with queue(work) as made:
+        assert not await made.worked("shop", 0.01)

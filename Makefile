@@ -6,7 +6,7 @@ VENV   := .venv/bin
 PYTEST := $(VENV)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: dashboards metrics coverage docs help run test check redis lint unit integration cluster faults rights fuzz golden bench bench-quick bench-soak bench-tracing bench-latency bench-steady bench-takeover bench-fleet images test-images test-313 newest test-newest lock chart crds format clean venv control-plane kustomize licences sbom
+.PHONY: dashboards metrics coverage docs help run test check redis lint unit integration cluster faults rights fuzz golden bench bench-quick bench-soak bench-tracing bench-latency bench-steady bench-takeover bench-fleet images test-images test-313 audit newest test-newest lock chart crds format clean venv control-plane kustomize licences sbom
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -101,6 +101,9 @@ test-newest: control-plane ## our CRDs, the operator and the main job on the new
 
 test-313: venv ## the tests on Python 3.13, in a Debian 13 of their own (Debian, root; WORDS= are pytest's)
 	@$(VENV)/python -m cliproxy_dev.images.suite $(WORDS)
+
+audit: venv ## hadolint, shellcheck and checkov on the Dockerfiles, scripts and the rendered chart
+	@$(VENV)/python -m cliproxy_dev.audit
 
 chart: venv ## refresh what the chart derives: its copy of crds/, values.yaml and docs/reference/values.md from its schema
 	@$(VENV)/python -m cliproxy_dev.chart

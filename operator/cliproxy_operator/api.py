@@ -158,8 +158,8 @@ def _changes(app: FastAPI, operator: Operator, doorkeeper: Doorkeeper) -> None:
         told.tell(AuditEvent.MANUAL_COOLDOWN, AuditOutcome.DONE, reason)
         log.info("cooldown asked for", extra={"provider": key.id, "seconds": seconds})
         written = await operator.statuses.written(key, WRITTEN_S)
-        answer = {"provider": provider, "namespace": key.namespace, "cooling": True, "written": written}
-        return JSONResponse({**answer, **_state(operator, key)})
+        body = {"provider": provider, "namespace": key.namespace, "cooling": True, "written": written}
+        return JSONResponse({**body, **_state(operator, key)})
 
     @app.post("/v0/operations/providers/{provider}/recover")
     async def recover(provider: str, request: Request, namespace: namespaces = None) -> JSONResponse:

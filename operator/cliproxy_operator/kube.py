@@ -127,7 +127,13 @@ class Kube:
         await self._call("GET", resource.path(namespace), params={"limit": "1"})
 
     async def serves(self, resource: Resource) -> bool:
-        """Whether the API server knows a kind of an API group; everybody may ask."""
+        """Whether the API server knows a kind of an API group; everybody may ask.
+
+        While it starts, a group may be there and not be listed yet; who looks for groups would not find it.
+        """
+        groups = (await self._call("GET", "/apis")).get("groups") or ()
+        if not any(one.get("name") == resource.group for one in groups):
+            return False
         try:
             answer = await self._call("GET", f"/apis/{resource.group}/{resource.version}")
         except ApiError as error:

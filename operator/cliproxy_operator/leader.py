@@ -30,6 +30,8 @@ NOT_FOUND: Final = 404
 MAX_EPOCH_STEP: Final = 1_000_000
 """A sidecar that claims an epoch further ahead than this is mistaken, not pushed by another leader."""
 RELEASE_TIMEOUT_S: Final = 0.5
+AWAY_S: Final = 5.0
+"""So long without an answer, the API server may have come back with other data."""
 MIN_PAUSE_S: Final = 0.05
 """Between two steps: a sidecar that cries wolf must not make the loop spin."""
 
@@ -60,7 +62,8 @@ class Leader:
         """`listener` is told each new standing and the epoch that goes with it.
 
         `went_back` is called when the Lease is older than before, or gone: the API server's data were
-        restored from a backup. Every replica looks at it all the time, so it is where that shows first.
+        restored from a backup. Every replica looks at it all the time, so it is where that shows first. And
+        when the API server was away for long: a backup may be younger than the Lease's last renewal.
         """
         self._kube = kube
         self._clock = clock
@@ -80,6 +83,7 @@ class Leader:
         self._adrift: election.Leading | None = None
         self._standing = Standing.UNKNOWN
         self._told: tuple[Standing, int] | None = None
+        self._reached_s: float | None = None
         self._guess = 1
         self._guessed_from = 0
         self._wake = asyncio.Event()
@@ -134,12 +138,21 @@ class Leader:
                 async with asyncio.timeout(self._timing.renew_s / 2):
                     pause_s = await self._step()
                 self.problem = ""
+                self._reached()
             except (ApiError, TimeoutError) as error:
                 pause_s = self._timing.retry_s / 2
                 self.problem = f"Lease {self._namespace}/{self._name}: {error or 'no answer in time'}"
                 self._check_deadline()
             if await happens(self._wake, pause_s):
                 await asyncio.sleep(max(0.0, began_s + MIN_PAUSE_S - self._clock.now()))
+
+    def _reached(self) -> None:
+        """Note that the API server answers."""
+        now = self._clock.now()
+        before_s, self._reached_s = self._reached_s, now
+        if before_s is not None and now - before_s > AWAY_S:
+            log.warning("the API server was away: everything is read anew")
+            self._went_back()
 
     async def release(self) -> None:
         """Give the lease back, so that another need not wait for it to expire; only after `run` has ended."""

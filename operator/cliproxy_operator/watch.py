@@ -88,6 +88,8 @@ class Watch:
         self._listener = listener
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
+        self._asked = False
+        """Whether kopf was told to start anew: its end is no failure then."""
 
     async def run(self) -> None:
         """Keep kopf running until cancelled."""
@@ -98,6 +100,11 @@ class Watch:
             await self._once(absent)
             if self._clock.now() - started_s > RETRY_TOTAL_S / 2:
                 pause_s = RESTART_FIRST_S
+            if self._asked:
+                self._asked = False
+                log.info("kopf looks anew")
+                await asyncio.sleep(RESTART_FIRST_S)
+                continue
             log.warning("kopf ended; it is started again", extra={"pause_s": pause_s})
             self._metrics.loop_failures.labels("kopf").inc()
             await asyncio.sleep(pause_s)
@@ -105,20 +112,21 @@ class Watch:
 
     def restart(self) -> None:
         """Let kopf start anew, which makes it look again which resources there are."""
+        self._asked = True
         if self._loop is not None and self._stop is not None:
             self._loop.call_soon_threadsafe(self._stop.set)
 
     async def _absent(self) -> frozenset[Resource]:
         """Return the custom resources that the API server does not know; waits until it answers.
 
-        When it refuses to say, kopf will be refused too, and logs it.
+        It may refuse to say: for a moment after its start, before it knows who may what, or for good.
         """
         while True:
             try:
                 return frozenset([one for one in CUSTOM if not await self._serves(one)])
             except ApiError as error:
                 if not error.away:
-                    return frozenset()
+                    return frozenset(CUSTOM)
             await asyncio.sleep(LOOK_S)
 
     async def _once(self, absent: frozenset[Resource]) -> None:

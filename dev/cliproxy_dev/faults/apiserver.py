@@ -8,11 +8,12 @@ from typing import Final
 from cliproxy_dev.clock import now_s
 from cliproxy_dev.controlplane import outage
 from cliproxy_dev.demo.launch import restart_operator
-from cliproxy_dev.demo.layout import NAMESPACE
-from cliproxy_dev.faults.field import PROVIDERS, Field
+from cliproxy_dev.demo.layout import NAMESPACE, OPERATOR_NAMESPACE
+from cliproxy_dev.faults.field import PROVIDERS, Field, until
 from cliproxy_dev.faults.objects import SECRET
 from cliproxy_dev.faults.run import KNOWN_S, Run, meanwhile
 
+LEASE: Final = f"/apis/coordination.k8s.io/v1/namespaces/{OPERATOR_NAMESPACE}/leases/cliproxy-operator"
 AWAY_S: Final = 60.0
 RESTORED_S: Final = 60.0
 
@@ -75,6 +76,7 @@ async def restored(field: Field, run: Run, number: int) -> None:
     plane = field.world.plane
     backup: Path = field.world.run_dir / f"etcd-backup-{number}"
     await outage.back_up(plane, backup)
+    lease = await _lease_version(field)
     vllm = await field.world.provider("vllm")
     body = {key: vllm[key] for key in ("apiVersion", "kind", "spec")}
     late = f"late-{number}"
@@ -94,6 +96,9 @@ async def restored(field: Field, run: Run, number: int) -> None:
     met = await field.refuse(RESTORED_S)
     run.cooled(met)
     await run.known(met, within_s=KNOWN_S)
+    if number // 2 % 2 == 0:
+        field.note("the Lease was renewed since the backup")
+        await until(lambda: _renewed(field, lease), "the Lease is renewed", within_s=KNOWN_S)
     await outage.restore(plane, backup)
     field.tell.progress(f"restored; the backup is {now_s() - run.began_s:.0f} s old")
     await run.note_stuck(
@@ -101,6 +106,15 @@ async def restored(field: Field, run: Run, number: int) -> None:
     )
     await run.known(met, within_s=20)
     await run.agree(met)
+
+
+async def _lease_version(field: Field) -> str:
+    lease = await field.world.kube.get(LEASE)
+    return str(lease["metadata"]["resourceVersion"])
+
+
+async def _renewed(field: Field, version: str) -> bool:
+    return await _lease_version(field) != version
 
 
 async def _runs(field: Field, there: set[str], not_there: set[str]) -> bool:

@@ -302,3 +302,16 @@ async def test_a_lease_that_is_gone_for_a_moment_hides_no_older_one(
     assert first.rewinds == 2
     await first.step()
     assert first.rewinds == 2
+
+
+async def test_an_api_server_that_was_away_for_long_may_have_other_data(
+    first: Replica, clock: ManualClock
+) -> None:
+    first.leader._reached()
+    clock.advance(2.0)
+    first.leader._reached()
+    assert first.rewinds == 0
+
+    clock.advance(6.0)
+    first.leader._reached()
+    assert first.rewinds == 1

@@ -44,23 +44,23 @@ async def test_short_faults_leave_nothing_lost_stuck_or_stale(
             field.tell.chapter(play.__name__)
             run = Run(field)
             await play(field, run, number)
-            judged(await run.finish(), play.__name__)
+            judged(await run.finish(), play.__name__, tmp_path)
         async with behind.valves(field):
-            await killed_when_all_were_told_and_nothing_was_written(field)
+            await killed_when_all_were_told_and_nothing_was_written(field, tmp_path)
 
 
-async def killed_when_all_were_told_and_nothing_was_written(field: Field) -> None:
+async def killed_when_all_were_told_and_nothing_was_written(field: Field, run_dir: Path) -> None:
     """Who was told does not ask, although the next leader hears last from who had met the refusal."""
     field.tell.chapter(Step.TOLD)
     field.notes.clear()
     run = Run(field)
     await kill_at(Step.TOLD, field, run)
-    judged(await run.finish(), Step.TOLD)
+    judged(await run.finish(), Step.TOLD, run_dir)
     assert field.notes == {Step.TOLD: 1}
 
 
-def judged(verdict: Verdict, name: str) -> None:
-    assert verdict.passed, f"{name}: {verdict.words}"
+def judged(verdict: Verdict, name: str, run_dir: Path) -> None:
+    assert verdict.passed, f"{name}: {verdict.words}\n{last_words(run_dir)}"
     assert verdict.requests > 0
 
 

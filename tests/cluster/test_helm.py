@@ -14,10 +14,10 @@ from cliproxy_dev.controlplane.start import ControlPlane
 from cliproxy_dev.kube import MERGE_PATCH, ApiError, Json, KubeApi
 from cliproxy_dev.ports import free_ports
 from support.admission import Hooks
-from support.cluster import LoopThread, create_namespace, eventually, remove_namespace
+from support.cluster import LoopThread, eventually
 from support.helm import Helm
 from support.operatorproc import OperatorProcess, Shop
-from support.releases import CHART, CRD_PATH, OPERATOR, Release, exists, our_crds, remove_crds
+from support.releases import CHART, CRD_PATH, OPERATOR, Release, exists, our_crds, released, remove_crds
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -40,11 +40,8 @@ async def api(plane: ControlPlane) -> AsyncIterator[KubeApi]:
 
 @pytest.fixture
 async def release(plane: ControlPlane, api: KubeApi, helm: Helm) -> AsyncIterator[Release]:
-    namespace = await create_namespace(plane)
-    release = Release(helm, plane, namespace)
-    yield release
-    release.run("uninstall")
-    await remove_namespace(plane, namespace)
+    async with released(helm, plane) as release:
+        yield release
 
 
 def older(folder: Path) -> Path:

@@ -26,7 +26,7 @@ from cliproxy_dev.nodeagent.agent import NodeAgent
 from support.cluster import create_namespace, eventually, remove_namespace
 from support.helm import Helm
 from support.operatorproc import Shop
-from support.releases import OPERATOR, Release
+from support.releases import OPERATOR, Release, released
 
 pytestmark = [
     pytest.mark.timeout(900),
@@ -39,11 +39,8 @@ KEY = base64.b64encode(bytes(range(32))).decode()
 
 @pytest.fixture
 async def release(control_plane: ControlPlane, crds: object, helm: Helm) -> AsyncIterator[Release]:
-    namespace = await create_namespace(control_plane)
-    release = Release(helm, control_plane, namespace)
-    yield release
-    release.run("uninstall")
-    await remove_namespace(control_plane, namespace)
+    async with released(helm, control_plane) as release:
+        yield release
 
 
 @pytest.fixture

@@ -20,10 +20,10 @@ from cliproxy_dev.images.play import player
 from cliproxy_dev.kube import Json, KubeApi
 from cliproxy_dev.nodeagent.agent import NodeAgent
 from cliproxy_dev.providers.provider import ScriptedProvider
-from support.cluster import create_namespace, eventually, remove_namespace
+from support.cluster import eventually
 from support.helm import Helm
 from support.operatorproc import Shop
-from support.releases import OPERATOR, Release, pod_of
+from support.releases import OPERATOR, Release, pod_of, released
 
 pytestmark = [
     pytest.mark.timeout(900),
@@ -40,11 +40,8 @@ ON_POD_IP = [
 
 @pytest.fixture
 async def release(control_plane: ControlPlane, crds: object, helm: Helm) -> AsyncIterator[Release]:
-    namespace = await create_namespace(control_plane)
-    release = Release(helm, control_plane, namespace)
-    yield release
-    release.run("uninstall")
-    await remove_namespace(control_plane, namespace)
+    async with released(helm, control_plane) as release:
+        yield release
 
 
 def test_the_sidecar_is_small(images: dict[str, Image]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,20 @@ from cliproxy_dev import kubeconfig
 from cliproxy_dev.chart.values import CHART
 from cliproxy_dev.controlplane.start import ControlPlane
 from cliproxy_dev.kube import ApiError, Json, KubeApi
-from support.cluster import CRD_PATH, NOT_FOUND, eventually
+from support.cluster import CRD_PATH, NOT_FOUND, create_namespace, eventually, remove_namespace
 from support.helm import Helm
 
 OPERATOR = "cliproxy-operator"
+
+
+@contextlib.asynccontextmanager
+async def released(helm: Helm, plane: ControlPlane) -> AsyncIterator[Release]:
+    """Yield a release in a namespace of its own, not installed yet; both are gone afterwards."""
+    namespace = await create_namespace(plane)
+    release = Release(helm, plane, namespace)
+    yield release
+    release.run("uninstall")
+    await remove_namespace(plane, namespace)
 
 
 @dataclass(frozen=True, slots=True)

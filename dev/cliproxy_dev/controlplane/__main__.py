@@ -13,13 +13,12 @@ import sys
 from pathlib import Path
 
 from cliproxy_dev.controlplane.find import Unavailable, find, wants_existing_cluster
+from cliproxy_dev.controlplane.foreground import INTERRUPTED, stay_up
 from cliproxy_dev.controlplane.prepare import prepare
 from cliproxy_dev.controlplane.progress import Progress
 from cliproxy_dev.controlplane.start import ControlPlane
 from cliproxy_dev.kubeconfig import BadKubeconfig
 from cliproxy_dev.process import ProcessFailed
-
-INTERRUPTED = 130  # what shells report for Ctrl-C
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -57,18 +56,7 @@ def _prepare() -> int:
 async def _up(run_dir: Path, *, keep: bool) -> int:
     if not wants_existing_cluster(os.environ) and find(os.environ) is None:
         prepare(os.environ, Progress())
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    async with ControlPlane(run_dir, keep=keep) as plane:
-        print(
-            f"Kubernetes {plane.version} at {plane.server}; stop with Ctrl-C\n"
-            f"export KUBECONFIG={plane.kubeconfig}",
-            flush=True,
-        )
-        await stop.wait()
-    return 0
+    return await stay_up(ControlPlane(run_dir, keep=keep))
 
 
 if __name__ == "__main__":

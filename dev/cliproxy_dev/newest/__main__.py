@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from cliproxy_dev.controlplane.find import CannotObtain, Unavailable
+from cliproxy_dev.controlplane.foreground import INTERRUPTED, stay_up
 from cliproxy_dev.controlplane.progress import Progress
 from cliproxy_dev.newest.build import prepare
 from cliproxy_dev.newest.plane import NewestPlane
@@ -36,28 +37,13 @@ def main(arguments: list[str] | None = None) -> int:
         if chosen.command == "prepare":
             print(f"server for custom resources: {program}")
             return 0
-        return asyncio.run(_up(chosen.dir.absolute(), program, chosen.emulated))
+        return asyncio.run(stay_up(NewestPlane(chosen.dir.absolute(), program, emulated=chosen.emulated)))
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
-        return 130  # what shells report for Ctrl-C
+        return INTERRUPTED
     except (CannotObtain, Unavailable, ProcessFailed) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
-
-
-async def _up(run_dir: Path, program: Path, emulated: str) -> int:
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    async with NewestPlane(run_dir, program, emulated=emulated) as plane:
-        print(
-            f"Kubernetes {plane.version} at {plane.server}; stop with Ctrl-C\n"
-            f"export KUBECONFIG={plane.kubeconfig}",
-            flush=True,
-        )
-        await stop.wait()
-    return 0
 
 
 if __name__ == "__main__":

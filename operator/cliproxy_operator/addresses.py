@@ -29,6 +29,12 @@ _NUMBER: Final = re.compile(r"0[xX][0-9a-fA-F]{1,8}|[0-9]{1,11}")
 _PORTS: Final = {"http": 80, "https": 443}
 
 
+def endpoint_of(url: str) -> tuple[str, int]:
+    """Return the host, in lower case, and the port of an address that is known to be one."""
+    parts = urlsplit(url)
+    return (parts.hostname or "").lower(), parts.port or _PORTS.get(parts.scheme, 80)
+
+
 def refusal(url: str, rules: AddressRules) -> str | None:
     """Return why this address is refused, as the rest of a sentence; None: it may be used.
 

@@ -14,12 +14,13 @@ from cliproxy_api.resources.cooldownpolicy import CooldownPolicy
 from cliproxy_api.resources.llmprovider import LLMProvider
 from cliproxy_api.resources.parse import ParseFailure
 from cliproxy_api.resources.proxyprofile import ProxyProfile
-from cliproxy_api.vocabulary import PROFILE_ANNOTATION, NamespacesFrom
+from cliproxy_api.vocabulary import INJECT_LABEL, PROFILE_ANNOTATION, NamespacesFrom
 from cliproxy_operator.inputs import AddressRules, Inputs, Kind, ObjectKey
 from cliproxy_operator.kinds import (
     CUSTOM,
     NAMESPACE,
     POD,
+    PROFILE,
     SECRET,
     Resource,
 )
@@ -58,6 +59,20 @@ class Gatherer:
         return frozenset(
             namespace for resource in (*CUSTOM, POD) for namespace, _ in self._store.keys(resource)
         )
+
+    def served(self) -> frozenset[str]:
+        """Return those namespaces, and the ones that are to get sidecars by injection."""
+        marked = (
+            str(raw["metadata"]["name"])
+            for raw in self._store.all(NAMESPACE)
+            if (raw["metadata"].get("labels") or {}).get(INJECT_LABEL) == "true"
+        )
+        return self.namespaces().union(marked)
+
+    def profiles(self, namespace: str) -> set[str]:
+        """Return the names of a namespace's profiles; "" (the defaults) is one if it holds anything."""
+        names = {name for owner, name in self._store.keys(PROFILE) if owner == namespace}
+        return names | {""} if namespace in self.namespaces() else names
 
     def one(self, key: ObjectKey) -> Parsed | ParseFailure | None:
         """Return one object, None if it is not there."""

@@ -4,16 +4,12 @@ Every replica watches and keeps the store; the leader compiles, pushes and write
 """
 
 import asyncio
-import contextlib
-import logging
 import os
-import ssl
-import urllib.parse
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
-from cliproxy_api.vocabulary import INJECT_LABEL
 from cliproxy_operator.activation import Activation
+from cliproxy_operator.addresses import endpoint_of
 from cliproxy_operator.adopting import Adoptions
 from cliproxy_operator.alerting import Alerting
 from cliproxy_operator.apply import Writer
@@ -21,16 +17,15 @@ from cliproxy_operator.audit import Audit
 from cliproxy_operator.clock import Clock
 from cliproxy_operator.collect import Collector
 from cliproxy_operator.configtrail import ConfigurationTrail
+from cliproxy_operator.controlchannel import ControlChannel
 from cliproxy_operator.exporting import Exporter
 from cliproxy_operator.following import Following
 from cliproxy_operator.gather import Gatherer
 from cliproxy_operator.hearing import Hearing
 from cliproxy_operator.host import FleetHost
-from cliproxy_operator.identity import Identity, IdentityError
 from cliproxy_operator.injected import Group
 from cliproxy_operator.inputs import AddressRules, Kind, ObjectKey
 from cliproxy_operator.keeping import SnapshotKeeper
-from cliproxy_operator.kinds import NAMESPACE, PROFILE
 from cliproxy_operator.kube import Kube
 from cliproxy_operator.kubeconfig import Access
 from cliproxy_operator.leader import Leader, Standing
@@ -39,7 +34,6 @@ from cliproxy_operator.manual import Manual
 from cliproxy_operator.metrics import Metrics
 from cliproxy_operator.money.leases import Leases
 from cliproxy_operator.money.totals import Owner
-from cliproxy_operator.mounted import MountedIdentity
 from cliproxy_operator.notify.channels import Channels
 from cliproxy_operator.notify.http import HttpSender
 from cliproxy_operator.pki import Pki
@@ -53,12 +47,10 @@ from cliproxy_operator.statuses import Statuses
 from cliproxy_operator.store import Change, Store
 from cliproxy_operator.survey import Survey
 from cliproxy_operator.tasks import Tasks
-from cliproxy_operator.transport import PlainTransport, TlsTransport, Transport
+from cliproxy_operator.transport import Transport
 from cliproxy_operator.vault import Vault
 from cliproxy_operator.view import SidecarId
 from cliproxy_operator.watch import Event, Watch
-
-log = logging.getLogger(__name__)
 
 EXPIRY_S: Final = 10.0
 MIDNIGHT_S: Final = 5.0
@@ -108,12 +100,21 @@ class Operator:
             went_back=self._went_back,
         )
         self.lease_watch = LeaseWatch(kube=self.kube, settings=settings, clock=clock, free=self.leader.look)
-        self._identity: Identity | None = None
-        self.pki = self._authority() if transport is None else None
-        self.transport = transport or self._transport()
-        self.addresses = _addresses(settings, access)
+        self.addresses = AddressRules(
+            allow_link_local=settings.allow_link_local,
+            allow_api_server=settings.allow_api_server,
+            api_servers=frozenset({endpoint_of(access.server)}),
+        )
         self.gatherer = Gatherer(store=self.store, vault=self.vault, kube=self.kube, addresses=self.addresses)
-        self.publisher = Publisher(transport=self.transport, clock=clock, metrics=metrics, tasks=tasks)
+        self.pki = self._authority() if transport is None else None
+        self.channel = (
+            ControlChannel.of(settings, vault=self.vault, pki=self.pki)
+            if transport is None
+            else ControlChannel(transport=transport)
+        )
+        self.publisher = Publisher(
+            transport=self.channel.transport, clock=clock, metrics=metrics, tasks=tasks
+        )
         self.host = FleetHost(
             publisher=self.publisher,
             clock=clock,
@@ -163,7 +164,7 @@ class Operator:
             spending=self.spending,
             vault=self.vault,
             adoptions=self.adoptions,
-            channels=Channels(self.http, _addresses(settings, access)),
+            channels=Channels(self.http, self.addresses),
             may_write=self.leader.may_write,
             clock=clock,
             metrics=metrics,
@@ -294,7 +295,7 @@ class Operator:
         await self.tasks.stop()
         self.audit.close()
         await self.http.close()
-        await self.transport.close()
+        await self.channel.transport.close()
         await self.kube.close()
 
     def problems(self) -> list[str]:
@@ -306,7 +307,7 @@ class Operator:
         self._warm = self._warm or (self.resync.synced.is_set() and self.reconciler.queue.idle())
         if not self._warm and self.leader.standing is Standing.STANDBY:
             found.append("the Secrets that the configuration names are being read")
-        if self._identity is not None and (words := self._identity.problem()):
+        if words := self.channel.problem():
             found.append(words)
         return found + [words for condition in self.conditions if (words := condition())]
 
@@ -336,14 +337,10 @@ class Operator:
         return self.spending.leases(namespace)
 
     async def _expire(self) -> None:
-        shown: ssl.SSLContext | None = None
         while True:
             await asyncio.sleep(EXPIRY_S)
-            if self._identity is not None:
-                with contextlib.suppress(IdentityError):
-                    before, shown = shown, self._identity.context()
-                    if before not in (None, shown):
-                        self.publisher.renew()
+            if self.channel.renewed():
+                self.publisher.renew()
             for provider_id in self.collector.expire():
                 self.following.cooldowns_changed(provider_id)
 
@@ -365,11 +362,7 @@ class Operator:
         )
 
     def _profiles(self, namespace: str) -> set[str] | None:
-        """Return the profiles there are in a namespace, "" among them if it holds anything of ours."""
-        if not self.resync.synced.is_set():
-            return None
-        names = {name for owner, name in self.store.keys(PROFILE) if owner == namespace}
-        return names | {""} if namespace in self.gatherer.namespaces() else names
+        return self.gatherer.profiles(namespace) if self.resync.synced.is_set() else None
 
     # ------------------------------------------------------------------ the control channel
 
@@ -385,27 +378,8 @@ class Operator:
             tasks=self.tasks,
             may_write=self.leader.may_write,
             digest_key=self.vault.rekey,
-            wanted=self._served,
+            wanted=self.gatherer.served,
         )
-
-    def _transport(self) -> Transport:
-        """Return the way to sidecars; what is secret and the same in all replicas keys the digests."""
-        token, folder, port = self.settings.control_token, self.settings.tls_dir, self.settings.control_port
-        if token is not None:
-            log.warning("the control channel is plain HTTP with a token; that is for development")
-            self.vault.rekey(token.reveal().encode())
-            return PlainTransport(token=token, port=port)
-        if folder is not None:
-            mounted = MountedIdentity(folder)
-            if words := mounted.problem():
-                log.warning(words)
-            self.vault.rekey(mounted.key_bytes())
-            self._identity = mounted
-        else:
-            self._identity = self.pki
-        if self._identity is None:
-            raise AssertionError
-        return TlsTransport(identity=self._identity, port=port)
 
     # ------------------------------------------------------------------ to parts that are made later
 
@@ -415,15 +389,6 @@ class Operator:
 
     def _secret_changed(self, namespaces: frozenset[str]) -> None:
         self.following.secret_changed(namespaces)
-
-    def _served(self) -> frozenset[str]:
-        """Return the namespaces that hold anything of ours, or are to get sidecars by injection."""
-        marked = {
-            raw["metadata"]["name"]
-            for raw in self.store.all(NAMESPACE)
-            if (raw["metadata"].get("labels") or {}).get(INJECT_LABEL) == "true"
-        }
-        return self.gatherer.namespaces() | marked
 
     def _heard(self, event: Event) -> None:
         self.following.heard(event)
@@ -460,13 +425,3 @@ class Operator:
         self.watch.restart()
         if self.keeper is not None:
             self.keeper.take_stock()
-
-
-def _addresses(settings: Settings, access: Access) -> AddressRules:
-    url = urllib.parse.urlsplit(access.server)
-    port = url.port or (443 if url.scheme == "https" else 80)
-    return AddressRules(
-        allow_link_local=settings.allow_link_local,
-        allow_api_server=settings.allow_api_server,
-        api_servers=frozenset({((url.hostname or "").lower(), port)}),
-    )

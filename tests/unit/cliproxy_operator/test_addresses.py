@@ -2,7 +2,7 @@
 
 import pytest
 
-from cliproxy_operator.addresses import refusal
+from cliproxy_operator.addresses import endpoint_of, refusal
 from cliproxy_operator.inputs import AddressRules
 
 RULES = AddressRules(api_servers=frozenset({("10.96.0.1", 443), ("api.example.com", 6443), ("fd00::1", 443)}))
@@ -76,3 +76,15 @@ def test_others_are_not(url: str) -> None:
 @pytest.mark.parametrize("url", ["http://host:99999/", "http://[::1/", "http:///path", "", "nonsense"])
 def test_what_cannot_be_read_is_refused(url: str) -> None:
     assert refusal(url, RULES)
+
+
+@pytest.mark.parametrize(
+    ("url", "endpoint"),
+    [
+        ("https://API.example", ("api.example", 443)),
+        ("https://10.0.0.1:6443", ("10.0.0.1", 6443)),
+        ("http://[::1]/x", ("::1", 80)),
+    ],
+)
+def test_an_endpoint_is_host_and_port(url: str, endpoint: tuple[str, int]) -> None:
+    assert endpoint_of(url) == endpoint

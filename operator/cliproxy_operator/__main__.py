@@ -60,12 +60,12 @@ async def run(settings: Settings, webhooks: WebhookSettings | None, access: Acce
         server_header=False,
     )
     server = _Server(config)
-    serving = operator.tasks.spawn(server.serve(), "http server")
+    serving = operator.replica.tasks.spawn(server.serve(), "http server")
     operator.start()
     if webhooks is not None:
         Webhooks(operator, webhooks).start()
     log.info("started", extra={"version": __version__, "api_server": access.server, "port": settings.port})
-    waiting = operator.tasks.spawn(stopping.wait(), "signals")
+    waiting = operator.replica.tasks.spawn(stopping.wait(), "signals")
     await asyncio.wait({waiting, serving}, return_when=asyncio.FIRST_COMPLETED)
     log.info("stopping")
     server.should_exit = True

@@ -55,7 +55,7 @@ def make_app(operator: Operator) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     app.add_exception_handler(HTTPException, _words)
     _health(app, operator)
-    doorkeeper = Doorkeeper(operator.kube, operator.clock, operator.audit)
+    doorkeeper = Doorkeeper(operator.replica.kube, operator.replica.clock, operator.replica.audit)
     _views(app, operator, doorkeeper)
     _changes(app, operator, doorkeeper)
     return app
@@ -74,7 +74,10 @@ def _health(app: FastAPI, operator: Operator) -> None:
     @app.get("/health/ready")
     async def ready() -> JSONResponse:
         problems = operator.problems()
-        body = {"status": "not_ready" if problems else "ok", "standing": operator.leader.standing.value}
+        body = {
+            "status": "not_ready" if problems else "ok",
+            "standing": operator.replica.leader.standing.value,
+        }
         return JSONResponse({**body, "reasons": problems}, status_code=503 if problems else 200)
 
     @app.get("/health")
@@ -84,7 +87,7 @@ def _health(app: FastAPI, operator: Operator) -> None:
             {
                 "status": "not_ready" if operator.problems() else "ok",
                 "version": __version__,
-                "standing": operator.leader.standing.value,
+                "standing": operator.replica.leader.standing.value,
                 "epoch": operator.publisher.epoch,
                 "sidecars": {"total": len(operator.collector.all()), "linked": linked},
                 "reasons": operator.problems(),
@@ -103,7 +106,9 @@ def _views(app: FastAPI, operator: Operator, doorkeeper: Doorkeeper) -> None:
     @app.get("/v0/operations/cooldown/status")
     async def cooldowns(request: Request, namespace: namespaces = None) -> JSONResponse:
         await _admit_reader(operator, doorkeeper, request, namespace)
-        return JSONResponse(report.cooldown_status(_providers(operator, namespace), operator.clock.utc()))
+        return JSONResponse(
+            report.cooldown_status(_providers(operator, namespace), operator.replica.clock.utc())
+        )
 
     @app.get("/v0/operations/load_balancing/status")
     async def load_balancing(request: Request, namespace: namespaces = None) -> JSONResponse:
@@ -113,7 +118,7 @@ def _views(app: FastAPI, operator: Operator, doorkeeper: Doorkeeper) -> None:
     @app.get("/v0/operations/costs")
     async def costs(request: Request, namespace: namespaces = None) -> JSONResponse:
         await _admit_reader(operator, doorkeeper, request, namespace)
-        now_utc = operator.clock.utc()
+        now_utc = operator.replica.clock.utc()
         day = now_utc.strftime("%Y-%m-%d")
         details = (operator.spending.details(period) for period in (day, day[:7]))
         report = spend_report(operator, namespace, now_utc)
@@ -147,7 +152,7 @@ def _changes(app: FastAPI, operator: Operator, doorkeeper: Doorkeeper) -> None:
         with _bad_request():
             seconds = cooldown_s(wish.duration)
         told = _Told(operator, doorkeeper, request, key, {"duration": format_duration(seconds)})
-        if not operator.leader.may_write():
+        if not operator.replica.leader.may_write():
             answer = await _pass_on(operator, key, {COOLDOWN_ANNOTATION: format_duration(seconds)})
             told.tell(AuditEvent.MANUAL_COOLDOWN, AuditOutcome.PASSED_ON, wish.reason)
             return answer
@@ -165,7 +170,7 @@ def _changes(app: FastAPI, operator: Operator, doorkeeper: Doorkeeper) -> None:
     async def recover(provider: str, request: Request, namespace: namespaces = None) -> JSONResponse:
         key = await _find(operator, doorkeeper, request, provider, namespace)
         told = _Told(operator, doorkeeper, request, key, {})
-        if not operator.leader.may_write():
+        if not operator.replica.leader.may_write():
             answer = await _pass_on(operator, key, {RECOVER_ANNOTATION: "now"})
             told.tell(AuditEvent.MANUAL_RECOVERY, AuditOutcome.PASSED_ON, "")
             return answer
@@ -189,7 +194,7 @@ class _Told(NamedTuple):
 
     def tell(self, event: AuditEvent, outcome: AuditOutcome, reason: str) -> None:
         """Say what became of it."""
-        self.operator.audit.tell(
+        self.operator.replica.audit.tell(
             event,
             outcome,
             reason=reason,
@@ -204,13 +209,13 @@ class _Told(NamedTuple):
 def _providers(operator: Operator, namespace: str | None) -> list[report.Provider]:
     """Return every provider's status: as the leader sees it now, else as it was last written."""
     found: list[report.Provider] = []
-    for owner, name in sorted(operator.store.keys(PROVIDER)):
+    for owner, name in sorted(operator.replica.store.keys(PROVIDER)):
         if namespace not in (None, owner):
             continue
         key = ObjectKey(Kind.LLM_PROVIDER, owner, name)
-        status = operator.statuses.now(key) if operator.leader.may_write() else None
+        status = operator.statuses.now(key) if operator.replica.leader.may_write() else None
         if status is None:
-            status = getattr(operator.gatherer.one(key), "status", None)
+            status = getattr(operator.replica.gatherer.one(key), "status", None)
         found.append((owner, name, status if isinstance(status, LLMProviderStatus) else LLMProviderStatus()))
     return found
 
@@ -224,12 +229,13 @@ async def _find(
         HTTPException: 401 or 403 before anything is said of what there is; then 404, or 409 if it is not one.
 
     """
+    known = operator.replica.store.keys(PROVIDER)
     if namespace:
         await _admit(operator, doorkeeper, request, Question("update", namespace, provider))
-        if (namespace, provider) in operator.store.keys(PROVIDER):
+        if (namespace, provider) in known:
             return ObjectKey(Kind.LLM_PROVIDER, namespace, provider)
         raise HTTPException(404, f"there is no provider {provider[:100]!r} in namespace {namespace}")
-    owners = sorted(owner for owner, name in operator.store.keys(PROVIDER) if name == provider)[:MAX_OWNERS]
+    owners = sorted(owner for owner, name in known if name == provider)[:MAX_OWNERS]
     theirs = [owner for owner in owners if await _may(operator, doorkeeper, request, owner, provider)]
     if len(theirs) == len(owners) == 1:
         return ObjectKey(Kind.LLM_PROVIDER, theirs[0], provider)
@@ -257,7 +263,7 @@ async def _admit_reader(
     operator: Operator, doorkeeper: Doorkeeper, request: Request, namespace: str | None
 ) -> None:
     """Let pass who may list providers where they ask: in one namespace, or in all that are served."""
-    for where in [namespace] if namespace else operator.settings.namespaces or ("",):
+    for where in [namespace] if namespace else operator.replica.settings.namespaces or ("",):
         await _admit(operator, doorkeeper, request, Question("list", where))
 
 
@@ -266,7 +272,7 @@ async def _admit(operator: Operator, doorkeeper: Doorkeeper, request: Request, q
     denied = await doorkeeper.admit(request.headers.get("authorization"), question, peer=peer)
     if denied is None:
         return
-    operator.metrics.authentication_failures.labels(denied.reason).inc()
+    operator.replica.metrics.authentication_failures.labels(denied.reason).inc()
     headers = {"WWW-Authenticate": "Bearer"} if denied.status == 401 else None  # noqa: PLR2004 -- HTTP's own
     hint = ""
     if denied.reason == "forbidden" and question.verb == "list" and not question.namespace:

@@ -19,12 +19,12 @@ def spend_report(operator: Operator, namespace: str | None, now_utc: datetime) -
     providers: list[ProviderSpent] = []
     consumers: list[ConsumerTotals] = []
     for kind, resource in ((Kind.LLM_PROVIDER, PROVIDER), (Kind.PROXY_PROFILE, PROFILE)):
-        for owner, name in operator.store.keys(resource):
+        for owner, name in operator.replica.store.keys(resource):
             if namespace not in (None, owner):
                 continue
             key = ObjectKey(kind, owner, name)
-            one = operator.gatherer.one(key)
-            status = operator.statuses.now(key) if operator.leader.may_write() else None
+            one = operator.replica.gatherer.one(key)
+            status = operator.statuses.now(key) if operator.replica.leader.may_write() else None
             if isinstance(one, LLMProvider):
                 told = status if isinstance(status, LLMProviderStatus) else one.status
                 providers.append(provider_spent(owner, name, one.spec, told.cost, today))

@@ -18,32 +18,33 @@ class Webhooks:
     """All parts of the webhooks."""
 
     def __init__(self, operator: Operator, settings: WebhookSettings) -> None:
+        replica = operator.replica
         self._operator = operator
         self._settings = settings
-        self.templates = Templates(kube=operator.kube, settings=settings, operator=operator.settings)
+        self.templates = Templates(kube=replica.kube, settings=settings, operator=replica.settings)
         self.serving = Serving(
-            kube=operator.kube,
+            kube=replica.kube,
             settings=settings,
-            namespace=operator.settings.pod_namespace,
-            metrics=operator.metrics,
-            tasks=operator.tasks,
+            namespace=replica.settings.pod_namespace,
+            metrics=replica.metrics,
+            tasks=replica.tasks,
         )
         self._authority = Authority(
-            kube=operator.kube,
+            kube=replica.kube,
             settings=settings,
-            namespace=operator.settings.pod_namespace,
-            clock=operator.clock,
-            may_write=operator.leader.may_write,
+            namespace=replica.settings.pod_namespace,
+            clock=replica.clock,
+            may_write=replica.leader.may_write,
         )
         desk = Desk(
-            kube=operator.kube,
-            gatherer=operator.gatherer,
-            addresses=operator.addresses,
+            kube=replica.kube,
+            gatherer=replica.gatherer,
+            addresses=replica.addresses,
             template=lambda: self.templates.current,
-            own_namespace=operator.settings.pod_namespace,
-            audit=operator.audit,
+            own_namespace=replica.settings.pod_namespace,
+            audit=replica.audit,
         )
-        self._app = make_admission_app(desk, operator.metrics)
+        self._app = make_admission_app(desk, replica.metrics)
 
     def start(self) -> None:
         """Start all loops; they end with the operator's tasks."""
@@ -55,7 +56,7 @@ class Webhooks:
         if self._settings.certificate is Certificate.OWN:
             loops["webhook authority"] = self._authority.run
         for name, work in loops.items():
-            self._operator.tasks.forever(work, name)
+            self._operator.replica.tasks.forever(work, name)
         self._operator.conditions.append(lambda: self.serving.problem)
 
     async def _serve(self) -> None:

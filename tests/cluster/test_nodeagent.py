@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,8 +19,10 @@ from cliproxy_dev.controlplane.start import ControlPlane
 from cliproxy_dev.kube import ApiError, Json, KubeApi
 from cliproxy_dev.nodeagent.agent import NodeAgent
 from support import standin
-from support.cluster import eventually
+from support.cluster import eventually, kubectl
 
+SPDY_ONLY_MINOR = 30
+"""From here on API servers translate kubectl's WebSocket."""
 IMAGES = {"standin": [sys.executable, "-I", standin.__file__]}
 POD_IP = {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
 
@@ -306,6 +310,43 @@ async def test_a_steady_pod_causes_no_writes(node: Node) -> None:
     await node.until_ready("other")
 
     assert (await node.api.get(f"{node.pods}/quiet"))["metadata"]["resourceVersion"] == version
+
+
+async def test_kubectl_runs_commands_in_a_pod(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    if control_plane.minor >= SPDY_ONLY_MINOR:
+        pytest.skip("from 1.30 on API servers ask kubelets for SPDY, which the node agent does not speak")
+    agent = NodeAgent(
+        control_plane.endpoint_of(),
+        run_dir=tmp_path / "node",
+        images=IMAGES,
+        node_name=f"node-{namespace}",
+        namespaces=frozenset({namespace}),
+        first_address="127.0.9.10",
+        serve_logs=True,
+    )
+    environment = [{"name": "GREETING", "value": "at 127.0.0.1"}]
+    spec = {"containers": [{"name": "app", "image": "app", "env": environment}]}
+
+    async def run(*words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        return await asyncio.to_thread(kubectl, control_plane, "-n", namespace, *words, stdin=stdin)
+
+    async with control_plane.api() as api, agent:
+        await api.create(f"/api/v1/namespaces/{namespace}/pods", {"metadata": {"name": "web"}, "spec": spec})
+        waited = await run("wait", "pod/web", "--for=condition=Ready", "--timeout=30s")
+        assert waited.returncode == 0, waited.stderr
+        address = agent.address(namespace, "web")
+
+        seen = await run("exec", "web", "--", "sh", "-c", "echo $GREETING 127.0.0.1; echo oops >&2")
+        assert (seen.returncode, seen.stdout) == (0, f"at {address} {address}\n"), seen.stderr
+        assert seen.stderr.endswith("oops\n")
+        fed = await run("exec", "-i", "web", "--", "wc", "-c", stdin="x" * 200_000)
+        assert (fed.returncode, fed.stdout.strip()) == (0, "200000"), fed.stderr
+        failed = await run("exec", "web", "--", "sh", "-c", "exit 7")
+        assert (failed.returncode, failed.stdout) == (7, "")
+        absent = await run("exec", "web", "--", "no-such-program")
+        assert absent.returncode != 0
 
 
 async def _new_pid(node: Node, name: str, old: int) -> bool:

@@ -21,6 +21,10 @@ DEFAULT_USERS: Mapping[str, tuple[str, ...]] = {
     "nobody": (),
 }
 P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # FIPS 186-4, D.1.2.3
+SERVICES = "10.96.0.0/24"
+"""The addresses of Services: nobody listens there."""
+LOOPBACK_SERVICES = "127.96.0.0/16"
+"""Addresses at which `nodeagent.services` can listen; so many that two clusters seldom meet at one."""
 # Every write is logged, so that a test can count writes and say whose they were.
 AUDIT_POLICY = {
     "apiVersion": "audit.k8s.io/v1",
@@ -121,7 +125,9 @@ def etcd_command(binaries: Binaries, layout: Layout, *, client_port: int, peer_p
     ]
 
 
-def apiserver_command(binaries: Binaries, layout: Layout, *, etcd_port: int, port: int) -> list[str]:
+def apiserver_command(
+    binaries: Binaries, layout: Layout, *, etcd_port: int, port: int, services: str = SERVICES
+) -> list[str]:
     """Return the command line of a kube-apiserver on loopback with token users and RBAC."""
     return [
         str(binaries.kube_apiserver),
@@ -129,7 +135,7 @@ def apiserver_command(binaries: Binaries, layout: Layout, *, etcd_port: int, por
         "--bind-address=127.0.0.1",
         f"--secure-port={port}",
         f"--cert-dir={layout.certificates}",
-        "--service-cluster-ip-range=10.96.0.0/24",
+        f"--service-cluster-ip-range={services}",
         # No node can reach a loopback address as a service; without this the server logs an error every 10 s.
         "--endpoint-reconciler-type=none",
         "--service-account-issuer=https://kubernetes.default.svc",

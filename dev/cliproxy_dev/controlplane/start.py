@@ -23,6 +23,7 @@ from cliproxy_dev import kubeconfig
 from cliproxy_dev.controlplane.find import Binaries, Unavailable, require, wants_existing_cluster
 from cliproxy_dev.controlplane.settings import (
     DEFAULT_USERS,
+    SERVICES,
     Layout,
     apiserver_command,
     etcd_command,
@@ -57,8 +58,9 @@ class ControlPlane:
         env: Mapping[str, str] | None = None,
         users: Mapping[str, tuple[str, ...]] = DEFAULT_USERS,
         keep: bool = False,
+        services: str = SERVICES,
     ) -> None:
-        """`users` maps names to groups; `admin` must be among them."""
+        """`users` maps names to groups; `admin` must be among them. `services`: their addresses."""
         self.run_dir = run_dir
         self.layout = Layout(run_dir / "controlplane")
         self.kubeconfig = run_dir / "kubeconfig"
@@ -71,6 +73,7 @@ class ControlPlane:
         self._binaries = binaries
         self._users = users
         self._keep = keep
+        self._services = services
         self._tokens: dict[str, str] = {}
         self._etcd: ManagedProcess | None = None
         self._etcd_port = 0
@@ -244,7 +247,9 @@ class ControlPlane:
         self._etcd_port = client_port
         etcd_line = etcd_command(binaries, self.layout, client_port=client_port, peer_port=peer_port)
         self._etcd = ManagedProcess("etcd", etcd_line, log_path=self.layout.log("etcd"))
-        server_line = apiserver_command(binaries, self.layout, etcd_port=client_port, port=port)
+        server_line = apiserver_command(
+            binaries, self.layout, etcd_port=client_port, port=port, services=self._services
+        )
         self._apiserver = ManagedProcess(
             "kube-apiserver", server_line, log_path=self.layout.log("kube-apiserver")
         )

@@ -20,6 +20,8 @@ from cliproxy_dev.kube import Json, KubeApi
 from cliproxy_dev.kubeconfig import Endpoint
 from cliproxy_dev.nodeagent import logs
 from cliproxy_dev.nodeagent.addresses import AddressPool
+from cliproxy_dev.nodeagent.environment import Unresolvable
+from cliproxy_dev.nodeagent.execs import Execs
 from cliproxy_dev.nodeagent.images import SIDECAR_ONLY, Entry
 from cliproxy_dev.nodeagent.pod import Node, PodWorker
 from cliproxy_dev.tasks import Tasks
@@ -50,10 +52,12 @@ class NodeAgent:
         addresses: int = 240,
         volume_owner: int | None = None,
         serve_logs: bool = False,
+        programs: Mapping[str, str] | None = None,
     ) -> None:
         """`images`: repository name to entry point or player; `namespaces`: only these, empty for all.
 
-        `serve_logs`: there is a Node of that name, so that `kubectl logs` works.
+        `serve_logs`: there is a Node of that name, so that `kubectl logs` and `kubectl exec` work.
+        `programs`: what this machine has for a path that only an image has, for pods that are processes.
         `volume_owner`: user id that volumes are given to (needs root), for containers that run as another.
 
         Raises `ValueError` unless the addresses are loopback ones. Logs go to `run_dir/logs`.
@@ -65,6 +69,7 @@ class NodeAgent:
         self._namespaces = namespaces
         self._volume_owner = volume_owner
         self._serve_logs = serve_logs
+        self._programs = dict(programs or {})
         self._pool = AddressPool(first_address, addresses)
         self._workers: dict[str, PodWorker] = {}
         self._tasks = Tasks()
@@ -93,9 +98,10 @@ class NodeAgent:
             images=self._images,
             endpoint=self._endpoint,
             volume_owner=self._volume_owner,
+            programs=self._programs,
         )
         if self._serve_logs:
-            runner, port = await logs.serve(self.log_path)
+            runner, port = await logs.serve(self.log_path, Execs(self._inside))
             self._stack.push_async_callback(runner.cleanup)
             await logs.register(self._node.api, self._node_name, port)
             self._stack.push_async_callback(logs.unregister, self._node.api, self._node_name)
@@ -127,6 +133,13 @@ class NodeAgent:
     def log_path(self, namespace: str, name: str, container: str) -> Path:
         """Return where a container's output goes."""
         return self._run_dir / "logs" / f"{namespace}_{name}_{container}.log"
+
+    async def _inside(
+        self, namespace: str, name: str, container: str, words: list[str]
+    ) -> tuple[list[str], Mapping[str, str]]:
+        if (worker := self._find(namespace, name)) is None:
+            raise Unresolvable(f"pod {namespace}/{name} is not on this node")
+        return await worker.inside(container, words)
 
     def _find(self, namespace: str, name: str) -> PodWorker | None:
         for worker in self._workers.values():

@@ -80,6 +80,13 @@ def expand(text: str, env: Mapping[str, str]) -> str:
     return REFERENCE.sub(value, text)
 
 
+def translate(text: str, known: Mapping[str, str]) -> str:
+    """Replace what only a container knows, such as a Service's name, by what this machine has for it."""
+    for word in sorted(known, key=len, reverse=True):
+        text = text.replace(word, known[word])
+    return text
+
+
 def _on_this_machine(value: str, mounts: Mapping[str, Path]) -> str:
     """Return the real place of a path below a mount; any other value as it is."""
     for mount, place in mounts.items():

@@ -1,7 +1,7 @@
 """What the API server asks of a kubelet when somebody wants a pod's log: HTTPS on loopback, found by a Node.
 
-Knows `kubectl logs` of one container and `--tail`; following is left to real nodes. API servers do not check
-a kubelet's certificate unless told to, so it is one that nobody vouches for.
+Knows `kubectl logs` of one container and `--tail`; following is left to real nodes, commands to `execs`. API
+servers do not check a kubelet's certificate unless told to, so it is one that nobody vouches for.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from cliproxy_dev.clock import utc_now
 from cliproxy_dev.kube import ApiError, KubeApi
+from cliproxy_dev.nodeagent.execs import Execs
 
 ADDRESS = "127.0.0.1"
 NOT_FOUND = 404
@@ -26,8 +27,8 @@ LogPath = Callable[[str, str, str], Path]
 """Namespace, pod and container to the file."""
 
 
-async def serve(log_path: LogPath) -> tuple[web.AppRunner, int]:
-    """Answer requests for logs; return what to clean up and the port."""
+async def serve(log_path: LogPath, execs: Execs) -> tuple[web.AppRunner, int]:
+    """Answer requests for logs, and for commands; return what to clean up and the port."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         words = (request.match_info[part] for part in ("namespace", "pod", "container"))
@@ -39,7 +40,8 @@ async def serve(log_path: LogPath) -> tuple[web.AppRunner, int]:
 
     app = web.Application()
     app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", answer)
-    runner = web.AppRunner(app, access_log=None)
+    execs.serve(app.router)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
     site = web.TCPSite(runner, ADDRESS, 0, ssl_context=_tls())
     await site.start()

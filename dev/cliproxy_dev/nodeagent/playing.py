@@ -16,6 +16,7 @@ from pathlib import Path
 
 import aiohttp
 
+from cliproxy_dev import kubeconfig
 from cliproxy_dev.kube import ApiError, Json, KubeApi
 from cliproxy_dev.kubeconfig import Endpoint
 from cliproxy_dev.nodeagent.environment import Unresolvable, command_line
@@ -79,6 +80,14 @@ async def account(
     server = urllib.parse.urlsplit(endpoint.server)
     where = {"KUBERNETES_SERVICE_HOST": server.hostname or "", "KUBERNETES_SERVICE_PORT": str(server.port)}
     return Mount(str(place), TOKEN_PLACE, read_only=True), where
+
+
+def account_kubeconfig(endpoint: Endpoint, place: Path) -> Path:
+    """Write a kubeconfig beside the token that `account` laid out, for a process, which has no mounts."""
+    token = (place / "token").read_text("utf-8")
+    config = place / "kubeconfig"
+    kubeconfig.write(config, Endpoint(server=endpoint.server, token=token, ca_pem=endpoint.ca_pem))
+    return config
 
 
 def _write(place: Path, files: Mapping[str, str], owner: int | None) -> None:

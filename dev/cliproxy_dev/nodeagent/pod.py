@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from cliproxy_dev.kubeconfig import Endpoint
 from cliproxy_dev.nodeagent import playing, status
 from cliproxy_dev.nodeagent.addresses import AddressPool, NoAddress
 from cliproxy_dev.nodeagent.container import Container, Recipe
-from cliproxy_dev.nodeagent.environment import Unresolvable, command_line, resolve, secrets_needed
+from cliproxy_dev.nodeagent.environment import Unresolvable, command_line, resolve, secrets_needed, translate
 from cliproxy_dev.nodeagent.images import Entry, Player, entry_point
 from cliproxy_dev.nodeagent.probe import Probe
 from cliproxy_dev.nodeagent.volumes import claim_name, lay_out, secret_name
@@ -35,6 +35,8 @@ DEFAULT_GRACE_S, LONGEST_GRACE_S = 30.0, 10.0
 FIRST_RETRY_S, LONGEST_RETRY_S = 0.1, 3.0
 # A container sees its own variables and what a bare image would give it, nothing of this process.
 BASE_VARIABLES = ("PATH", "LANG", "LC_ALL", "TZ")
+HOST_VARIABLES = ("CLIPROXY_PROXY_HOST", "CLIPROXY_HOST", "CLIPROXY_WEBHOOK_HOST")
+LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,8 @@ class Node:
     endpoint: Endpoint
     volume_owner: int | None = None
     """User id that volumes are given to; None: ours."""
+    programs: Mapping[str, str] = field(default_factory=dict)
+    """What this machine has for a path of an image, where a container is a process."""
 
 
 class PodWorker:
@@ -202,15 +206,52 @@ class PodWorker:
             volumes = await self._volumes(spec)
             if isinstance(entry, Player):
                 return await self._played(spec, entry, secrets, volumes)
-            env = {name: os.environ[name] for name in BASE_VARIABLES if name in os.environ}
-            env |= {"HOME": str(self._folder), "HOSTNAME": self.name}
-            # Not the default, 127.0.0.1: that is the whole machine's here, not the pod's.
-            env["CLIPROXY_PROXY_HOST"] = self.address
-            env |= resolve(self._pod, spec, pod_ip=self.address, secrets=secrets, volumes=volumes)
-            return command_line(spec, entry, env), env
+            env = await self._surroundings(spec, secrets, volumes)
+            return await self._on_this_machine(command_line(spec, entry, env)), env
 
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         return recipe
+
+    async def _surroundings(
+        self, spec: Json, secrets: Mapping[str, Json | None], volumes: Mapping[str, Path]
+    ) -> dict[str, str]:
+        """Return the environment of a container that is a process."""
+        env = {name: os.environ[name] for name in BASE_VARIABLES if name in os.environ}
+        env |= {"HOME": str(self._folder), "HOSTNAME": self.name}
+        # Not the defaults, 127.0.0.1 and 0.0.0.0: those are the whole machine's here, not the pod's.
+        env |= dict.fromkeys(HOST_VARIABLES, self.address)
+        if playing.wants_token(self._pod):
+            place, node = self._folder / "account", self._node
+            await playing.account(node.api, node.endpoint, self._pod, place, owner=None)
+            env["KUBECONFIG"] = str(playing.account_kubeconfig(node.endpoint, place))
+        return env | resolve(self._pod, spec, pod_ip=self.address, secrets=secrets, volumes=volumes)
+
+    async def _on_this_machine(self, words: list[str]) -> list[str]:
+        """Return the words with what only a container sees put into this machine's terms."""
+        known = dict(self._node.programs)
+        if any(".svc" in word for word in words):
+            names = await playing.service_names(self._node.api, self.namespace)
+            known |= {name: address for name, address in names.items() if name.endswith(".svc")}
+        return [translate(word, known) for word in words]
+
+    async def inside(self, container: str, words: Sequence[str]) -> tuple[list[str], Mapping[str, str]]:
+        """Return command line and environment of a command in a container that is a process.
+
+        The pod's loopback address is the pod's own here, so it stands for 127.0.0.1 in both.
+
+        Raises:
+            Unresolvable: no such container, or it is a real one, whose inside is its player's.
+
+        """
+        specs = [one for one in self._pod["spec"]["containers"] if one["name"] == container]
+        if not specs or isinstance(entry_point(specs[0]["image"], self._node.images), Player):
+            raise Unresolvable(f"the local node agent cannot run a command in container {container}")
+        secrets = {name: await self._secret(name) for name in secrets_needed(specs[0])}
+        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        env = await self._surroundings(specs[0], secrets, await self._volumes(specs[0]))
+        loopback = {LOOPBACK: self.address}
+        seen = {name: translate(value, loopback) for name, value in env.items()}
+        return [translate(word, loopback) for word in await self._on_this_machine(list(words))], seen
 
     async def _played(
         self, spec: Json, player: Player, secrets: Mapping[str, Json | None], volumes: Mapping[str, Path]

@@ -8,7 +8,14 @@ from typing import Any
 
 import pytest
 
-from cliproxy_dev.nodeagent.environment import Unresolvable, command_line, expand, resolve, secrets_needed
+from cliproxy_dev.nodeagent.environment import (
+    Unresolvable,
+    command_line,
+    expand,
+    resolve,
+    secrets_needed,
+    translate,
+)
 
 POD = {
     "metadata": {
@@ -143,3 +150,11 @@ def test_a_path_below_a_mount_is_the_place_on_this_machine(tmp_path: Path) -> No
     found = resolve(POD, container, pod_ip="", secrets={}, volumes={"tls": tmp_path})
     wanted = {"DIR": str(tmp_path), "FILE": str(tmp_path / "a"), "OTHER": "/etc/tls-other"}
     assert {name: found[name] for name in wanted} == wanted
+
+
+def test_what_only_a_container_knows_is_translated_the_longest_name_first() -> None:
+    known = {"web.apps.svc": "127.0.1.11", "web": "wrong", "/app/bin/python": "/usr/bin/python3"}
+
+    assert translate("http://web.apps.svc:8080/ready", known) == "http://127.0.1.11:8080/ready"
+    assert translate("/app/bin/python", known) == "/usr/bin/python3"
+    assert translate("plain", known) == "plain"

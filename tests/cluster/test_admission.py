@@ -20,6 +20,7 @@ from cliproxy_dev.providers.provider import ScriptedProvider
 from support.admission import Hooks, env_of, sidecar_of
 from support.cluster import create_namespace, eventually, kubectl, remove_namespace
 from support.operatorproc import OperatorProcess, Shop, grant
+from support.typed import Typist, reader
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -299,6 +300,11 @@ async def test_while_the_webhook_is_away_pods_start_and_are_reported(
                 return bool(status["injection"] == {"summary": "0/0"})
 
             await eventually(clean, what="the report goes with the pods")
+            env = reader(control_plane, tmp_path / "home", namespace=hooks.apps)
+            with Typist(__file__, "docs/injection.md", env) as typist:
+                assert "summary" in await typist.next("kubectl get proxyprofile team-a")
+                await typist.next("kubectl wait proxyprofile/team-a")
+                await typist.next("kubectl apply")
 
     assert [(one["pod"], one["reason"]) for one in injection["worst"]] == [
         ("born-alone", "NotInjected"),

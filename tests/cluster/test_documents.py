@@ -1,9 +1,14 @@
-"""Every command that a page tells readers to type, typed in a checkout on the demonstration's cluster."""
+"""Every command that a page tells readers to type, typed in a checkout on the demonstration's cluster.
+
+Those marked `typed by` are typed by the tests they name; that each of them is, `support.typed` sees to.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import re
+import shlex
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,22 +19,21 @@ from cliproxy_dev.demo.launch import running_world
 from cliproxy_dev.demo.layout import NAMESPACE
 from cliproxy_dev.demo.narrator import Narrator
 from cliproxy_dev.demo.world import World
-from cliproxy_dev.pages.commands import Command, commands_of
+from cliproxy_dev.pages.commands import Command
+from support.typed import ROOT, all_commands, bash
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGES = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
 SIDECAR = "127.0.0.1:8317"
 PAGE_S = 120.0
+NOT_RUN = {"docs/install.md"}
+"""The pages with blocks that no test can run; CONTRIBUTING.md says which and why."""
 
 
 def runnable() -> dict[str, list[Command]]:
-    """The commands by page, without those that say why no test runs them."""
+    """The commands by page, without those that another test types."""
     found: dict[str, list[Command]] = {}
-    for page in PAGES:
-        name = str(page.relative_to(ROOT))
-        commands = [one for one in commands_of(name, page.read_text("utf-8")) if not one.reason]
-        if commands:
-            found[name] = commands
+    for command in all_commands():
+        if command.is_ordinary:
+            found.setdefault(command.page, []).append(command)
     return found
 
 
@@ -40,6 +44,9 @@ def script(commands: Iterable[Command], sidecar: str) -> str:
         text = command.text.replace(SIDECAR, sidecar)
         if text.startswith("make "):
             text = text.replace("make ", "make --dry-run ", 1) + " >/dev/null"
+        if command.fails:
+            text = f"if said=$(exec 2>&1\n{text}\n); then echo 'it did not fail'; exit 1; fi\n"
+            text += f"tr -s ' \\n' ' ' <<<\"$said\" | grep -F {shlex.quote(command.fails)}"
         lines += [f"echo '>>> {command.page}:{command.line}'", text]
     return "\n".join(lines) + "\n"
 
@@ -56,28 +63,9 @@ async def environment(world: World, tmp_path: Path) -> dict[str, str]:
         "PATH": f"{world.tools}:{os.environ['PATH']}",
         "HOME": str(home),
     }
-    code, said = await typed(f"kubectl config set-context --current --namespace {NAMESPACE}", env)
+    code, said = await bash(f"kubectl config set-context --current --namespace {NAMESPACE}", env)
     assert code == 0, said
     return env
-
-
-async def typed(text: str, env: dict[str, str]) -> tuple[int | None, str]:
-    process = await asyncio.create_subprocess_exec(
-        "bash",
-        "-c",
-        text,
-        cwd=ROOT,
-        env=env,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    try:
-        said, _ = await asyncio.wait_for(process.communicate(), timeout=PAGE_S)
-    finally:
-        if process.returncode is None:
-            process.kill()
-    return process.returncode, said.decode("utf-8", "replace")
 
 
 async def until_healthy(world: World) -> None:
@@ -97,8 +85,51 @@ async def test_every_command_of_every_page_works(tmp_path: Path) -> None:
         env = await environment(world, tmp_path)
         sidecar = world.proxy_url("app-1").removeprefix("http://")
         for page, commands in pages.items():
-            code, said = await typed(script(commands, sidecar), env)
+            code, said = await bash(script(commands, sidecar), env, within_s=PAGE_S)
             if code != 0:
                 failures.append(f"{page} ended with {code}:\n{said[-3000:]}")
 
     assert not failures, "\n\n".join(failures)
+
+
+@pytest.mark.parametrize(
+    ("text", "works"),
+    [
+        ("cat <<'EOF' >&2 && false\nno such\nthing here\nEOF", True),
+        ("echo no such thing", False),
+        ("echo another trouble; false", False),
+    ],
+    ids=["as-told", "succeeds", "fails-otherwise"],
+)
+async def test_a_command_that_is_meant_to_fail_has_to_say_why(text: str, *, works: bool) -> None:
+    command = Command("docs/x.md", 1, text, fails="no such thing")
+
+    code, said = await bash(script([command], ""), {"PATH": os.environ["PATH"]})
+
+    assert (code == 0) is works, said
+
+
+def test_a_block_is_left_out_only_where_nobody_could_run_it() -> None:
+    assert {one.page for one in all_commands() if one.reason} == NOT_RUN
+
+
+def test_a_block_for_another_test_is_typed_there() -> None:
+    """A `Typist` types all blocks of a page that name its file; so the file has to have one for the page."""
+    given = {(one.typist, one.page) for one in all_commands() if one.typist}
+
+    assert given
+    for file, page in given:
+        calls = re.findall(r"Typist\(\s*__file__,\s*\"([^\"]+)\"", (ROOT / file).read_text("utf-8"))
+        assert page in calls, f"{file} has no Typist for {page}"
+
+
+async def test_programs_know_the_options_that_pages_name() -> None:
+    asked = [one for one in all_commands() if one.options_only]
+
+    assert asked
+    for command in asked:
+        code, said = await bash(f"{command.text.split(' #')[0]} --help", dict(os.environ))
+        assert code == 0, f"{command}: {said}"
+        for word in shlex.split(command.text, comments=True):
+            if word.startswith("-"):
+                assert f"{word.split('=')[0]}" in said, command

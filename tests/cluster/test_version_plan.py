@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
-import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,8 +12,9 @@ import pytest
 from cliproxy_dev.controlplane.start import ControlPlane
 from cliproxy_dev.crds import for_server
 from cliproxy_dev.kube import MERGE_PATCH, ApiError, Json, KubeApi
-from support.cluster import CRD_PATH, NOT_FOUND, eventually, kubectl
+from support.cluster import CRD_PATH, NOT_FOUND, eventually
 from support.operatorproc import provider_spec
+from support.typed import Typist, reader
 
 pytestmark = pytest.mark.timeout(300)
 NAME = "plannedproviders.cliproxy.io"
@@ -33,7 +33,7 @@ class Stage:
     """The kind in one namespace, release by release."""
 
     def __init__(self, plane: ControlPlane, api: KubeApi, namespace: str) -> None:
-        self._plane, self._api, self._crd = plane, api, planned(plane.crd_minor)
+        self._api, self._crd = api, planned(plane.crd_minor)
         self._home = f"namespaces/{namespace}/plannedproviders"
 
     async def open(self) -> None:
@@ -80,16 +80,6 @@ class Stage:
         found = await self.veteran("v1beta1")
         return found["metadata"]["resourceVersion"] if found else ""
 
-    async def rewrite(self) -> None:
-        """Type the command that stores every object anew."""
-        found = await self.typed("get", "plannedproviders.v1beta1.cliproxy.io", "-A", "-o", "json")
-        await self.typed("replace", "-f", "-", stdin=found)
-
-    async def typed(self, *words: str, stdin: str | None = None) -> str:
-        done = await asyncio.to_thread(kubectl, self._plane, *words, stdin=stdin)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
 
 @pytest.fixture
 async def stage(control_plane: ControlPlane, namespace: str) -> AsyncIterator[Stage]:
@@ -105,7 +95,14 @@ def essence(found: Json | None) -> Any:
     return found and (found["spec"], found["status"], found["metadata"]["uid"])
 
 
-async def test_the_plan_for_v1beta1_keeps_every_object(stage: Stage) -> None:
+def as_copy(text: str) -> str:
+    return text.replace("llmproviders.", "plannedproviders.")
+
+
+async def test_the_plan_for_v1beta1_keeps_every_object(
+    stage: Stage, control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    env = reader(control_plane, tmp_path)
     was = essence(await stage.veteran("v1alpha1"))
     assert was
 
@@ -124,15 +121,17 @@ async def test_the_plan_for_v1beta1_keeps_every_object(stage: Stage) -> None:
     # N+2: every object is rewritten. That changes nothing the second time, so it stands as v1beta1 then.
     before = await stage.resource_version()
 
-    async def stands() -> bool:
-        await stage.rewrite()
-        once = await stage.resource_version()
-        await stage.rewrite()
-        return before != once == await stage.resource_version()
+    with Typist(__file__, "docs/upgrade.md", env, changed=as_copy) as typist:
+        await typist.next("kubectl get llmproviders.v1beta1")
 
-    await eventually(stands, within_s=60, every_s=0.5, what="every object is stored anew")
-    patch = json.dumps({"status": {"storedVersions": ["v1beta1"]}})
-    await stage.typed("patch", "crd", NAME, "--subresource=status", "--type=merge", "-p", patch)
+        async def stands() -> bool:
+            once = await stage.resource_version()
+            await typist.again()
+            return before != once == await stage.resource_version()
+
+        await eventually(stands, within_s=60, every_s=0.5, what="every object is stored anew")
+        await typist.next("kubectl patch crd")
+        assert await typist.next("kubectl get crd") == '["v1beta1"]'
     assert await stage.stored() == ["v1beta1"]
 
     # N+3: the old one goes.

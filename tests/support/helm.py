@@ -22,7 +22,7 @@ class Helm:
     """The program, with folders of its own."""
 
     def __init__(self, program: Path, home: Path) -> None:
-        self._program = program
+        self.program = program
         folders = ("HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME", "HOME")
         self._env = os.environ | {name: str(home / name.lower()) for name in folders}
 
@@ -30,7 +30,7 @@ class Helm:
         """Run a command; the answer holds exit code, stdout and stderr."""
         extra = {} if kubeconfig is None else {"KUBECONFIG": str(kubeconfig)}
         return subprocess.run(  # noqa: S603 -- the program is ours, the words are the test's
-            [str(self._program), *words],
+            [str(self.program), *words],
             capture_output=True,
             text=True,
             check=False,

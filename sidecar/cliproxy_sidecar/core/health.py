@@ -73,12 +73,15 @@ class Health:
         """Whether there ever was a document."""
         self._providers: dict[str, Provider] = {}
         self._probed: dict[str, _Probed] = {}
+        self._told_last: tuple[tuple[str, ...], dict[str, str]] | None = None
         self._told_unhealthy: frozenset[str] = frozenset()
         self._told_duties: frozenset[str] = frozenset()
         self._unhealthy: frozenset[str] = frozenset()
         self.is_all_well = True
         """No provider is unhealthy."""
         self._duties: frozenset[str] = frozenset()
+        self.turn = 0
+        """Grows with all that duties follow from, but the clock."""
 
     def healthy(self, provider_id: str) -> bool:
         """Return whether the provider may be a candidate."""
@@ -108,7 +111,10 @@ class Health:
 
     def adopt(self, state: FleetState) -> None:
         """Take the fleet's word: who is unhealthy, and whom this sidecar probes."""
-        self._told = True
+        told = (state.unhealthy, state.probes)
+        if told == self._told_last:
+            return  # most documents are about a cooldown
+        self._told, self._told_last = True, told
         self._told_unhealthy = frozenset(state.unhealthy)
         self._told_duties = frozenset(
             provider_id for provider_id, sidecar in state.probes.items() if sidecar == self._sidecar
@@ -162,6 +168,7 @@ class Health:
         return self._probed[provider_id]
 
     def _decide(self) -> None:
+        self.turn += 1
         checked = {item.id for item in self._providers.values() if item.health_check.enabled}
         self._duties = frozenset(self._told_duties & checked if self._attached else checked)
         own = self._duties & self._probed.keys()

@@ -15,12 +15,15 @@ from cliproxy_sidecar.core.target import Target
 
 REMEMBER_S: Final = 900.0
 """How long a closed scope is remembered, so that answers from before do not cool it: a long attempt."""
+SWEEP_S: Final = 30.0
+"""How often what is over is looked for. A fleet's documents come in bursts, each is a step of all scopes, and
+hundreds may be remembered."""
 
 
 class ScopeStore:
     """States by scope; none for a scope that never failed. Bounded by the configuration."""
 
-    __slots__ = ("_states", "attached", "epochs", "gated", "providers")
+    __slots__ = ("_handed", "_states", "_sweep_at", "attached", "epochs", "gated", "providers")
 
     def __init__(self) -> None:
         self.providers: dict[str, Provider] = {}
@@ -30,6 +33,9 @@ class ScopeStore:
         self.gated: Final[set[str]] = set()
         """Ids of providers with at least one scope that is not closed."""
         self._states: dict[str, dict[Scope, ScopeState]] = {}
+        self._handed: set[str] = set()
+        """Ids of providers of which a state was handed out since the last `advance`: it may have changed."""
+        self._sweep_at = 0.0
 
     def of_provider(self, provider_id: str) -> Mapping[Scope, ScopeState]:
         """Return a provider's states; empty if nothing of it ever failed."""
@@ -37,6 +43,7 @@ class ScopeStore:
 
     def known(self, scope: Scope) -> ScopeState | None:
         """Return the scope's state, None if there is none."""
+        self._handed.add(scope.provider)
         return self.of_provider(scope.provider).get(scope)
 
     def state(self, scope: Scope) -> ScopeState | None:
@@ -44,6 +51,7 @@ class ScopeStore:
         provider = self.providers.get(scope.provider)
         if provider is None or not names(provider, scope):
             return None
+        self._handed.add(scope.provider)
         states = self._states.setdefault(scope.provider, {})
         if scope not in states:
             states[scope] = ScopeState(scope, provider.cooldown, self.epochs)
@@ -72,15 +80,24 @@ class ScopeStore:
             self.gated.discard(provider_id)
 
     def advance(self, now: float) -> None:
-        """Move on what is due and forget what is over."""
-        for provider_id, states in self._states.items():
-            window_s = self.providers[provider_id].cooldown.detection_window_s
-            for state in states.values():
+        """Move on what is due, and now and then forget what is over."""
+        if now >= self._sweep_at:
+            self._sweep_at = now + SWEEP_S
+            self._sweep(now)
+        concerned = self.gated | self._handed  # all others are closed, and a closed scope is never due
+        self._handed.clear()
+        for provider_id in concerned:
+            for state in self.of_provider(provider_id).values():
                 state.advance(now, attached=self.attached)
-            over = [scope for scope, state in states.items() if _is_over(state, now, window_s)]
-            for scope in over:
-                del states[scope]
             self.note(provider_id)
+
+    def _sweep(self, now: float) -> None:
+        for provider_id, states in list(self._states.items()):
+            window_s = self.providers[provider_id].cooldown.detection_window_s
+            for scope in [scope for scope, state in states.items() if _is_over(state, now, window_s)]:
+                del states[scope]
+            if not states:
+                del self._states[provider_id]
 
     def configure(self, providers: tuple[Provider, ...], now: float) -> None:
         """Keep the states of scopes that are still there; close those whose ground is gone."""
@@ -88,6 +105,7 @@ class ScopeStore:
         for provider_id in self._states.keys() - self.providers.keys():
             del self._states[provider_id]
             self.gated.discard(provider_id)
+        self._handed.update(self._states)
         for provider_id, states in self._states.items():
             old, new = before[provider_id], self.providers[provider_id]
             for scope in [scope for scope in states if not names(new, scope)]:

@@ -125,9 +125,15 @@ class Limits:
     # ------------------------------------------------------------------ fleet
     def adopt(self, push: StatePush, now: float) -> None:
         """Take the fleet's word on shares, quotas and budgets."""
-        self._told = state = push.state
-        for provider_id, gate in self.gates.items():
-            self._tell_gate(provider_id, gate, state, now)
+        before, self._told = self._told, push.state
+        state = push.state
+        # Most documents are about a cooldown.
+        if self.gates and (state.sharers, state.floors) != (before.sharers, before.floors):
+            for provider_id, gate in self.gates.items():
+                self._share_gate(provider_id, gate)
+        for provider_id, amount in state.quotas.items():
+            if (limited := self.gates.get(provider_id)) is not None:
+                limited.tell(amount.used, amount.until_utc, now)
         for caller in self.callers.values():
             self._tell_caller(caller, state, now)
 

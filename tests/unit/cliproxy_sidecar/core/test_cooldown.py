@@ -8,6 +8,7 @@ from cliproxy_api.snapshot import ClassOverride, Provider
 from cliproxy_api.vocabulary import CooldownPhase, OutcomeClass, RecoveryProbe, Trip
 from cliproxy_sidecar.core.cooldown import Cooldowns
 from cliproxy_sidecar.core.outcome import CANCELLED, SUCCESS, Outcome
+from cliproxy_sidecar.core.scope_store import SWEEP_S
 from support.cooling import (
     ALONE,
     CREDENTIAL,
@@ -595,7 +596,7 @@ def test_closed_scopes_are_forgotten_after_a_while() -> None:
     cooldowns.settle(admitted(cooldowns, 10.0), SUCCESS, (), 10.0)
     cooldowns.advance(900.0)
     assert cooldowns._scopes.known(KEY) is not None
-    cooldowns.advance(911.0)
+    cooldowns.advance(911.0 + SWEEP_S)
     assert cooldowns._scopes.known(KEY) is None
 
 

@@ -45,10 +45,15 @@ class Prober:
         self._running: dict[str, tuple[Provider, asyncio.Task[None]]] = {}
         self._waiting: asyncio.TimerHandle | None = None
         """Runs while there are others' probes to be made ready."""
+        self._followed = -1
+        """The turn of the health machine that the tasks are in line with."""
 
     def follow(self) -> None:
         """Bring the tasks in line with the duties; call after every change of them."""
         health, running = self._machines.health, self._running
+        if health.turn == self._followed:
+            return
+        self._followed = health.turn
         duties = health.duties()
         wanted = {provider.id: provider for provider in self._machines.providers if provider.id in duties}
         for provider_id, (probed, task) in list(running.items()):

@@ -8,6 +8,7 @@ nobody. One server listens on all addresses: which sidecar is meant says the add
 
 import asyncio
 import contextlib
+import gc
 import os
 import random
 import socket
@@ -21,11 +22,12 @@ import uvicorn
 import uvloop
 
 from cliproxy_dev.clock import now_s
+from cliproxy_sidecar.__main__ import GC_THRESHOLDS
 from cliproxy_sidecar.admin.control import Authenticator, BearerToken, OperatorCertificate
-from cliproxy_sidecar.controltls import MountedContext, OperatorHttpProtocol
+from cliproxy_sidecar.controltls import MountedContext, operator_only
 from cliproxy_sidecar.runtime.asgi import Receive, Scope, Send
 from cliproxy_sidecar.runtime.tasks import Tasks
-from cliproxy_sidecar.serverprotocol import BoundedHttpProtocol
+from cliproxy_sidecar.serverprotocol import Prompt, prompt
 from fleet.board import Board
 from fleet.light import Light, share_decoding
 
@@ -59,6 +61,10 @@ class Agent:
         """Hand a request to the sidecar of the address that it came to."""
         if scope["type"] == "http":
             await self._by_address[scope["server"][0]].app(scope, receive, send)
+
+    def asked(self, scope: Scope) -> Prompt | None:
+        """Return how the sidecar of the address that a request came to answers it at once."""
+        return self._by_address[scope["server"][0]].app.asked(scope)
 
     async def command(self, order: dict[str, Any]) -> Any:
         """Carry out one command and return the answer."""
@@ -96,7 +102,7 @@ class Agent:
         tls = self._tls
         config = uvicorn.Config(
             self,
-            http=BoundedHttpProtocol if tls is None else OperatorHttpProtocol,
+            http=prompt(self.asked) if tls is None else operator_only(lambda _peer: None, self.asked),
             ssl_context_factory=None if tls is None else lambda _config, _default: tls,
             ws="none",
             lifespan="off",
@@ -153,5 +159,7 @@ async def _main(namespace: str, port: str, watched: str) -> None:
 
 if __name__ == "__main__":
     share_decoding()
+    gc.freeze()  # as a sidecar does
+    gc.set_threshold(*GC_THRESHOLDS)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_main(*sys.argv[1:]))

@@ -14,8 +14,9 @@ from typing import Any, Final, Self
 
 from cliproxy_api.audit import peer_text
 from cliproxy_api.channel import AUTHORITIES_FILE, CERTIFICATE_FILE, KEY_FILE, OPERATOR_ID
+from cliproxy_sidecar.runtime.asgi import Scope
 from cliproxy_sidecar.runtime.clock import utc_now
-from cliproxy_sidecar.serverprotocol import BoundedHttpProtocol
+from cliproxy_sidecar.serverprotocol import Prompt, PromptHttpProtocol
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +66,7 @@ class MountedContext(ssl.SSLContext):
         return self._newest.wrap_bio(*args, **options)
 
 
-class OperatorHttpProtocol(BoundedHttpProtocol):
+class OperatorHttpProtocol(PromptHttpProtocol):
     """One connection of the operator; anybody else's is closed before a byte of it is read."""
 
     _expiry: TimerHandle | None = None
@@ -104,12 +105,20 @@ class OperatorHttpProtocol(BoundedHttpProtocol):
             super().eof_received()
 
 
-def operator_only(refused: Callable[[str], None]) -> type[OperatorHttpProtocol]:
-    """Return the protocol that calls `refused` for everybody whom it turns away."""
+def operator_only(
+    refused: Callable[[str], None], asked: Callable[[Scope], Prompt | None]
+) -> type[OperatorHttpProtocol]:
+    """Return the protocol that calls `refused` for everybody whom it turns away.
+
+    What `asked` gives is answered at once (see `PromptHttpProtocol.asked`).
+    """
 
     class Counted(OperatorHttpProtocol):
         def refused(self, peer: str) -> None:
             refused(peer)
+
+        def asked(self, scope: Scope) -> Prompt | None:
+            return asked(scope)
 
     return Counted
 

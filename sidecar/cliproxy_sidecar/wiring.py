@@ -47,7 +47,7 @@ from cliproxy_sidecar.runtime.prober import Prober
 from cliproxy_sidecar.runtime.reporter import Reporter
 from cliproxy_sidecar.runtime.snapshots import Snapshots
 from cliproxy_sidecar.runtime.tasks import Tasks
-from cliproxy_sidecar.serverprotocol import BoundedHttpProtocol
+from cliproxy_sidecar.serverprotocol import prompt
 from cliproxy_sidecar.servers import AsgiServer, Door, PortTaken, Servers
 from cliproxy_sidecar.settings import Settings, UpstreamKind
 
@@ -213,7 +213,7 @@ class Sidecar:
             logged(app),
             self.tasks,
             drain_timeout_s=settings.drain_timeout_s,
-            protocol=BoundedHttpProtocol if folder is None else operator_only(refused),
+            protocol=prompt(app.asked) if folder is None else operator_only(refused, app.asked),
             tls=None if folder is None else MountedContext(folder),
             keep_alive_s=CONTROL_KEEP_ALIVE_S,
         )

@@ -6,6 +6,7 @@ Who may come in is the `Authenticator`'s word (mutual TLS, or a bearer token); w
 
 import hmac
 from collections.abc import Callable
+from functools import partial
 from typing import Final, Protocol
 
 from cliproxy_api import codec
@@ -15,6 +16,7 @@ from cliproxy_sidecar.runtime.asgi import Receive, Scope, Send, answer, header, 
 from cliproxy_sidecar.runtime.reporter import Reporter, Stream
 from cliproxy_sidecar.runtime.snapshots import Verdict
 from cliproxy_sidecar.runtime.tasks import Tasks
+from cliproxy_sidecar.serverprotocol import Prompt, Reply
 
 MAX_SNAPSHOT_BYTES: Final = 16 * 1024 * 1024
 MAX_STATE_BYTES: Final = 4 * 1024 * 1024
@@ -93,6 +95,11 @@ class ControlApp:
         self._authenticator = authenticator
         self._tasks = tasks
         self._refused = refused
+        self._doors: Final[dict[str, tuple[Callable[[bytes], Verdict], int]]] = {
+            "/v0/control/snapshot": (pushes.offer_snapshot, MAX_SNAPSHOT_BYTES),
+            "/v0/control/state": (pushes.offer_state, MAX_STATE_BYTES),
+            "/v0/control/parts": (pushes.offer_parts, MAX_PARTS_BYTES),
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -102,13 +109,13 @@ class ControlApp:
             self._refused(peer_text(scope.get("client")))
             await _refuse(send, 401, "you are not the operator", (b"www-authenticate", b"Bearer"))
             return
+        if (prompt := self._prompt(scope)) is not None:
+            body = await read_body(receive, at_most_bytes=prompt.at_most_bytes)
+            reply = _too_long(prompt.at_most_bytes) if body is None else prompt.reply(body)
+            closing = ((b"connection", b"close"),) if reply.last else ()
+            await answer(send, reply.status, reply.body, headers=(*reply.headers, *closing))
+            return
         match (scope["path"], scope["method"]):
-            case ("/v0/control/snapshot", "PUT"):
-                await self._push(scope, receive, send, self._pushes.offer_snapshot, MAX_SNAPSHOT_BYTES)
-            case ("/v0/control/state", "PUT"):
-                await self._push(scope, receive, send, self._pushes.offer_state, MAX_STATE_BYTES)
-            case ("/v0/control/parts", "PUT"):
-                await self._push(scope, receive, send, self._pushes.offer_parts, MAX_PARTS_BYTES)
             case ("/v0/control/reports", "GET"):
                 await self._reports(scope, receive, send)
             case ("/v0/control/snapshot" | "/v0/control/state" | "/v0/control/parts", _):
@@ -118,30 +125,37 @@ class ControlApp:
             case _:
                 await _refuse(send, 404, "the control port serves snapshot, state, parts and reports")
 
-    async def _push(
-        self,
-        scope: Scope,
-        receive: Receive,
-        send: Send,
-        offer: Callable[[bytes], Verdict],
-        at_most_bytes: int,
-    ) -> None:
-        body = await read_body(receive, at_most_bytes=at_most_bytes)
-        coding = header(scope, b"content-encoding")
-        if body is not None and coding == PACKED:
+    def asked(self, scope: Scope) -> Prompt | None:
+        """Return how the operator's push is answered as soon as it is there; None: it is something else."""
+        prompt = self._prompt(scope)
+        return prompt if prompt is not None and self._authenticator.admits(scope) else None
+
+    def _prompt(self, scope: Scope) -> Prompt | None:
+        door = self._doors.get(scope["path"]) if scope["method"] == "PUT" else None
+        if door is None:
+            return None
+        offer, at_most_bytes = door
+        return Prompt(
+            at_most_bytes, partial(self._push, header(scope, b"content-encoding"), offer, at_most_bytes)
+        )
+
+    def _push(
+        self, coding: bytes, offer: Callable[[bytes], Verdict], at_most_bytes: int, body: bytes
+    ) -> Reply:
+        """Take a push or refuse it."""
+        if len(body) > at_most_bytes:
+            return _too_long(at_most_bytes)
+        if coding == PACKED:
             try:
                 body = codec.unpack(body, at_most_bytes=at_most_bytes)
             except codec.DecodeError as error:
-                await _refuse(send, 400, str(error))
-                return
+                return _refusal(400, str(error))
+            if len(body) > at_most_bytes:
+                return _too_long(at_most_bytes)
         elif coding:
-            await _refuse(send, 415, f"the content coding is {codec.PACKED} or none", ACCEPTED)
-            return
-        if body is None or len(body) > at_most_bytes:
-            await _refuse(send, 413, f"a push has at most {at_most_bytes} bytes", (b"connection", b"close"))
-            return
+            return _refusal(415, f"the content coding is {codec.PACKED} or none", ACCEPTED)
         verdict = offer(body)
-        await answer(send, verdict.value, codec.encode(self._pushes.running))
+        return Reply(verdict.value, codec.encode(self._pushes.running))
 
     async def _reports(self, scope: Scope, receive: Receive, send: Send) -> None:
         epoch = _epoch(header(scope, b"x-cliproxy-epoch"))
@@ -174,6 +188,14 @@ def _epoch(value: bytes) -> int | None:
     if not value:
         return 0
     return int(value) if value.isdigit() and len(value) <= 18 else None  # noqa: PLR2004 -- fits 64 bits
+
+
+def _too_long(at_most_bytes: int) -> Reply:
+    return _refusal(413, f"a push has at most {at_most_bytes} bytes")._replace(last=True)
+
+
+def _refusal(status: int, message: str, *headers: tuple[bytes, bytes]) -> Reply:
+    return Reply(status, codec.encode(Running(error=message)), headers)
 
 
 async def _refuse(send: Send, status: int, message: str, *headers: tuple[bytes, bytes]) -> None:

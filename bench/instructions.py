@@ -1,10 +1,10 @@
 """Say how many instructions a request and a token of a stream take, counted by callgrind.
 
-    .venv/bin/python bench/instructions.py [--only requests,paced] [--python PATH]
+    .venv/bin/python bench/instructions.py [--only requests,paced,taken] [--python PATH]
 
 Unlike time, the count does not depend on what else the machine does, so it shows what a change is worth. What
-runs is `gateways.inside`: the data path without sockets. System calls and the event loop's own work are not
-in it.
+runs is `gateways.inside`, the data path without sockets, and `fleet.inside`, a fleet's state on its way.
+System calls and the event loop's own work are not in it.
 """
 
 import argparse
@@ -27,15 +27,22 @@ KINDS: Final = {
     "paced": "a token of a paced stream",
     "flood": "a token of a flood",
 }
+FLEET: Final = {
+    "taken": "a fleet state taken in by a sidecar",
+    "shared": "the same by a light sidecar of the fleet's benchmark",
+    "told": "a fleet state told to a sidecar by the operator",
+}
 COUNT: Final = 240
 _TOTAL: Final = re.compile(r"^(?:totals|summary): (\d+)", re.MULTILINE)
 _LIMIT_S: Final = 60.0
 
 
-def counted(python: str, kinds: Sequence[str], home: Path) -> Iterator[tuple[str, float]]:
-    """Yield each kind and the instructions of one."""
+def counted(python: str, program: str, kinds: Sequence[str], home: Path) -> Iterator[tuple[str, float]]:
+    """Yield each kind of a program and the instructions of one."""
+    if not kinds:
+        return
     command = ["valgrind", "-q", "--tool=callgrind", "--instr-atstart=no"]
-    command += [f"--callgrind-out-file={home}/callgrind.out", python, "-m", "gateways.inside", str(COUNT)]
+    command += [f"--callgrind-out-file={home}/callgrind.out", python, "-m", program, str(COUNT)]
     env = {**os.environ, "PYTHONPATH": str(BENCH), "PYTHONHASHSEED": "0"}
     with subprocess.Popen(
         tethered([*command, *kinds]), env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -69,20 +76,23 @@ def _control(pid: int, what: str) -> None:
 
 def main() -> int:
     """Count and print."""
+    every = KINDS | FLEET
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument(
-        "--only", metavar="KINDS", default=",".join(KINDS), help="some of: " + ", ".join(KINDS)
+        "--only", metavar="KINDS", default=",".join(KINDS), help="some of: " + ", ".join(every)
     )
     parser.add_argument("--python", default=sys.executable, help="another environment's interpreter")
     arguments = parser.parse_args()
     kinds = arguments.only.split(",")
-    if strange := set(kinds) - KINDS.keys():
+    if strange := set(kinds) - every.keys():
         parser.error(f"no such kind: {', '.join(sorted(strange))}")
     if shutil.which("valgrind") is None:
         parser.error("there is no valgrind on this machine (Debian's package valgrind)")
     with tempfile.TemporaryDirectory(prefix="cliproxy-instructions-") as folder:
-        for kind, instructions in counted(arguments.python, kinds, Path(folder)):
-            print(f"{KINDS[kind]}: {instructions:,.0f} instructions", flush=True)
+        for program, own in (("gateways.inside", KINDS), ("fleet.inside", FLEET)):
+            wanted = [kind for kind in kinds if kind in own]
+            for kind, instructions in counted(arguments.python, program, wanted, Path(folder)):
+                print(f"{own[kind]}: {instructions:,.0f} instructions", flush=True)
     return 0
 
 

@@ -15,6 +15,16 @@ from cliproxy_api.state import Evidence
 from cliproxy_api.vocabulary import OutcomeClass
 
 
+class Trying(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One half-open trial that is under way at the sidecar that says so."""
+
+    scope: Scope
+    level: int = 0
+    """The level of the cooldown that it belongs to."""
+    age_s: float = 0.0
+    """How long ago it began: it counts for as long as the provider's time limit has not passed."""
+
+
 class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello", tag_field="kind"):
     """First line of a stream: who speaks and what it runs."""
 
@@ -28,6 +38,12 @@ class Hello(msgspec.Struct, frozen=True, kw_only=True, tag="hello", tag_field="k
     """In which content codings it takes pushes, besides as they are: "deflate" (RFC 9110 section 8.4.1.2)."""
     keeps_parts: bool = False
     """Whether it tells `Taken` and keeps the parts that `PartsPush` gives it; older ones do neither."""
+    trying: tuple[Trying, ...] = ()
+    """Trials under way, whoever permitted them: no other sidecar may try these scopes meanwhile.
+
+    In this very line, so that whoever reads it knows all of them at once: none begins between it and the
+    reader's first document.
+    """
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True, tag="applied", tag_field="kind"):

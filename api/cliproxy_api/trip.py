@@ -13,6 +13,8 @@ PAUSE_BASE_S: Final = 1.0
 """First pause after an unhinted rate limit or overload (provider-signals: "1 s doubling, cap")."""
 PAUSE_MAX_S: Final = 30.0
 """Upper end of an unhinted pause, as for overloads (provider-signals: "short 2-30 s")."""
+PERMIT_MAX_S: Final = 60.0
+"""How long a sidecar that hears nothing more may begin trials by the fleet's permit."""
 JITTER_MAX_S: Final = 30.0
 """Enough to spread a fleet; an hour's wait need not grow by minutes."""
 MIN_HINT_S: Final = 0.1

@@ -22,6 +22,7 @@ from cliproxy_operator.reconcile import Reconciler
 from cliproxy_operator.resync import Resync
 from cliproxy_operator.statuses import Statuses
 from cliproxy_operator.tasks import Tasks, happens
+from cliproxy_operator.view import SidecarId
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +104,7 @@ class Activation:
                 log.warning("no certificate yet; sidecars are reached when there is one")
         self._reconciler.active = True
         late = [name for name in sorted(self._gatherer.namespaces()) if not await self._compile(name)]
+        self._host.expect(self._expected())
         self._publisher.activate(epoch)
         for namespace in list(self._reconciler.results):
             self._reconciler.publish(namespace)
@@ -111,6 +113,17 @@ class Activation:
         for namespace in late:
             self._reconciler.changed(namespace)
         log.info("active", extra={"epoch": epoch, "namespaces": len(self._reconciler.results)})
+
+    def _expected(self) -> list[tuple[SidecarId, frozenset[str] | None]]:
+        """Return the sidecars that the leader before may have been linked with, and their providers."""
+        results, held = self._reconciler.results, self._reconciler.held
+        return [
+            (
+                one.sidecar,
+                held((one.sidecar.namespace, one.profile)) if one.sidecar.namespace in results else None,
+            )
+            for one in self._publisher.endpoints
+        ]
 
     async def _compile(self, namespace: str) -> bool:
         """Compile one namespace; False if that has to be done later, since others must not wait for it."""

@@ -5,7 +5,7 @@ here waits: `wake_at` says when to `tick`. A provider's cooldowns are in `fleet_
 sidecar in `fleet_local`, health in `fleet_health`, who tries and who probes in `fleet_duty`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -24,6 +24,7 @@ from cliproxy_api.report import (
     TrialSettled,
     TrialStarted,
     Tripped,
+    Trying,
     Used,
 )
 from cliproxy_api.resources.llmprovider_status import LLMProviderStatus
@@ -91,6 +92,43 @@ class Fleet:
                 changed |= known.cooldowns.restore(restored, now_utc)
         changed |= known.health.restore(status, known.cooldowns.provider.health_check, now_utc)
         self._sooner(known)
+        return self.tick(now_utc) or changed  # what is over is not told as if it still cooled
+
+    def expect(self, sidecars: Iterable[tuple[SidecarId, frozenset[str] | None]], now_utc: datetime) -> None:
+        """Note all sidecars that an earlier leader may have permitted a trial, and their providers (ids).
+
+        After `restore`, before the first is heard. A provider that one of them may be trying is nobody's to
+        try before that one has greeted or is forgotten, or its trial would have taken too long. None: its
+        providers are not known.
+        """
+        for sidecar, providers in sidecars:
+            self._duty.expect(sidecar, providers, now_utc)
+
+    def greeted(
+        self, sidecar: SidecarId, providers: frozenset[str], trying: tuple[Trying, ...], now_utc: datetime
+    ) -> bool:
+        """Note that a link stands, and the trials under way there; as `present`."""
+        self._duty.heard(sidecar)
+        tried: dict[str, list[Trying]] = {}
+        for one in trying:
+            tried.setdefault(one.scope.provider, []).append(one)
+        for provider_id, its in tried.items():
+            if (known := self._known.get(provider_id)) is not None:
+                known.cooldowns.greeted(sidecar, its, now_utc)
+        for known in self._cooling(providers - tried.keys()):
+            known.cooldowns.greeted(sidecar, (), now_utc)
+        changed = self.present(sidecar, providers, now_utc)
+        for known in self._cooling(providers | tried.keys()):
+            changed |= known.cooldowns.share(now_utc)
+            self._sooner(known)
+        return changed
+
+    def forget(self, sidecar: SidecarId, now_utc: datetime) -> bool:
+        """Note that a sidecar is no more, nor the trials that it had under way; after `gone`."""
+        changed = self._begin(now_utc)
+        self._duty.heard(sidecar)
+        for known in self._cooling(self._known):
+            changed |= known.cooldowns.forget(sidecar, now_utc)
         return changed
 
     def present(self, sidecar: SidecarId, providers: frozenset[str], now_utc: datetime) -> bool:
@@ -101,8 +139,12 @@ class Fleet:
         changed = self.tick(now_utc)
         self._duty.present(sidecar, providers)
         lost, new = before - providers, providers - before
-        changed |= self._sidecar_changed(lost, now_utc, gone=sidecar)
-        changed |= self._sidecar_changed(new, now_utc)
+        for known in self._cooling(lost):
+            changed |= known.cooldowns.went(sidecar, now_utc, linked=True)
+            self._sooner(known)
+        for known in self._cooling(new):
+            changed |= known.cooldowns.came(now_utc)
+            self._sooner(known)
         if lost or self._is_unprobed(new):
             changed |= self._assign()
         return changed
@@ -113,7 +155,8 @@ class Fleet:
         before = self._duty.serves(sidecar)
         self._duty.gone(sidecar)
         self._local.gone(sidecar)
-        changed |= self._sidecar_changed(before, now_utc, gone=sidecar)
+        for known in self._cooling(before):
+            changed |= known.cooldowns.went(sidecar, now_utc, linked=False)
         return self._assign() or changed
 
     def hear(self, sidecar: SidecarId, report: Report, now_utc: datetime) -> bool:
@@ -238,15 +281,10 @@ class Fleet:
         self._due_known = False
         return changed
 
-    def _sidecar_changed(
-        self, providers: frozenset[str], now: datetime, *, gone: SidecarId | None = None
-    ) -> bool:
-        changed = False
-        for known in [self._known[id_] for id_ in providers if id_ in self._known]:
-            if not known.cooldowns.is_idle:
-                changed |= known.cooldowns.sidecars_changed(now, gone=gone)
-                self._sooner(known)
-        return changed
+    def _cooling(self, providers: Iterable[str]) -> list[_Known]:
+        """Return those of which something is out of use or on its way back."""
+        known = (self._known[id_] for id_ in providers if id_ in self._known)
+        return [one for one in known if not one.cooldowns.is_idle]
 
     def _is_unprobed(self, providers: frozenset[str]) -> bool:
         """Whether any of these wants a probe that nobody has; hundreds of sidecars come at once."""
@@ -260,7 +298,8 @@ class Fleet:
         known = self._known.get(provider_id)
         if known is None:
             pick = partial(self._duty.pick, provider_id)
-            cooldowns = ProviderCooldowns(provider, pick=pick, chance=self._chance)
+            unheard = partial(self._duty.unheard, provider_id)
+            cooldowns = ProviderCooldowns(provider, pick=pick, chance=self._chance, unheard=unheard)
             self._known[provider_id] = _Known(cooldowns=cooldowns, health=ProviderHealth())
             return False
         before = known.cooldowns.provider
@@ -291,7 +330,7 @@ class Fleet:
             case TrialStarted():
                 return cooldowns.started(report, sidecar, now)
             case TrialSettled():
-                return cooldowns.settled(report, now)
+                return cooldowns.settled(report, sidecar, now)
             case _:
                 assert_never(report)
 

@@ -18,6 +18,7 @@ class Duty:
         self._serves: dict[SidecarId, frozenset[str]] = {}
         self._used: dict[SidecarId, dict[str, datetime]] = {}
         self._probes: dict[str, SidecarId] = {}
+        self._expected: dict[SidecarId, tuple[frozenset[str] | None, datetime]] = {}
 
     @property
     def probes(self) -> Mapping[str, SidecarId]:
@@ -28,6 +29,19 @@ class Duty:
         """Note a connected sidecar and the providers in its snapshot."""
         self._serves[sidecar] = providers
         self._used.setdefault(sidecar, {})
+
+    def expect(self, sidecar: SidecarId, providers: frozenset[str] | None, now: datetime) -> None:
+        """Note a sidecar that an earlier leader may have had a link to; None: its providers are not known."""
+        self._expected[sidecar] = (providers, now)
+
+    def heard(self, sidecar: SidecarId) -> None:
+        """Note that a sidecar has said all it has to, or is no more."""
+        self._expected.pop(sidecar, None)
+
+    def unheard(self, provider_id: str) -> datetime | None:
+        """Return since when, at the latest, a sidecar is expected that may try a provider; None: none is."""
+        expected = self._expected.values()
+        return max((since for ids, since in expected if ids is None or provider_id in ids), default=None)
 
     def is_present(self, sidecar: SidecarId) -> bool:
         """Whether the sidecar is connected."""

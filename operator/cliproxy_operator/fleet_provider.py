@@ -4,11 +4,12 @@ The policy (`snapshot.CooldownRules`) is read here; how one scope goes on is `fl
 providers and the sidecars are `fleet`'s.
 """
 
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from cliproxy_api.chance import Chance
-from cliproxy_api.report import Failed, TrialSettled, TrialStarted, Tripped
+from cliproxy_api.report import Failed, TrialSettled, TrialStarted, Tripped, Trying
 from cliproxy_api.scope import Scope
 from cliproxy_api.snapshot import Provider
 from cliproxy_api.state import Evidence, FleetCooldown
@@ -17,7 +18,7 @@ from cliproxy_api.vocabulary import CooldownPhase, CooldownScope, OutcomeClass, 
 from cliproxy_operator.fleet_facts import MAX_REASON_CHARS, has, keys_of, scope_order, seen_by
 from cliproxy_operator.fleet_restore import Restored
 from cliproxy_operator.fleet_scope import MAX_LEVEL, RETOLD, TRIAL_MAX_S, Finding, ScopeCooldown, Way
-from cliproxy_operator.fleet_turn import Pick, Turn
+from cliproxy_operator.fleet_turn import HANDOVER, LONGEST_PERMIT, Pick, Turn
 from cliproxy_operator.fleet_window import DayCount, FailureWindow
 from cliproxy_operator.instants import rounded_up
 from cliproxy_operator.view import SidecarId
@@ -33,12 +34,21 @@ _ENDED_BY_NEW_KEY: Final = frozenset({OutcomeClass.AUTH, OutcomeClass.QUOTA_MONE
 class ProviderCooldowns:
     """The fleet's cooldowns of one provider."""
 
-    def __init__(self, provider: Provider, *, pick: Pick, chance: Chance) -> None:
+    def __init__(
+        self,
+        provider: Provider,
+        *,
+        pick: Pick,
+        chance: Chance,
+        unheard: Callable[[], datetime | None] = lambda: None,
+    ) -> None:
+        """`unheard` says since when at the latest a sidecar that this leader has not heard may be trying."""
         self.provider = provider
         self.trips = DayCount()
         self.recovered: datetime | None = None
         """When a person last ended everything."""
         self._turn = Turn(pick)
+        self._unheard = unheard
         self._chance = chance
         self._entries: dict[Scope, ScopeCooldown] = {}
         self._windows: dict[Scope, FailureWindow] = {}
@@ -70,13 +80,14 @@ class ProviderCooldowns:
             self._windows.clear()
         for scope in doomed:
             self._drop(scope)
-        return self._share_turn(now) or bool(doomed)
+        return self.share(now) or bool(doomed)
 
     def tripped(self, report: Tripped, sidecar: SidecarId, now: datetime) -> bool:
         """Merge a cooldown that a sidecar has begun; return whether anything changed.
 
         What was found before a person ended everything is over: that sidecar has only not heard of it.
         """
+        self._turn.ended(sidecar, report.scope)
         if self.is_over(report, now):
             return False
         rules = self.provider.cooldown
@@ -155,41 +166,54 @@ class ProviderCooldowns:
         if not self._admissible(restored.scope, self._entries):
             return False
         entry = ScopeCooldown.begin(restored.scope, restored.finding, since=restored.since)
-        entry.resume(restored.phase, restored.share_percent, self.provider.cooldown.recovery.ramp_percent)
+        entry.resume(restored.phase, restored.share_percent, self._way())
         self._entries[restored.scope] = entry
         return True
 
     def started(self, report: TrialStarted, sidecar: SidecarId, now: datetime) -> bool:
         """Note that a trial is under way; return whether anything changed."""
-        entry = self._entries.get(report.scope)
-        started = (
-            entry is not None
-            and self._turn.claim(sidecar)
-            and entry.start_trial(report.level, self._way(), now)
-        )
-        return self._share_turn(now) or started
+        entry, way = self._entries.get(report.scope), self._way()
+        if entry is not None and entry.start_trial(report.level, way, now):
+            self._turn.began(sidecar, report.scope, now + way.trial_max)
+        return self.share(now)
 
-    def settled(self, report: TrialSettled, now: datetime) -> bool:
+    def settled(self, report: TrialSettled, sidecar: SidecarId, now: datetime) -> bool:
         """Count a passed trial; return whether anything changed."""
+        self._turn.ended(sidecar, report.scope)
         entry = self._entries.get(report.scope)
         if entry is None or not entry.trial_passed(report.level, self._way(), now):
-            return False
-        self._turn.settled(now)
+            return self.share(now)
+        self._turn.passed(sidecar, now)
         return self._sweep([entry], now)
+
+    def greeted(self, sidecar: SidecarId, trying: Iterable[Trying], now: datetime) -> None:
+        """Note all trials that are under way at a sidecar; `share` hands the permit on."""
+        longest = self._way().trial_max
+        self._turn.heard(sidecar)
+        for one in trying:
+            if has(self.provider, one.scope):
+                age = timedelta(seconds=min(max(one.age_s, 0.0), TRIAL_MAX_S))
+                self._turn.began(sidecar, one.scope, now + longest - age)
+
+    def forget(self, sidecar: SidecarId, now: datetime) -> bool:
+        """Note that a sidecar is no more, nor what it tried; return whether anything changed."""
+        self._turn.heard(sidecar)
+        return self.share(now)
 
     def probed(self, *, healthy: bool, now: datetime) -> bool:
         """Take a health check's verdict; return whether anything changed."""
         way = self._way()
         return self._sweep([one for one in self._all() if one.probed(healthy=healthy, way=way, now=now)], now)
 
-    def sidecars_changed(self, now: datetime, *, gone: SidecarId | None = None) -> bool:
-        """Hand the permit on after a sidecar came or went; return whether anything changed."""
-        if gone is None:
-            self._turn.came(now)
-        elif self._turn.went(gone, now):
-            for entry in self._entries.values():
-                entry.trial_until = None
-        return self._share_turn(now)
+    def came(self, now: datetime) -> bool:
+        """Hand the permit on after a sidecar came; return whether anything changed."""
+        self._turn.came(now)
+        return self.share(now)
+
+    def went(self, sidecar: SidecarId, now: datetime, *, linked: bool) -> bool:
+        """Hand the permit on after a sidecar went, or runs the provider no more; whether anything changed."""
+        self._turn.went(sidecar, now, unheard=None if linked else self._way().trial_max)
+        return self.share(now)
 
     def advance(self, now: datetime) -> bool:
         """Move on what is due; return whether anything changed."""
@@ -197,6 +221,19 @@ class ProviderCooldowns:
             return False
         way = self._way()
         return self._sweep([one for one in self._all() if one.advance(way, now)], now)
+
+    def share(self, now: datetime) -> bool:
+        """Move the permit on if it is time, and tell the scopes that wait for one; whether any changed."""
+        way = self._way()
+        waiting = [entry for entry in self._entries.values() if entry.waits_for_trial(way)]
+        if not waiting:
+            self._turn.rest()
+            return False
+        since = self._unheard()
+        longest = LONGEST_PERMIT + HANDOVER + way.trial_max  # one may be trying without our ever hearing
+        self._turn.advance(since + longest if since is not None else None, now)
+        until = self._turn.until or now
+        return any([entry.hold(self._turn.holder, until) for entry in waiting])  # noqa: C419 -- all are told
 
     def wake_at(self) -> datetime | None:
         """Return when `advance` has something to do."""
@@ -240,7 +277,8 @@ class ProviderCooldowns:
         changed = entry.trip(finding, now)
         if changed and resting:
             self.trips.add(now)
-            self._share_turn(now)
+            self._turn.over(scope)
+            self.share(now)
         return changed
 
     def _admissible(self, scope: Scope, table: dict[Scope, Any]) -> bool:
@@ -266,21 +304,10 @@ class ProviderCooldowns:
         for entry in moved:
             if entry.closed:
                 self._drop(entry.scope)
-        return self._share_turn(now) or bool(moved)
-
-    def _share_turn(self, now: datetime) -> bool:
-        """Move the permit on if it is time, and tell the scopes that wait for one; whether any changed."""
-        way = self._way()
-        waiting = [entry for entry in self._entries.values() if entry.waits_for_trial(way)]
-        if not waiting:
-            self._turn.rest()
-            return False
-        busy = [entry.trial_until for entry in waiting if entry.trial_until is not None]
-        self._turn.advance(max(busy, default=None), now)
-        until = self._turn.until or now
-        return any([entry.hold(self._turn.holder, until) for entry in waiting])  # noqa: C419 -- all are told
+        return self.share(now) or bool(moved)
 
     def _drop(self, scope: Scope) -> None:
         # Old failures must not trip a scope that has just come back.
+        self._turn.over(scope)
         self._entries.pop(scope, None)
         self._windows.pop(scope, None)

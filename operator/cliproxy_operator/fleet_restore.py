@@ -29,7 +29,7 @@ class Restored:
 def read_cooldown(provider_id: str, status: CooldownStatus, now: datetime) -> Restored | None:
     """Return the entry; None if its parts do not fit together.
 
-    A half-open one has no end: it comes back as cooling until now, and its trial begins anew.
+    A half-open one has no end: it comes back with the present one, and whose trial it is has to be heard.
     """
     scope = Scope(provider=provider_id, credential=status.credential, model=status.model)
     if scope.kind is not status.scope:

@@ -71,8 +71,6 @@ class ScopeCooldown:
     share_percent: int = 0
     holder: SidecarId | None = None
     """Half-open: who may send a trial."""
-    trial_until: datetime | None = None
-    """Half-open: the holder has sent a trial, which takes too long from then on."""
     closed: bool = False
     _cooling_since: datetime
     """When the last cooling began; `since` is when the first did."""
@@ -144,7 +142,6 @@ class ScopeCooldown:
         """Note that the permit is in use; return whether it is one of this level."""
         if not self.waits_for_trial(way) or level != self.level:
             return False
-        self.trial_until = now + way.trial_max
         self._waiting_since = now
         return True
 
@@ -153,7 +150,6 @@ class ScopeCooldown:
         if self.phase is not CooldownPhase.HALF_OPEN or level != self.level:
             return False
         self._passed += 1
-        self.trial_until = None
         if self._passed >= way.recovery.trials:
             self._ramp(way, 0, now)
         return True
@@ -167,9 +163,12 @@ class ScopeCooldown:
             self._ramp(way, 0, now)
         return healthy
 
-    def resume(self, phase: CooldownPhase, share_percent: int, ramp: tuple[int, ...]) -> None:
-        """Continue where an earlier leader was; `until` stays. A trial begins anew."""
-        if phase is CooldownPhase.RAMP and ramp:
+    def resume(self, phase: CooldownPhase, share_percent: int, way: Way) -> None:
+        """Continue where an earlier leader was; `until` stays. How many trials passed is not known."""
+        ramp = way.recovery.ramp_percent
+        if phase is CooldownPhase.HALF_OPEN and way.probe is not RecoveryProbe.NONE:
+            self.phase = phase
+        elif phase is CooldownPhase.RAMP and ramp:
             later = (number for number, share in enumerate(ramp) if share >= share_percent)
             self.phase, self._step = phase, next(later, len(ramp) - 1)
             self.share_percent = ramp[self._step]
@@ -207,7 +206,7 @@ class ScopeCooldown:
         self.reason = finding.reason
         self.evidence = finding.evidence
         self.share_percent = 0
-        self.holder = self.trial_until = None
+        self.holder = None
         self._step = self._passed = 0
         self._waiting_since = finding.until
 
@@ -218,13 +217,13 @@ class ScopeCooldown:
         elif way.probe is RecoveryProbe.REQUEST:
             return False
         else:
-            self.holder = self.trial_until = None
+            self.holder = None
             self.until = now + way.probe_wait
         return True
 
     def _ramp(self, way: Way, step: int, now: datetime) -> None:
         steps = way.recovery.ramp_percent
-        self.holder = self.trial_until = None
+        self.holder = None
         self.closed = step >= len(steps)
         if not self.closed:
             self.phase = CooldownPhase.RAMP

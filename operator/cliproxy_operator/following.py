@@ -8,6 +8,7 @@ from typing import Any, Final
 from cliproxy_operator.collect import Collector
 from cliproxy_operator.concern import concern, lends
 from cliproxy_operator.gather import Gatherer, profile_of
+from cliproxy_operator.host import FleetHost
 from cliproxy_operator.inputs import Kind, ObjectKey
 from cliproxy_operator.kinds import CUSTOM, NAMESPACE, POD, PROVIDER, SECRET
 from cliproxy_operator.pki import Pki
@@ -38,6 +39,7 @@ class Following:
         statuses: Statuses,
         publisher: Publisher,
         collector: Collector,
+        host: FleetHost,
         spending: Spending,
         pki: Pki | None,
     ) -> None:
@@ -49,6 +51,7 @@ class Following:
         self._statuses = statuses
         self._publisher = publisher
         self._collector = collector
+        self._host = host
         self._spending = spending
         self._pki = pki
 
@@ -117,6 +120,7 @@ class Following:
         if pod is None or status.get("phase") in _ENDED:
             self._publisher.set_endpoint(sidecar, None)
             self._collector.forget(sidecar)
+            self._host.forget(sidecar)
             self._spending.gone(sidecar)
             counts = True
         else:

@@ -49,7 +49,7 @@ class Hearing:
     def greeted(self, sidecar: SidecarId, hello: Hello) -> None:
         """The link stands."""
         group = self._group(sidecar)
-        self._host.present(sidecar, self._reconciler.held(group))
+        self._host.greeted(sidecar, self._reconciler.held(group), hello.trying)
         first = not self._collector.reported([group])
         before = self._collector.behind(sidecar)
         self._collector.linked(sidecar, hello.running)

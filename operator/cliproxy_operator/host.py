@@ -5,10 +5,10 @@ about it: no compile, no API call is between. What it decides is left to `fleet.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from cliproxy_api.report import Report
+from cliproxy_api.report import Report, Trying
 from cliproxy_api.resources.llmprovider_status import LLMProviderStatus
 from cliproxy_api.snapshot import Provider
 from cliproxy_api.state import FleetCooldown
@@ -84,8 +84,24 @@ class FleetHost:
         """Take over what an earlier leader wrote; after `configure`, before the first link stands."""
         self.fleet.restore(provider_id, status, self._clock.utc())
 
+    def expect(self, sidecars: Iterable[tuple[SidecarId, frozenset[str] | None]]) -> None:
+        """These may be trying what an earlier leader let them: after `restore`, before the first link."""
+        self.fleet.expect(sidecars, self._clock.utc())
+
+    def greeted(self, sidecar: SidecarId, providers: frozenset[str], trying: tuple[Trying, ...]) -> None:
+        """A link stands to a sidecar with these providers; it tells which trials are under way there."""
+        if self.fleet.greeted(sidecar, providers, trying, self._clock.utc()):
+            self.settle()
+        self._wake.set()
+
+    def forget(self, sidecar: SidecarId) -> None:
+        """A sidecar is no more, after its link has gone."""
+        if self.fleet.forget(sidecar, self._clock.utc()):
+            self.settle()
+        self._wake.set()
+
     def present(self, sidecar: SidecarId, providers: frozenset[str]) -> None:
-        """A sidecar with these providers is linked."""
+        """A linked sidecar has these providers."""
         if self.fleet.present(sidecar, providers, self._clock.utc()):
             self.settle()
         self._wake.set()

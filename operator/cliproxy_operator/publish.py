@@ -6,7 +6,7 @@ sequence). What stands in them is left to `reconcile.py`; the single link to `li
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -69,6 +69,11 @@ class Publisher:
     def epoch(self) -> int | None:
         """The epoch pushed under; None while idle."""
         return self._sequencer.epoch if self._sequencer is not None else None
+
+    @property
+    def endpoints(self) -> Collection[Endpoint]:
+        """All sidecars that have an address."""
+        return self._endpoints.values()
 
     def listen(self, listener: Listener) -> None:
         """Say who hears what links bring; before `activate`."""

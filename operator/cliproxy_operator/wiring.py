@@ -177,6 +177,7 @@ class Operator:
             statuses=self.statuses,
             publisher=self.publisher,
             collector=self.collector,
+            host=self.host,
             spending=self.spending,
             pki=replica.pki,
         )

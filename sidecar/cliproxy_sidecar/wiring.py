@@ -303,6 +303,7 @@ class Sidecar:
             running=self.snapshots.running,
             encodings=(codec.PACKED,),
             keeps_parts=True,
+            trying=self.machines.trying(),
         )
         return (hello, *self.machines.standing())
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cliproxy_api.report import Report
+from cliproxy_api.report import Report, Trying
 from cliproxy_api.state import FleetState
 from cliproxy_api.vocabulary import CooldownPhase
 from cliproxy_operator.fleet import Fleet
@@ -28,8 +28,8 @@ class RealFleet:
         self.fleet = Fleet(chance=Random(3))  # noqa: S311 - no secret
         self.fleet.configure({PROVIDER.id: PROVIDER}, SENT)
 
-    def present(self, name: str, now: float) -> None:
-        self.fleet.present(SidecarId("ns", name), ALL, SENT + timedelta(seconds=now))
+    def greeted(self, name: str, trying: tuple[Trying, ...], now: float) -> None:
+        self.fleet.greeted(SidecarId("ns", name), ALL, trying, SENT + timedelta(seconds=now))
 
     def gone(self, name: str, now: float) -> None:
         self.fleet.gone(SidecarId("ns", name), SENT + timedelta(seconds=now))

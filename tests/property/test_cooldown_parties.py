@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cliproxy_api.report import Report, TrialSettled, TrialStarted, Tripped
+from cliproxy_api.report import Report, TrialSettled, TrialStarted, Tripped, Trying
 from cliproxy_api.scope import Scope
 from cliproxy_api.state import FleetCooldown, FleetState
 from cliproxy_api.vocabulary import CooldownPhase
@@ -101,7 +101,7 @@ class StandIn:
     def state(self) -> FleetState:
         return FleetState(cooldowns=tuple(self.entries.values()))
 
-    def present(self, name: str, now: float) -> None:
+    def greeted(self, name: str, trying: tuple[Trying, ...], now: float) -> None:
         """Take no notice: permits go round among all."""
 
     def gone(self, name: str, now: float) -> None:

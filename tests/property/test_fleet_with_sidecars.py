@@ -93,7 +93,8 @@ class World:
             return
         sidecar.attached, sidecar.link = True, sidecar.link + 1
         sidecar.cooldowns.attach(attached=True, now=self.now)
-        self.fleet.present(sidecar.id, frozenset({self.of.id}), self.utc)
+        trying = sidecar.cooldowns.trying(self.now)
+        self.fleet.greeted(sidecar.id, frozenset({self.of.id}), trying, self.utc)
         self.tell(sidecar, sidecar.cooldowns.standing_reports(self.now))
         self.push(sidecar)
 

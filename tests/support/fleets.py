@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
-from cliproxy_api.report import Failed, Probed, Report, TrialSettled, TrialStarted, Tripped
+from cliproxy_api.report import Failed, Probed, Report, TrialSettled, TrialStarted, Tripped, Trying
 from cliproxy_api.scope import Scope
 from cliproxy_api.snapshot import Provider
 from cliproxy_api.state import Evidence, FleetCooldown
@@ -32,6 +32,9 @@ class TimedFleet:
 
     def present(self, sidecar: SidecarId) -> bool:
         return self.fleet.present(sidecar, frozenset(self.providers), self.now)
+
+    def greeted(self, sidecar: SidecarId, *trying: Trying) -> bool:
+        return self.fleet.greeted(sidecar, frozenset(self.providers), trying, self.now)
 
     def gone(self, sidecar: SidecarId) -> bool:
         return self.fleet.gone(sidecar, self.now)
@@ -97,6 +100,10 @@ def counted(count: int = 1, *, scope: Scope = KEY, cls: OutcomeClass = OutcomeCl
 
 def started(level: int = 0, scope: Scope = KEY) -> TrialStarted:
     return TrialStarted(scope=scope, level=level)
+
+
+def trying(age_s: float = 0.0, level: int = 0, scope: Scope = KEY) -> Trying:
+    return Trying(scope=scope, level=level, age_s=age_s)
 
 
 def settled(level: int = 0, scope: Scope = KEY) -> TrialSettled:

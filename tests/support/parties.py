@@ -10,7 +10,7 @@ from datetime import timedelta
 from random import Random
 from typing import Protocol
 
-from cliproxy_api.report import Report
+from cliproxy_api.report import Report, Trying
 from cliproxy_api.snapshot import Position
 from cliproxy_api.state import FleetState, StatePush
 from cliproxy_sidecar.core.cooldown import Cooldowns
@@ -30,7 +30,7 @@ TARGET = target(PROVIDER)
 class Operator(Protocol):
     """Whoever merges what sidecars tell; time is seconds since the game began."""
 
-    def present(self, name: str, now: float) -> None: ...
+    def greeted(self, name: str, trying: tuple[Trying, ...], now: float) -> None: ...
     def gone(self, name: str, now: float) -> None: ...
     def hear(self, name: str, report: Report, now: float) -> None: ...
     def tick(self, now: float) -> None: ...
@@ -93,12 +93,11 @@ class World:
 
     def link(self, number: int, *, up: bool) -> None:
         sidecar = self.sidecars[number]
-        if up:
-            self.operator.present(sidecar.name, self.now)
-        else:
-            self.operator.gone(sidecar.name, self.now)
         sidecar.link(self.now, up=up)
-        if up:
+        if not up:
+            self.operator.gone(sidecar.name, self.now)
+        else:
+            self.operator.greeted(sidecar.name, sidecar.cooldowns.trying(self.now), self.now)
             sidecar.inbox.append((self.now, self._document()))
 
     def under_way(self) -> int:

@@ -24,7 +24,7 @@ def admit_gated(scopes: ScopeStore, chance: Chance, target: Target, now: float) 
     trials = tuple(state for state in states if state.phase is CooldownPhase.HALF_OPEN)
     if trials:
         permit.trials = trials
-        started = (trial.start_trial(permit, attached=scopes.attached) for trial in trials)
+        started = (trial.start_trial(permit, now, attached=scopes.attached) for trial in trials)
         permit.reports = tuple(report for reports in started for report in reports)
     return permit
 

@@ -11,10 +11,11 @@ from datetime import datetime
 from typing import Final
 
 from cliproxy_api.chance import Chance
-from cliproxy_api.report import Recovered, Report
+from cliproxy_api.report import Recovered, Report, Trying
 from cliproxy_api.scope import Scope
 from cliproxy_api.snapshot import Provider
 from cliproxy_api.state import Evidence, FleetCooldown, StatePush
+from cliproxy_api.trip import PERMIT_MAX_S
 from cliproxy_api.vocabulary import COUNTED_CLASSES, CooldownPhase, OutcomeClass
 from cliproxy_sidecar.core.admission import admit_gated, refusal
 from cliproxy_sidecar.core.change import names
@@ -49,6 +50,8 @@ class Cooldowns:
         """When a person ended all of a provider's cooldowns, as the newest document has it."""
         self._told_epoch = -1
         """The leader whose document that was."""
+        self._led = False
+        """Whether a document has come since the link last broke."""
         self.outstanding = 0
         """Permits that are not settled yet."""
 
@@ -152,6 +155,7 @@ class Cooldowns:
         more than `LATE_S` (this process was paused, with it in its socket), the deadline is put right.
         """
         self._end_recovered(push, now)
+        self._led = True
         seen: dict[Scope, Entry] = {}
         same_leader, self._told_epoch = push.position.epoch == self._told_epoch, push.position.epoch
         reports: list[Report] = []
@@ -159,7 +163,7 @@ class Cooldowns:
             known = self._seen.get(told.scope)
             until = now + (told.until_utc - push.sent_at_utc).total_seconds()
             late = same_leader and known is not None and self._was_late(known, told, until)
-            if known is not None and known.cooldown == told and not late:
+            if known is not None and known.cooldown == told and not late and not self._is_given_back(known):
                 seen[told.scope] = known
                 continue
             here = told.phase is CooldownPhase.HALF_OPEN and told.trial_sidecar == self._sidecar
@@ -167,7 +171,9 @@ class Cooldowns:
             if known is not None and not late:
                 since = known.since if known.cooldown.since_utc == told.since_utc else since
                 until = known.until if known.cooldown.until_utc == told.until_utc else until
-            entry = seen[told.scope] = Entry(told, since=since, until=until, here=here)
+            here_until = min(until, now + PERMIT_MAX_S)
+            entry = Entry(told, since=since, until=until, here=here, here_until=here_until)
+            seen[told.scope] = entry
             self._tell(entry, now)
         for scope in self._seen.keys() - seen.keys():
             state = self._scopes.known(scope)
@@ -206,9 +212,21 @@ class Cooldowns:
                 state.own = True
 
     def attach(self, attached: bool, now: float) -> None:  # noqa: FBT001 - the one thing it says
-        """Note whether the operator reads this sidecar's reports; if not, scopes go on alone."""
+        """Note whether the operator reads this sidecar's reports; if not, scopes go on alone in the end.
+
+        Whoever begins to read is told of the trials that are under way (`trying`), and no other begins before
+        its first document: so it can know of all. A link that breaks before it has brought a document gives
+        no more patience: else one that breaks again and again would let nobody try for ever.
+        """
         self.advance(now)
         self._scopes.attached = attached
+        if attached:
+            for state in self._scopes.cooling():
+                state.linked(now)
+        elif self._led:
+            self._led = False
+            for state in self._scopes.cooling():
+                state.cut_off(now)
         self.advance(now)
 
     # ---------------------------------------------------------------- people
@@ -258,6 +276,11 @@ class Cooldowns:
             state.tripped(now) for state in self._scopes.cooling() if state.own and now < state.until
         )
 
+    def trying(self, now: float) -> tuple[Trying, ...]:
+        """Return the trials that are under way and concern the fleet, whoever permitted them."""
+        told = (state.trying(now) for state in self._scopes.cooling())
+        return tuple(one for one in told if one is not None)
+
     # --------------------------------------------------------------- details
     def _pass(self, permit: Permit, now: float) -> list[Report]:
         """Let the trials pass that this permit still is, and give their places back."""
@@ -299,6 +322,12 @@ class Cooldowns:
         if state is None or told.phase is not CooldownPhase.COOLING:
             return False
         return state.phase is CooldownPhase.COOLING and state.until == known.until
+
+    def _is_given_back(self, known: Entry) -> bool:
+        """Return whether a document says again that the permit is here, which ended with the last link."""
+        state = self._scopes.known(known.cooldown.scope)
+        half_open = state is not None and state.phase is CooldownPhase.HALF_OPEN
+        return known.here and state is not None and half_open and not state.here
 
     def _tell(self, entry: Entry, now: float) -> None:
         """Hand an entry to its scope, if the configuration has it; else `configure` does when it comes."""

@@ -50,7 +50,9 @@ class Entry:
     since: float
     until: float
     here: bool
-    """Half-open: this sidecar holds the fleet's permit."""
+    """Half-open: this sidecar holds the fleet's permit ..."""
+    here_until: float = 0.0
+    """... and may begin trials until then, if no document says more."""
 
 
 class Epochs:

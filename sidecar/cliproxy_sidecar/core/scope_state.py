@@ -19,14 +19,15 @@ scopes a target has, and permits, are `cooldown`'s; who was at fault is `outcome
 A document of the operator may put any phase in place of any other (`obey`); `close` leads home from all.
 
 Led by the fleet (the policy shares its cooldowns and the link is attached), the moves after `until` are the
-operator's and come by document. Alone (cut off, the policy is `Sidecar`, or the document has not moved on for
-`GRACE_S`), time and traffic move the scope here. `due` says when; so no state lasts for ever.
+operator's and come by document. Alone (cut off for `GRACE_S`, by the policy, or the document has not
+moved on for as long), time and traffic move the scope here. `due` says when; so no state lasts for ever.
+The fleet's permit to try ends with the link, or with the leader, that gave it: the next one says whose it is.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
-from cliproxy_api.report import Failed, Report, TrialSettled, TrialStarted, Tripped
+from cliproxy_api.report import Failed, Report, TrialSettled, TrialStarted, Tripped, Trying
 from cliproxy_api.scope import Scope
 from cliproxy_api.snapshot import CooldownRules
 from cliproxy_api.trip import JITTER_MAX_S, ramp_step_s
@@ -71,11 +72,17 @@ class ScopeState:
     """Cooling by a finding of this process that no document has acknowledged."""
     alone: bool = False
     here: bool = False
-    """Half-open: trials may pass here."""
+    """Half-open: trials may begin here ..."""
+    here_until: float = 0.0
+    """... until then, if it is the fleet's permit: whoever gave it may be gone without our hearing it."""
     trial: object | None = None
-    """Half-open: the permit of the trial that is under way."""
+    """The permit of the trial that is under way: begun half-open, at this level."""
+    began: float = 0.0
+    """When that trial began."""
     passed: int = 0
     entry: Entry | None = None
+    patience: float = 0.0
+    """Cut off, the scope waits for the next leader until then, whatever is due before."""
     spread: float = 0.0
     """0 to 1: this sidecar's place among those that act alone at the same time."""
     count: FailureCount = field(default_factory=FailureCount)
@@ -100,8 +107,9 @@ class ScopeState:
                 overruled = self.own and self.entry is not None and attached
                 return self.until if overruled else self._free_at(attached=attached)
             case CooldownPhase.HALF_OPEN:
-                proving = self.here and self.passed < self.rules.recovery.trials
-                return None if proving else self._free_at(attached=attached)
+                if not self.here or self.passed >= self.rules.recovery.trials:
+                    return self._free_at(attached=attached)
+                return None if self.alone else self.here_until
             case CooldownPhase.RAMP:
                 return self.until if self.alone else self._free_at(attached=attached)
             case _:
@@ -119,6 +127,8 @@ class ScopeState:
                     self._half_open(due)
                 case CooldownPhase.HALF_OPEN if self.passed >= self.rules.recovery.trials:
                     self._ramp(due, above=0)
+                case CooldownPhase.HALF_OPEN if self.here:
+                    self.here = False
                 case CooldownPhase.HALF_OPEN:
                     self.alone = self.here = True
                 case CooldownPhase.RAMP:
@@ -141,15 +151,17 @@ class ScopeState:
                 assert_never(self.phase)
 
     # -------------------------------------------------------------- attempts
-    def start_trial(self, permit: object, *, attached: bool) -> tuple[Report, ...]:
+    def start_trial(self, permit: object, now: float, *, attached: bool) -> tuple[Report, ...]:
         """Take the one place for a trial; told to the operator if the permit is the fleet's."""
-        self.trial = permit
+        self.trial, self.began = permit, now
         if self.alone or not self.led(attached=attached):
             return ()
         return (TrialStarted(scope=self.scope, level=self.level),)
 
     def pass_trial(self, now: float, *, attached: bool) -> tuple[Report, ...]:
-        """Note that a trial of the present half-open phase has passed."""
+        """Note that a trial of the present half-open phase has passed; in another phase it proves nothing."""
+        if self.phase is not CooldownPhase.HALF_OPEN:
+            return ()
         self.passed += 1
         level, led = self.level, self.led(attached=attached)
         if self.passed == self.rules.recovery.trials:
@@ -202,7 +214,29 @@ class ScopeState:
             until_utc=told.cooldown.until_utc if told is not None else None,
         )
 
+    def trying(self, now: float) -> Trying | None:
+        """Return the trial that is under way, if the fleet has to know of it."""
+        if self.trial is None or not self.shared:
+            return None
+        return Trying(scope=self.scope, level=self.level, age_s=round(max(now - self.began, 0.0), 3))
+
     # -------------------------------------------------------------- document
+    def cut_off(self, now: float) -> None:
+        """Note that the link has gone: the next leader has time to come before this sidecar acts alone."""
+        if self.shared:
+            self.patience = now + GRACE_S
+            self.here = self.here and self.alone
+            self._lose_permit()
+
+    def linked(self, now: float) -> None:
+        """Note that somebody listens: whose turn it is to try is told by the document that comes first."""
+        if not self.shared:
+            return
+        self._lose_permit()
+        if self.phase is CooldownPhase.HALF_OPEN:
+            self.here = self.alone = False
+            self.until = max(self.until, now)
+
     def told(self, entry: Entry, now: float) -> None:
         """Take what a new document says; an own finding that it does not know yet stays to its deadline."""
         self.entry = entry
@@ -233,12 +267,14 @@ class ScopeState:
         """Stand where the document says."""
         told = entry.cooldown
         if (told.phase, told.level) != (self.phase, self.level):
+            trial = self.trial if told.level == self.level else None
             self._enter(told.phase)
+            self.trial = trial  # a leader whose clock is behind lets it cool once more: it is still under way
         own_until = self.until if self.own and told.phase is CooldownPhase.COOLING else entry.until
         self.since, self.until = entry.since, max(entry.until, own_until)
         self.level, self.share_percent, self.cooled_s = told.level, told.share_percent, told.cooled_s
         self.cause = Cause(told.outcome_class, told.reason, told.evidence)
-        self.here = entry.here
+        self.here, self.here_until = entry.here, entry.here_until
         if not self.own:
             self.found = max(self.found, entry.since)
         self.own = self.alone = False
@@ -292,6 +328,11 @@ class ScopeState:
         self.own = True
         return (self.tripped(now),)
 
+    def _lose_permit(self) -> None:
+        """Let what the last document gave end with its link, should the scope come back to it."""
+        if self.entry is not None and self.entry.here:
+            self.entry = replace(self.entry, here=False)
+
     def _acknowledges(self, entry: Entry) -> bool:
         return entry.cooldown.phase is CooldownPhase.COOLING and entry.until >= self.until - TOLERANCE_S
 
@@ -299,4 +340,5 @@ class ScopeState:
         if not self.shared:
             return self.until
         spread_s = min((self.until - self.since) * self.rules.jitter * self.spread, JITTER_MAX_S)
-        return self.until + max(spread_s, 0.0) + (GRACE_S if attached else 0.0)
+        until = self.until + GRACE_S if attached else max(self.until, self.patience)
+        return until + max(spread_s, 0.0)

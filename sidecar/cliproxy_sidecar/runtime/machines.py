@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from cliproxy_api.chance import Chance
-from cliproxy_api.report import Probed, Report, Traffic
+from cliproxy_api.report import Probed, Report, Traffic, Trying
 from cliproxy_api.scope import Scope
 from cliproxy_api.snapshot import Provider
 from cliproxy_api.state import PartsPush, StatePush
@@ -138,6 +138,10 @@ class Machines:
         self.health.attach(attached)
         self.limits.attach(attached)
         self._moved((), now)
+
+    def trying(self) -> tuple[Trying, ...]:
+        """Return the half-open trials that are under way."""
+        return self.cooldowns.trying(now_s())
 
     def standing(self) -> tuple[Report, ...]:
         """Return what is true and the operator may not know."""

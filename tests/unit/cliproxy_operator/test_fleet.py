@@ -25,6 +25,7 @@ from support.fleets import (
     settled,
     started,
     tripped,
+    trying,
 )
 
 COOLING, HALF_OPEN, RAMP = CooldownPhase.COOLING, CooldownPhase.HALF_OPEN, CooldownPhase.RAMP
@@ -393,18 +394,69 @@ class TestPermit:
         assert not timed.hear(started(), WEB_0)
         assert timed.one().trial_sidecar == "web-1"
 
-    def test_it_moves_at_once_when_its_holder_goes(self) -> None:
+    @pytest.mark.parametrize(("told", "kept_s"), [(True, 181), (False, 126)])
+    def test_it_is_kept_back_when_its_holder_goes_for_it_may_be_trying(
+        self, *, told: bool, kept_s: float
+    ) -> None:
+        """It may begin a trial until its permit ends, 60 s at most, a line takes 1 s, a trial 120 s."""
+        timed = self.half_open(WEB_0, WEB_1)
+        if told:
+            timed.hear(started())
+        assert timed.gone(WEB_0)
+        assert timed.one().trial_sidecar is None
+        timed.wait(kept_s - 0.1)
+        assert timed.one().trial_sidecar is None
+        timed.wait(1)
+        assert timed.one().trial_sidecar == "web-1"
+
+    def test_it_moves_at_once_when_its_holder_comes_back_without_a_trial(self) -> None:
         timed = self.half_open(WEB_0, WEB_1)
         timed.hear(started())
-        assert timed.gone(WEB_0)
-        assert timed.one().trial_sidecar == "web-1"
-        timed.gone(WEB_1)
-        assert timed.one().trial_sidecar is None
+        timed.gone(WEB_0)
+        assert timed.greeted(WEB_0)
+        assert timed.one().trial_sidecar == "web-0"
+        assert timed.seconds(timed.one().until_utc) == 15
 
-    def test_it_moves_at_once_when_its_holder_no_longer_runs_the_provider(self) -> None:
+    def test_it_is_its_holders_again_that_comes_back_with_its_trial(self) -> None:
+        timed = self.half_open(WEB_0, WEB_1)
+        timed.hear(started())
+        timed.gone(WEB_0)
+        timed.wait(30)
+        assert timed.greeted(WEB_0, trying(30.0))
+        assert timed.one().trial_sidecar == "web-0"
+        assert timed.seconds(timed.one().until_utc) == 130
+        timed.hear(settled())
+        assert timed.phase() is RAMP
+
+    def test_it_moves_when_its_holders_pod_is_no_more(self) -> None:
+        timed = self.half_open(WEB_0, WEB_1)
+        timed.hear(started())
+        timed.gone(WEB_0)
+        assert timed.fleet.forget(WEB_0, timed.now)
+        assert timed.one().trial_sidecar == "web-1"
+
+    def test_it_moves_when_its_holder_no_longer_runs_the_provider(self) -> None:
         timed = self.half_open(WEB_0, WEB_1)
         assert timed.fleet.present(WEB_0, frozenset(), timed.now)
+        assert timed.one().trial_sidecar is None
+        timed.wait(1)
         assert timed.one().trial_sidecar == "web-1"
+
+    def test_nobody_has_it_while_another_tries_alone(self) -> None:
+        timed = self.half_open(WEB_0, WEB_1)
+        timed.gone(WEB_0)
+        timed.greeted(WEB_1, trying(100.0))
+        assert timed.one().trial_sidecar is None  # who knows what the first does
+        timed.greeted(WEB_0)
+        assert timed.one().trial_sidecar == "web-1"
+        assert timed.seconds(timed.one().until_utc) == 30
+
+    def test_a_trial_that_is_too_old_and_one_of_nothing_known_count_for_nothing(self) -> None:
+        timed = self.half_open(WEB_0)
+        timed.gone(WEB_0)
+        unknown = trying(0.0, scope=Scope(provider="ns/p", model="gone"))
+        timed.greeted(WEB_0, trying(120.0), unknown, trying(scope=Scope(provider="ns/unknown")))
+        assert timed.seconds(timed.one().until_utc) == 70
 
     def test_one_that_is_known_already_changes_nothing(self) -> None:
         timed = self.half_open(WEB_0, WEB_1)
@@ -661,3 +713,66 @@ def test_every_document_is_sorted_and_equal_for_equal_knowledge() -> None:
 
 def test_built_in_rules_are_what_a_bare_provider_has() -> None:
     assert rules() == msgspec.structs.replace(CooldownRules(), jitter=0.0)
+
+
+class TestNewLeader:
+    """Nobody may try before those are heard that an earlier leader may have let."""
+
+    def half_open(self, *expected: SidecarId) -> TimedFleet:
+        timed = TimedFleet(sidecars=[])
+        timed.hear(tripped(10.0), SidecarId("ns", "nobody"))
+        timed.wait(10)
+        timed.fleet.expect([(sidecar, frozenset({"ns/p"})) for sidecar in expected], timed.now)
+        return timed
+
+    def test_the_permit_is_kept_back_until_all_are_heard(self) -> None:
+        timed = self.half_open(WEB_0, WEB_1, WEB_2)
+        timed.greeted(WEB_1)
+        timed.greeted(WEB_2)
+        assert timed.one().trial_sidecar is None
+        assert timed.greeted(WEB_0)
+        assert timed.one().trial_sidecar == "web-0"  # the first by name: nobody has asked for it yet
+
+    def test_it_is_kept_back_no_longer_than_a_permit_and_a_trial_may_last(self) -> None:
+        timed = self.half_open(WEB_0, WEB_1)
+        timed.greeted(WEB_1)
+        assert timed.seconds(timed.one().until_utc) == 10 + 60 + 1 + 120
+        timed.wait(181)
+        assert timed.one().trial_sidecar == "web-1"
+
+    def test_it_is_not_kept_back_for_what_is_no_more_or_runs_another(self) -> None:
+        timed = self.half_open(WEB_0)
+        timed.fleet.expect([(WEB_2, frozenset({"ns/other"}))], timed.now)
+        timed.greeted(WEB_1)
+        assert timed.one().trial_sidecar is None
+        assert timed.fleet.forget(WEB_0, timed.now)
+        assert timed.one().trial_sidecar == "web-1"
+
+    def test_it_is_kept_back_for_one_whose_providers_are_not_known(self) -> None:
+        timed = self.half_open()
+        timed.fleet.expect([(WEB_0, None)], timed.now)
+        timed.greeted(WEB_1)
+        assert timed.one().trial_sidecar is None
+
+    def test_who_tries_has_it_when_all_are_heard(self) -> None:
+        timed = self.half_open(WEB_0, WEB_1)
+        timed.greeted(WEB_1, trying(20.0))
+        assert timed.one().trial_sidecar is None
+        timed.greeted(WEB_0)
+        assert timed.one().trial_sidecar == "web-1"
+        assert timed.seconds(timed.one().until_utc) == 110
+
+    def test_a_trial_that_passes_meanwhile_counts(self) -> None:
+        timed = self.half_open(WEB_0, WEB_1)
+        timed.greeted(WEB_1, trying())
+        assert timed.hear(settled(), WEB_1)
+        assert timed.phase() is RAMP
+
+    def test_a_trial_that_fails_meanwhile_counts(self) -> None:
+        timed = self.half_open(WEB_0)
+        timed.greeted(WEB_1, trying())
+        assert timed.hear(tripped(30.0, level=1), WEB_1)
+        assert timed.phase() is COOLING
+        timed.greeted(WEB_0)
+        timed.wait(30)
+        assert timed.one().trial_sidecar is not None

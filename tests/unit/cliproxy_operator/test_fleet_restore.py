@@ -7,7 +7,13 @@ import pytest
 
 from cliproxy_api.resources.common import to_wire
 from cliproxy_api.resources.llmprovider_status import CooldownStatus, LLMProviderStatus
-from cliproxy_api.vocabulary import CooldownPhase, CooldownScope, OutcomeClass, ScopeKind
+from cliproxy_api.vocabulary import (
+    CooldownPhase,
+    CooldownScope,
+    OutcomeClass,
+    RecoveryProbe,
+    ScopeKind,
+)
 from cliproxy_operator.status.provider import merge_provider_status
 from cliproxy_operator.view import ProviderView
 from support.cooling import provider, rules
@@ -78,13 +84,23 @@ def test_a_status_keeps_the_recovery_while_the_provider_is_not_in_use() -> None:
     assert after.last_recovered_time == before.last_recovered_time
 
 
-def test_a_trial_begins_anew() -> None:
+def test_half_open_stays_half_open() -> None:
+    timed = TimedFleet()
+    timed.hear(tripped(8.0, level=3))
+    timed.wait(9)
+    heir = heir_of(timed)
+    assert (heir.phase(), heir.one().trial_sidecar) == (CooldownPhase.HALF_OPEN, "web-0")
+    assert (heir.one().level, heir.one().since_utc) == (3, timed.one().since_utc)
+
+
+def test_half_open_goes_on_to_the_ramp_if_the_policy_asks_for_no_trial_any_more() -> None:
     timed = TimedFleet()
     timed.hear(tripped(8.0))
     timed.wait(9)
-    heir = heir_of(timed)
-    heir.wait(0)
-    assert (heir.phase(), heir.one().trial_sidecar) == (CooldownPhase.HALF_OPEN, "web-0")
+    heir = TimedFleet(provider(cooldown=rules(recovery={"probe": RecoveryProbe.NONE})))
+    heir.now = timed.now
+    heir.fleet.restore("ns/p", written(timed), heir.now)
+    assert heir.phase() is CooldownPhase.RAMP
 
 
 def test_a_ramp_goes_on_at_its_step() -> None:
@@ -104,7 +120,6 @@ def test_what_ended_meanwhile_goes_on_to_its_trial() -> None:
     timed = TimedFleet()
     timed.hear(tripped(8.0))
     heir = heir_of(timed, after_s=60)
-    heir.wait(0)
     assert heir.phase() is CooldownPhase.HALF_OPEN
 
 

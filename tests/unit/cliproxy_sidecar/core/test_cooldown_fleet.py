@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from msgspec import structs
 
-from cliproxy_api.report import Failed, TrialSettled, TrialStarted, Tripped
+from cliproxy_api.report import Failed, TrialSettled, TrialStarted, Tripped, Trying
 from cliproxy_api.scope import Scope
 from cliproxy_api.snapshot import Position
 from cliproxy_api.state import Evidence, FleetCooldown, StatePush
@@ -443,7 +443,7 @@ def test_a_sidecar_that_came_back_alone_is_not_thrown_back_by_old_news() -> None
     cooldowns = machine(attached=True)
     old = entry(until_s=10.0)
     cooldowns.adopt(push(old), 0.0)
-    cooldowns.attach(attached=False, now=1.0)
+    cooldowns.attach(attached=False, now=0.0)
     cooldowns.settle(admitted(cooldowns, 10.0), SUCCESS, (), 11.0)
     assert cooldowns.active(200.0) == ()
     cooldowns.attach(attached=True, now=200.0)
@@ -564,3 +564,85 @@ def test_what_others_found_or_what_is_over_is_not_told_again() -> None:
     acknowledged(cooldowns)
     cooldowns.led_anew(61.5)
     assert cooldowns.standing_reports(61.5) == ()
+
+
+class TestLinks:
+    """What a link's end, or another reader, means for half-open scopes: the permit ends with its link."""
+
+    def half_open(self, *, permitted: str = ME, until_s: float = 5.0) -> Cooldowns:
+        cooldowns = machine(attached=True)
+        cooldowns.adopt(push(entry(phase=HALF_OPEN, until_s=until_s, trial=permitted)), 0.0)
+        return cooldowns
+
+    def test_the_permit_lapses_at_its_end(self) -> None:
+        cooldowns = self.half_open()
+        assert refused(cooldowns, 5.0).phase is HALF_OPEN
+        assert admitted(cooldowns, 5.0 + GRACE_S).reports == ()
+
+    def test_the_permit_lapses_after_a_minute_however_long_it_is(self) -> None:
+        cooldowns = self.half_open(until_s=100.0)
+        assert refused(cooldowns, 60.0).phase is HALF_OPEN
+
+    def test_the_permit_ends_with_the_link_and_nobody_acts_alone_at_once(self) -> None:
+        cooldowns = self.half_open()
+        cooldowns.attach(attached=False, now=1.0)
+        assert refused(cooldowns, 10.9).phase is HALF_OPEN
+        assert admitted(cooldowns, 11.0).reports == ()
+
+    def test_a_trial_under_way_is_told_to_the_next_reader_and_no_other_begins(self) -> None:
+        cooldowns = self.half_open()
+        permit = admitted(cooldowns, 1.0)
+        cooldowns.attach(attached=False, now=2.0)
+        cooldowns.attach(attached=True, now=4.0)
+        assert cooldowns.trying(4.5) == (Trying(scope=KEY, level=0, age_s=3.5),)
+        cooldowns.settle(permit, CANCELLED, (), 4.6)
+        assert cooldowns.trying(4.7) == ()
+        assert refused(cooldowns, 4.7).phase is HALF_OPEN
+
+    def test_the_same_document_again_gives_the_permit_back(self) -> None:
+        cooldowns = self.half_open()
+        cooldowns.attach(attached=False, now=1.0)
+        cooldowns.attach(attached=True, now=2.0)
+        cooldowns.adopt(push(entry(phase=HALF_OPEN, until_s=5.0, trial=ME), sent_s=2.0), 2.0)
+        assert len(admitted(cooldowns, 2.0).reports) == 1
+
+    def test_who_tries_alone_asks_the_fleet_again_when_somebody_listens(self) -> None:
+        cooldowns = self.half_open(permitted="sidecar-2")
+        cooldowns.attach(attached=False, now=1.0)
+        assert admitted(cooldowns, 12.0).trials
+        cooldowns.attach(attached=True, now=13.0)
+        assert [one.age_s for one in cooldowns.trying(13.0)] == [1.0]
+        assert refused(cooldowns, 13.0).phase is HALF_OPEN
+
+    def test_a_leader_whose_clock_is_behind_does_not_let_a_second_trial_begin(self) -> None:
+        cooldowns = self.half_open()
+        permit = admitted(cooldowns, 1.0)
+        cooldowns.adopt(push(entry(until_s=3.0), sent_s=1.5, epoch=2), 1.5)
+        assert [one.age_s for one in cooldowns.trying(1.5)] == [0.5]
+        again = entry(phase=HALF_OPEN, until_s=9.0, trial=ME)
+        cooldowns.adopt(push(again, sent_s=3.0, epoch=2), 3.0)
+        assert refused(cooldowns, 3.0).phase is HALF_OPEN
+        assert len(cooldowns.settle(permit, SUCCESS, (), 4.0)) == 1
+
+    def test_a_trial_that_passes_while_the_scope_cools_proves_nothing(self) -> None:
+        cooldowns = self.half_open()
+        permit = admitted(cooldowns, 1.0)
+        cooldowns.adopt(push(entry(until_s=9.0), sent_s=1.5, epoch=2), 1.5)
+        assert cooldowns.settle(permit, SUCCESS, (), 2.0) == ()
+        assert phases(cooldowns, 2.0) == {KEY: COOLING}
+
+    def test_what_a_broken_links_document_gave_is_not_taken_up_later(self) -> None:
+        """A finding that nobody acknowledges has ended: it does what the last document says, but try."""
+        cooldowns = self.half_open(until_s=100.0)
+        cooldowns.settle(admitted(cooldowns, 1.0), failed(hint_s=3.0), (KEY,), 1.5)
+        cooldowns.attach(attached=False, now=2.0)
+        cooldowns.attach(attached=True, now=3.0)
+        assert refused(cooldowns, 31.5).phase is HALF_OPEN
+
+    def test_a_link_that_brings_nothing_gives_no_more_patience(self) -> None:
+        cooldowns = self.half_open(permitted="sidecar-2")
+        for now in (1.0, 5.0, 9.0):
+            cooldowns.attach(attached=False, now=now)
+            cooldowns.attach(attached=True, now=now)
+            cooldowns.attach(attached=False, now=now)
+        assert admitted(cooldowns, 11.0).trials

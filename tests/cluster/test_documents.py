@@ -19,13 +19,19 @@ from cliproxy_dev.demo.launch import running_world
 from cliproxy_dev.demo.layout import NAMESPACE
 from cliproxy_dev.demo.narrator import Narrator
 from cliproxy_dev.demo.world import World
-from cliproxy_dev.pages.commands import Command
-from support.typed import ROOT, all_commands, bash
+from cliproxy_dev.pages.commands import Command, strays
+from support.typed import PAGES, ROOT, all_commands, bash
 
 SIDECAR = "127.0.0.1:8317"
 PAGE_S = 120.0
 NOT_RUN = {"docs/install.md"}
 """The pages with blocks that no test can run; CONTRIBUTING.md says which and why."""
+
+MADE = {
+    "docs/security.md": "made by asking; tests/cluster/test_rights_documented.py asks again",
+    "docs/reference/cli.md": "the help of `completion`; tests/unit/cliproxy_cli/test_completion.py loads it",
+}
+"""Pages with transcripts in blocks of their own."""
 
 
 def runnable() -> dict[str, list[Command]]:
@@ -111,6 +117,15 @@ async def test_a_command_that_is_meant_to_fail_has_to_say_why(text: str, *, work
 
 def test_a_block_is_left_out_only_where_nobody_could_run_it() -> None:
     assert {one.page for one in all_commands() if one.reason} == NOT_RUN
+
+
+def test_no_page_shows_commands_that_no_test_sees() -> None:
+    texts = {str(page.relative_to(ROOT)): page.read_text("utf-8") for page in PAGES}
+
+    found = {name: list(strays(name, text)) for name, text in texts.items()}
+
+    assert {name: lines for name, lines in found.items() if lines and name not in MADE} == {}
+    assert all(found[name] for name in MADE), "an exception that nobody needs any more"
 
 
 def test_a_block_for_another_test_is_typed_there() -> None:

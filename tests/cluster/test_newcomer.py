@@ -142,9 +142,11 @@ async def test_install_upgrade_uninstall_and_the_kept_authority(cluster: Cluster
         Typist(__file__, "docs/install.md", cluster.env) as install,
         Typist(__file__, "docs/backup.md", cluster.env) as backup,
     ):
-        await install.next("helm install")
+        notes = await install.next("helm install")
         await install.next("kubectl --namespace cliproxy-system rollout status")
         assert "Phase:          Succeeded" in await install.next("helm test")
+        await install.typed(commands_in(notes))
+        await eventually(lambda: accepted(cluster.api), within_s=60, what="the notes' provider is accepted")
         await install.next("helm upgrade")  # with a wrong value
         await install.next("helm upgrade")
         await install.next("helm rollback")
@@ -161,6 +163,19 @@ async def test_install_upgrade_uninstall_and_the_kept_authority(cluster: Cluster
 
         await install.next("kubectl delete crd")
         await asyncio.gather(install.next("kubectl delete namespace"), finalized(cluster))
+
+
+def commands_in(notes: str) -> str:
+    """Return what Helm's notes tell to type, as one script: the indented lines below "Next:"."""
+    _, _, told = notes.partition("\nNext:\n")
+    lines = [line.removeprefix("   ") for line in told.splitlines() if line.startswith("   ")]
+    assert sum(line.startswith(("kubectl ", "helm ")) for line in lines) >= 5, notes
+    return "\n".join(lines)
+
+
+async def accepted(api: KubeApi) -> bool:
+    condition = await Shop(api, "default").condition("claude", "Accepted")
+    return bool(condition) and condition["status"] == "True"
 
 
 async def secret(api: KubeApi, name: str) -> Json:

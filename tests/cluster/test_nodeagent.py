@@ -19,7 +19,7 @@ from cliproxy_dev.controlplane.start import ControlPlane
 from cliproxy_dev.kube import ApiError, Json, KubeApi
 from cliproxy_dev.nodeagent.agent import NodeAgent
 from support import standin
-from support.cluster import eventually, kubectl
+from support.cluster import KUBECTL, eventually, kubectl
 
 SPDY_ONLY_MINOR = 30
 """From here on API servers translate kubectl's WebSocket."""
@@ -347,6 +347,25 @@ async def test_kubectl_runs_commands_in_a_pod(
         assert (failed.returncode, failed.stdout) == (7, "")
         absent = await run("exec", "web", "--", "no-such-program")
         assert absent.returncode != 0
+        await _left_alone(control_plane, namespace)
+
+
+async def _left_alone(plane: ControlPlane, namespace: str) -> None:
+    """Start a command without an end by kubectl, which is then killed: the command goes as well."""
+    words = ["--kubeconfig", str(plane.kubeconfig), "-n", namespace, "exec", "web", "--"]
+    asking = await asyncio.create_subprocess_exec(
+        str(KUBECTL), *words, "sh", "-c", "echo $$; sleep 1000", stdout=asyncio.subprocess.PIPE
+    )
+    assert asking.stdout is not None
+    pid = int(await asking.stdout.readline())
+    assert alive(pid)
+    asking.kill()
+    await asking.wait()
+
+    async def gone() -> bool:
+        return not alive(pid)
+
+    await eventually(gone, what="the command has ended")
 
 
 async def _new_pid(node: Node, name: str, old: int) -> bool:

@@ -111,6 +111,10 @@ class Typist:
         assert self._last is not None, "nothing has been typed yet"
         return await self._type(self._last)
 
+    async def typed(self, text: str) -> str:
+        """Type what a program has told to type; returns what was printed."""
+        return await self._type(Command(page="", line=0, text=text))
+
     async def rest(self) -> str:
         """Type all that is left; returns what was printed."""
         said = ""

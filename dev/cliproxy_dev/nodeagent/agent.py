@@ -101,8 +101,8 @@ class NodeAgent:
             programs=self._programs,
         )
         if self._serve_logs:
-            runner, port = await logs.serve(self.log_path, Execs(self._inside))
-            self._stack.push_async_callback(runner.cleanup)
+            execs = Execs(self._inside)
+            port = await self._stack.enter_async_context(logs.served(self.log_path, execs))
             await logs.register(self._node.api, self._node_name, port)
             self._stack.push_async_callback(logs.unregister, self._node.api, self._node_name)
         self._tasks.spawn(self._watch(self._node), "node agent")

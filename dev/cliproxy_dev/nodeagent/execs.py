@@ -12,6 +12,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
+import signal
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
@@ -61,12 +63,13 @@ async def _run(socket: web.WebSocketResponse, words: list[str], env: Mapping[str
     """Run the command and pass its streams on; returns the status that tells how it ended."""
     pipe = asyncio.subprocess.PIPE
     child = await asyncio.create_subprocess_exec(
-        *tethered(words), stdin=pipe, stdout=pipe, stderr=pipe, env=dict(env)
+        *tethered(words), stdin=pipe, stdout=pipe, stderr=pipe, env=dict(env), start_new_session=True
     )
     assert child.stdin is not None  # noqa: S101 -- for the types
     assert child.stdout is not None  # noqa: S101
     assert child.stderr is not None  # noqa: S101
     listening = asyncio.ensure_future(_hear(socket, child.stdin))
+    listening.add_done_callback(lambda _: _end(child) if socket.closed else None)
     try:
         await asyncio.gather(
             _tell(socket, STDOUT, child.stdout), _tell(socket, STDERR, child.stderr), child.wait()
@@ -74,10 +77,16 @@ async def _run(socket: web.WebSocketResponse, words: list[str], env: Mapping[str
     finally:
         listening.cancel()
         await asyncio.gather(listening, return_exceptions=True)
-        if child.returncode is None:
-            child.kill()
-            await child.wait()
+        _end(child)
+        await child.wait()
     return ended(child.returncode or 0)
+
+
+def _end(child: asyncio.subprocess.Process) -> None:
+    """Kill the command and what it has started, unless it has ended."""
+    if child.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
 
 
 def ended(code: int) -> Json:
@@ -100,7 +109,7 @@ async def _tell(socket: web.WebSocketResponse, channel: int, source: asyncio.Str
 
 
 async def _hear(socket: web.WebSocketResponse, target: asyncio.StreamWriter) -> None:
-    """Feed the command what is typed, until its end is said."""
+    """Feed the command what is typed, until its end is said; listen until nobody is there any more."""
     with contextlib.suppress(ConnectionError):
         async for message in socket:
             if message.type is not WSMsgType.BINARY:
@@ -110,5 +119,5 @@ async def _hear(socket: web.WebSocketResponse, target: asyncio.StreamWriter) -> 
                 target.write(content)
                 await target.drain()
             elif channel == CLOSE and content[:1] == bytes([STDIN]):
-                break
+                target.close()
     target.close()

@@ -6,10 +6,14 @@ servers do not check a kubelet's certificate unless told to, so it is one that n
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import datetime as dt
+import socket
 import ssl
 import tempfile
-from collections.abc import Callable
+from asyncio.trsock import TransportSocket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 
 from aiohttp import web
@@ -23,12 +27,17 @@ from cliproxy_dev.nodeagent.execs import Execs
 
 ADDRESS = "127.0.0.1"
 NOT_FOUND = 404
+CLOSED = -1
+HANG_UP_LOOKS = 200
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 LogPath = Callable[[str, str, str], Path]
 """Namespace, pod and container to the file."""
 
 
-async def serve(log_path: LogPath, execs: Execs) -> tuple[web.AppRunner, int]:
-    """Answer requests for logs, and for commands; return what to clean up and the port."""
+@contextlib.asynccontextmanager
+async def served(log_path: LogPath, execs: Execs) -> AsyncIterator[int]:
+    """Answer requests for logs, and for commands; yields the port."""
+    seen: set[TransportSocket] = set()
 
     async def answer(request: web.Request) -> web.StreamResponse:
         words = (request.match_info[part] for part in ("namespace", "pod", "container"))
@@ -38,14 +47,34 @@ async def serve(log_path: LogPath, execs: Execs) -> tuple[web.AppRunner, int]:
         body = b"".join(lines[max(0, len(lines) - int(wanted)) :] if wanted else lines)
         return web.Response(body=body, content_type="text/plain")
 
-    app = web.Application()
+    @web.middleware
+    async def remember(request: web.Request, handler: Handler) -> web.StreamResponse:
+        seen.add(request.get_extra_info("socket"))
+        return await handler(request)
+
+    app = web.Application(middlewares=[remember])
     app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", answer)
     execs.serve(app.router)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
-    site = web.TCPSite(runner, ADDRESS, 0, ssl_context=_tls())
-    await site.start()
-    return runner, int(runner.addresses[0][1])
+    try:
+        await web.TCPSite(runner, ADDRESS, 0, ssl_context=_tls()).start()
+        yield int(runner.addresses[0][1])
+    finally:
+        await runner.cleanup()
+        await _hang_up(seen)
+
+
+async def _hang_up(sockets: Iterable[TransportSocket]) -> None:
+    """End connections now: TLS would wait for the API server's farewell, longer than this loop may live."""
+    left = [one for one in sockets if one.fileno() != CLOSED]
+    for one in left:
+        with contextlib.suppress(OSError):
+            one.shutdown(socket.SHUT_RDWR)
+    for _ in range(HANG_UP_LOOKS):
+        if all(one.fileno() == CLOSED for one in left):
+            return
+        await asyncio.sleep(0.01)
 
 
 async def register(api: KubeApi, name: str, port: int) -> None:

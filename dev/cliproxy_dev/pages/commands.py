@@ -18,6 +18,8 @@ _FENCE: Final = re.compile(r"^(\s*)(```+|:::+)\s*(\S*)")
 _MARK: Final = re.compile(r"^\s*<!-- (typed by|fails|options only|not run): (.+) -->\s*$")
 _HERE: Final = re.compile(r"<<-?\s*['\"]?(\w+)['\"]?")
 _BLANKS: Final = re.compile(r"\s+")
+_STRAY: Final = re.compile(r"^\s*\$ \S|^(?: {4}|\t)(?:make|kubectl|helm|curl|docker|cliproxy) ")
+_SHELLS: Final = frozenset({"sh", "bash", "shell", "zsh", "shell-session"})
 PROMPT: Final = "$ "
 
 
@@ -83,6 +85,19 @@ def commands_of(page: str, text: str) -> Iterator[Command]:
         else:
             mark = _MARK.match(line)
             above = above | {mark[1]: mark[2]} if mark else {}
+
+
+def strays(page: str, text: str) -> Iterator[str]:
+    """Yield where a page shows commands in no `console` block: nobody would type those."""
+    fence = kind = ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        match = _FENCE.match(line)
+        if match and (not fence or (match[2] == fence and not match[3])):
+            fence, kind = ("", "") if fence else (match[2], match[3])
+            if kind in _SHELLS:
+                yield f"{page}:{number}: a block of kind {kind}"
+        elif (_STRAY.match(line) and not fence) or (fence and kind != "console" and line.startswith(PROMPT)):
+            yield f"{page}:{number}: {line.strip()}"
 
 
 def _marked(found: Iterable[Command], marks: dict[str, str]) -> Iterator[Command]:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cliproxy_dev.pages.commands import Command, MalformedBlock, commands_of
+from cliproxy_dev.pages.commands import Command, MalformedBlock, commands_of, strays
 
 PAGE = """\
 # Title
@@ -43,8 +43,8 @@ words
    EOF
    ```
 
-```sh
-$ not a command
+```text
+    kubectl get is what it prints
 ```
 """
 
@@ -98,3 +98,18 @@ def test_a_block_is_either_run_or_not(other: str) -> None:
 def test_a_block_that_a_reader_could_not_type_is_refused(block: str) -> None:
     with pytest.raises(MalformedBlock, match=r"^p\.md:\d"):
         list(commands_of("p.md", f"```console\n{block}\n```\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (PAGE, []),
+        ("```sh\nkubectl get llm\n```\n", ["p.md:1: a block of kind sh"]),
+        ("```text\n$ kubectl get llm\n```\n", ["p.md:2: $ kubectl get llm"]),
+        ("Type\n\n    make run\n", ["p.md:3: make run"]),
+        ("    $ kubectl get llm\n", ["p.md:1: $ kubectl get llm"]),
+    ],
+    ids=["none", "shell", "text", "indented", "prompt"],
+)
+def test_commands_that_stand_in_no_block_are_found(text: str, found: list[str]) -> None:
+    assert list(strays("p.md", text)) == found

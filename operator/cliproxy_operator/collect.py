@@ -114,6 +114,19 @@ class Collector:
         self._judge(known)
         return True
 
+    def still_runs(self, sidecar: SidecarId, running: Running) -> bool:
+        """A sidecar says what it runs; returns whether that is what it should run, and did before: no news.
+
+        Hundreds say so at once, after each fleet state.
+        """
+        known = self._sidecars.get(sidecar)
+        if known is None or not known.synced or known.running.digest != running.digest:
+            return False
+        if self._wanted(*known.group) != running.digest:
+            return False
+        known.running = running
+        return True
+
     def runs(self, sidecar: SidecarId, running: Running) -> bool:
         """A sidecar says what it runs; returns whether that is news for any status."""
         known = self._sidecars.get(sidecar)

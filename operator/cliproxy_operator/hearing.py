@@ -137,6 +137,8 @@ class Hearing:
         return self._collector.group(sidecar) or (sidecar.namespace, "")
 
     def _runs(self, sidecar: SidecarId, running: Running) -> None:
+        if self._collector.still_runs(sidecar, running):
+            return
         before = self._collector.behind(sidecar)
         if self._collector.runs(sidecar, running):
             self._progress(sidecar, before)

@@ -16,6 +16,8 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from prometheus_client import Counter, Histogram
+
 from cliproxy_api import codec
 from cliproxy_api.report import Hello, Report
 from cliproxy_api.snapshot import Position
@@ -30,6 +32,7 @@ from cliproxy_operator.wire.trouble import LinkError
 
 log = logging.getLogger(__name__)
 
+TAKEN: Final = 200
 PAUSE_FIRST_S: Final = 0.05
 PAUSE_MAX_S: Final = 2.0
 REFUSALS: Final = 5
@@ -89,6 +92,8 @@ class Slot:
     name: DocumentName
     newest: Callable[[], Document | None]
     changed: asyncio.Event
+    took_s: Histogram
+    taken: Counter
     sent: Document | None = None
 
 
@@ -128,7 +133,16 @@ class Link:
         self._last_trouble = ""
         self._unpacks = False
         """Whether the sidecar takes packed pushes; told in its hello."""
-        self._slots = {name: Slot(name, newest, asyncio.Event()) for name, newest in documents.items()}
+        self._slots = {
+            name: Slot(
+                name,
+                newest,
+                asyncio.Event(),
+                took_s=metrics.push_s.labels(name),
+                taken=metrics.pushes.labels(name, str(TAKEN)),
+            )
+            for name, newest in documents.items()
+        }
 
     def wake(self, document: DocumentName) -> None:
         """Say that a newer document is there."""
@@ -274,7 +288,7 @@ class Link:
             begun.set()
         while (document := slot.newest()) is not None and document is not slot.sent:
             started_s = self._clock.now()
-            if await self._push(slot.name, document):
+            if await self._push(slot, document):
                 is_repeat = slot.name == "state" and not is_repeat and self._clock.now() - started_s > LATE_S
                 slot.sent = None if is_repeat else document
                 refusals = 0
@@ -283,18 +297,24 @@ class Link:
             elif (refusals := refusals + 1) >= REFUSALS:
                 raise LinkError("malformed", f"{REFUSALS} pushes in a row refused as too old")
 
-    async def _push(self, name: DocumentName, document: Document) -> bool:
+    async def _push(self, slot: Slot, document: Document) -> bool:
         """Push once; whether this document is done with (taken, or refused for good)."""
+        name = slot.name
         position, rendered = document.render()
         packed = rendered.packed() if self._unpacks else None
         body = rendered.content if packed is None else packed
         started_s = self._clock.now()
         # State never waits for configuration, its own link's or another's.
-        way = self._configuring.passing(len(body)) if name == "snapshot" else contextlib.nullcontext()
-        async with way:
+        if name == "snapshot":
+            async with self._configuring.passing(len(body)):
+                answer = await self._transport.put(self.peer, name, body, packed=packed is not None)
+        else:
             answer = await self._transport.put(self.peer, name, body, packed=packed is not None)
-        self._metrics.push_s.labels(name).observe(self._clock.now() - started_s)
-        self._metrics.pushes.labels(name, str(answer.status)).inc()
+        slot.took_s.observe(self._clock.now() - started_s)
+        if answer.status == TAKEN:
+            slot.taken.inc()
+        else:
+            self._metrics.pushes.labels(name, str(answer.status)).inc()
         if answer.status != 409:  # noqa: PLR2004 -- HTTP's own number
             self._listener.answered(self.sidecar, name, document.digest, answer)
             return True

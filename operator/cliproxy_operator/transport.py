@@ -113,7 +113,7 @@ class HttpTransport:
     @asynccontextmanager
     async def reports(self, peer: Peer, epoch: int) -> AsyncIterator[AsyncIterator[bytes]]:
         """Open the report stream."""
-        request = self._head("GET", "reports", peer, b"x-cliproxy-epoch: %d\r\n" % epoch)
+        request = self._head(b"GET", b"reports", peer, b"x-cliproxy-epoch: %d\r\n" % epoch)
         connection = await self._connect(peer, self.context())
         try:
             status = await connection.stream(
@@ -128,7 +128,9 @@ class HttpTransport:
     async def put(self, peer: Peer, document: DocumentName, body: bytes, *, packed: bool = False) -> Answer:
         """Put one document."""
         length = b"content-length: %d\r\n" % len(body)
-        head = self._head("PUT", document, peer, _PACKED + length if packed else _PLAIN + length)
+        head = self._head(
+            b"PUT", document.encode("ascii"), peer, _PACKED + length if packed else _PLAIN + length
+        )
         context = self.context()
         kept = self._take(peer, context)
         if kept is not None:
@@ -196,10 +198,16 @@ class HttpTransport:
         if not kept:
             self._kept.pop(peer, None)
 
-    def _head(self, method: str, what: str, peer: Peer, headers: bytes) -> bytes:
-        host = f"[{peer.address}]" if ":" in peer.address else peer.address
-        line = f"{method} /v0/control/{what} HTTP/1.1\r\nhost: {host}:{self._port}\r\n".encode("ascii")
-        return b"".join((line, self._credentials, headers, b"\r\n"))
+    def _head(self, method: bytes, what: bytes, peer: Peer, headers: bytes) -> bytes:
+        host = b"[%b]" if ":" in peer.address else b"%b"
+        return b"%b /v0/control/%b HTTP/1.1\r\nhost: %b:%d\r\n%b%b\r\n" % (
+            method,
+            what,
+            host % peer.address.encode("ascii"),
+            self._port,
+            self._credentials,
+            headers,
+        )
 
 
 class PlainTransport(HttpTransport):

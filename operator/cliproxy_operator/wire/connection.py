@@ -156,11 +156,11 @@ class Connection(asyncio.Protocol):
         self._reader.begin()
 
     def _send(self, request: tuple[bytes, ...]) -> None:
-        """Send head and content: as one TLS record if they fit, since each costs a sixth of a whole push."""
+        """Send head and content, as one if they are small: a TLS record costs a sixth of a whole push."""
         transport = self._transport
         if transport is None:
             raise AssertionError("a connection that has begun stands")
-        if self.context is None or sum(map(len, request)) > MAX_RECORD_BYTES:
+        if sum(map(len, request)) > MAX_RECORD_BYTES:
             transport.writelines(request)
         else:
             transport.write(b"".join(request))

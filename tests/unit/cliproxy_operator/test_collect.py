@@ -4,7 +4,7 @@ import pytest
 
 from cliproxy_api.conditions import Reason
 from cliproxy_api.report import ProviderTraffic, Reused, Traffic
-from cliproxy_api.snapshot import Running
+from cliproxy_api.snapshot import Position, Running
 from cliproxy_operator.collect import TRAFFIC_KEPT_S, Collector
 from cliproxy_operator.view import SidecarId
 from support.manualclock import ManualClock
@@ -210,3 +210,19 @@ def test_the_hit_ratio_is_all_sidecars_together(collector: Collector, clock: Man
     assert collector.hit_ratio([("other", "")]) is None
     clock.advance(61)
     assert collector.hit_ratio([GROUP]) is None
+
+
+def test_what_still_runs_is_no_news_and_keeps_the_counts(collector: Collector, wanted: Wanted) -> None:
+    collector.linked(ONE, Running(digest="d1"))
+    before = collector.view([GROUP])
+    later = Running(digest="d1", state=Position(1, 7))
+    assert collector.still_runs(ONE, later)
+    assert collector.all()[0].running == later
+    assert collector.view([GROUP]) == before
+
+    assert not collector.still_runs(ONE, Running(digest="d0"))
+    assert not collector.still_runs(TWO, Running(digest="d1")), "it is not known to run it yet"
+    wanted[GROUP] = "d2"
+    assert not collector.still_runs(ONE, later)
+    assert collector.runs(ONE, later)
+    assert not collector.still_runs(SidecarId("shop", "gone"), later)

@@ -6,6 +6,7 @@ is left to the application.
 """
 
 import logging
+from asyncio import TimerHandle
 from collections.abc import Callable, MutableMapping
 from typing import Any, Final, NamedTuple, cast
 
@@ -78,6 +79,9 @@ class PromptHttpProtocol(BoundedHttpProtocol):
     _last = False
     """The answer is the connection's last; more of the body is passed over."""
     _drains = False
+    _quiet_since = 0.0
+    """The end of the last answer that was given at once, monotonic seconds."""
+    _watch: TimerHandle | None = None
 
     def asked(self, scope: MutableMapping[str, Any]) -> Prompt | None:
         """Say how a request is answered at once; None: it needs the application. For subclasses."""
@@ -151,10 +155,33 @@ class PromptHttpProtocol(BoundedHttpProtocol):
         lines.append(b"content-length: %d\r\n\r\n" % len(reply.body))
         lines.append(reply.body)
         self.transport.write(b"".join(lines))
+        self.server_state.total_requests += 1
         if is_last:
             self.transport.close()
+            return
+        # One timer for many answers: uvicorn's own would be set and cancelled for each.
+        self._quiet_since = self.loop.time()
+        if self._watch is None:
+            self._watch = self.loop.call_later(self.timeout_keep_alive, self._look)
+
+    def _look(self) -> None:
+        """Close the connection if it has been idle for as long as uvicorn would have waited."""
+        self._watch = None
+        is_busy = self._prompt is not None or (self.cycle is not None and not self.cycle.response_complete)
+        if is_busy or self.timeout_keep_alive_task is not None:
+            return  # the next answer's end sets a timer
+        left_s = self._quiet_since + self.timeout_keep_alive - self.loop.time()
+        if left_s > 0:
+            self._watch = self.loop.call_later(left_s, self._look)
         else:
-            self.on_response_complete()
+            self.timeout_keep_alive_handler()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        if self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
+        super().connection_lost(exc)
 
 
 def prompt(asked: Callable[[MutableMapping[str, Any]], Prompt | None]) -> type[PromptHttpProtocol]:

@@ -182,3 +182,32 @@ async def test_a_bug_is_logged_and_answered(caplog: pytest.LogCaptureFixture) ->
     assert (desk.statuses(), desk.wire.closed) == (["500"], True)
     assert "a bug with b'a'" in caplog.text
     await desk.end()
+
+
+@pytest.mark.looptime
+async def test_who_is_idle_for_too_long_is_closed_counted_from_the_last_answer() -> None:
+    desk = Desk()
+    keep_alive_s = desk.protocol.timeout_keep_alive
+    desk.protocol.data_received(put(b"one"))
+    await asyncio.sleep(0.9 * keep_alive_s)
+    desk.protocol.data_received(put(b"two"))
+    await asyncio.sleep(0.9 * keep_alive_s)
+    assert not desk.wire.closed
+    await asyncio.sleep(0.2 * keep_alive_s)
+    assert desk.wire.closed
+    await desk.end()
+
+
+@pytest.mark.looptime
+async def test_who_is_being_served_is_not_idle() -> None:
+    desk = Desk()
+    keep_alive_s = desk.protocol.timeout_keep_alive
+    desk.protocol.data_received(put(b"one"))
+    whole = put(b"two")
+    desk.protocol.data_received(whole[:-1])
+    await asyncio.sleep(2 * keep_alive_s)
+    desk.protocol.data_received(whole[-1:])
+    assert desk.taken == [b"one", b"two"]
+    await asyncio.sleep(1.1 * keep_alive_s)
+    assert desk.wire.closed
+    await desk.end()

@@ -52,7 +52,11 @@ from fleet.figures import PROVIDERS
 from fleet.light import Light, share_decoding
 
 SIDECARS: Final = 20
+LINKS: Final = 120
+"""More than sidecars, as these cost little to make; a document is encoded once for all of them."""
 _WARM: Final = 10
+_AFTERWARDS_S: Final = 0.1
+"""Log lines come a moment later."""
 _TOKEN: Final = "bench"  # noqa: S105 -- made up
 _NOON: Final = datetime(2026, 11, 21, 12, tzinfo=UTC)
 _DECODERS: Final = ("unpack", "decode_snapshot_push", "decode_state_push")
@@ -188,6 +192,11 @@ class Takers:
             protocol.connection_made(cast("asyncio.Transport", line))
             self.lines.append((protocol, line))
 
+    @property
+    def size(self) -> int:
+        """How many take each state."""
+        return SIDECARS
+
     def prepare(self, count: int) -> Run:
         """Let each sidecar take so many states in."""
         requests = []
@@ -210,6 +219,7 @@ class Takers:
                     protocol.data_received(bytes(memoryview(request)))  # each has its own bytes
                 while not all(line.last.endswith(b"}") for _, line in self.lines):  # noqa: ASYNC110 -- counted
                     await asyncio.sleep(0)
+            await asyncio.sleep(_AFTERWARDS_S)
             for _, line in self.lines:
                 if b'"sequence":%d}}' % last not in line.last:
                     raise RuntimeError(f"a state was not taken: {line.last!r}")
@@ -227,6 +237,14 @@ class Chance0:
     def random(self) -> float:
         """Return no jitter."""
         return 0.5
+
+
+class _Still(Clock):
+    """Stands still: how often a document is encoded must not depend on how slow counting is."""
+
+    def now(self) -> float:
+        """Return the same instant."""
+        return 1000.0
 
 
 class Listener:
@@ -260,13 +278,13 @@ class Tellers:
         self._numbers = 0
         self.publisher = Publisher(
             transport=transport.PlainTransport(token=Hidden(_TOKEN), port=8318),
-            clock=Clock(),
+            clock=_Still(),
             metrics=Metrics(),
             tasks=self._tasks,
         )
         self.publisher.listen(self._listener)
         self.publisher.activate(1)
-        for number in range(SIDECARS):
+        for number in range(LINKS):
             sidecar = SidecarId(objects.NAMESPACE, f"pod-{number:04}")
             self.publisher.set_endpoint(sidecar, Endpoint(sidecar, "uid", f"127.0.0.{number + 1}", ""))
 
@@ -298,16 +316,21 @@ class Tellers:
         )
         return made
 
+    @property
+    def size(self) -> int:
+        """How many are told at once."""
+        return LINKS
+
     def prepare(self, count: int) -> Run:
         """Tell all sidecars so many states."""
         states = [state(number) for number in range(self._numbers + 1, self._numbers + count + 1)]
         self._numbers += count
 
         async def run() -> None:
-            while self._listener.greetings < SIDECARS:  # noqa: ASYNC110 -- an event would be counted too
+            while self._listener.greetings < LINKS:  # noqa: ASYNC110 -- an event would be counted too
                 await asyncio.sleep(0)
             for one in states:
-                wanted = self._listener.answers + SIDECARS
+                wanted = self._listener.answers + LINKS
                 if not self.publisher.publish_state(objects.NAMESPACE, one):
                     raise RuntimeError("a state was no news")
                 while self._listener.answers < wanted:  # noqa: ASYNC110 -- as above
@@ -330,7 +353,7 @@ async def main(count: int, kinds: list[str]) -> None:
     rigs = [makers[kind]() for kind in kinds]
     for rig in rigs:
         await rig.prepare(_WARM)()
-    prepared = [rig.prepare(count // SIDECARS) for rig in rigs]
+    prepared = [rig.prepare(count // rig.size) for rig in rigs]
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)

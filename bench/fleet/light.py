@@ -58,7 +58,7 @@ class Light:
         self._namespace = namespace
         self._watched = watched
         self._board = board
-        self._cooling: frozenset[str] = frozenset()
+        self._gated: frozenset[str] = frozenset()
         self._led = 0
         self.reporter = Reporter(
             standing=self._standing,
@@ -131,12 +131,13 @@ class Light:
         self._look()
 
     def _look(self) -> None:
-        cooling = frozenset(
-            one.scope.provider for one in self.machines.active() if one.phase is CooldownPhase.COOLING
-        )
-        for provider_id in cooling - self._cooling:
-            self._board.note(f"refrains {provider_id}", self.pod)
-        self._cooling = cooling
+        """Note which providers have begun to cool; those on their way back are none."""
+        gated = frozenset(self.machines.cooldowns.gated)
+        if gated - self._gated:  # what only this program does has to cost little
+            for one in self.machines.active():
+                if one.phase is CooldownPhase.COOLING and one.scope.provider not in self._gated:
+                    self._board.note(f"refrains {one.scope.provider}", self.pod)
+        self._gated = gated
 
 
 _SERVED: Final = Outcome(OutcomeClass.SUCCESS, status=OK)

@@ -20,7 +20,7 @@ from cliproxy_dev.demo.layout import NAMESPACE
 from cliproxy_dev.demo.narrator import Narrator
 from cliproxy_dev.demo.world import World
 from cliproxy_dev.pages.commands import Command, strays
-from support.typed import PAGES, ROOT, all_commands, bash
+from support.typed import PAGES, ROOT, Typist, all_commands, bash
 
 SIDECAR = "127.0.0.1:8317"
 PAGE_S = 120.0
@@ -148,3 +148,15 @@ async def test_programs_know_the_options_that_pages_name() -> None:
         for word in shlex.split(command.text, comments=True):
             if word.startswith("-"):
                 assert f"{word.split('=')[0]}" in said, command
+
+
+def test_a_typist_that_leaves_something_out_fails() -> None:
+    file = ROOT / "tests" / "cluster" / "test_version_plan.py"
+
+    with (
+        pytest.raises(AssertionError, match=r"not typed: docs/upgrade\.md:\d+: kubectl get"),
+        Typist(str(file), "docs/upgrade.md", {}),
+    ):
+        pass
+    with pytest.raises(AssertionError, match=r"README\.md has no block marked `typed by: tests/cluster"):
+        Typist(str(file), "README.md", {})

@@ -91,12 +91,11 @@ async def cluster(plane: ControlPlane, helm: Helm, tmp_path: Path) -> AsyncItera
 
 @contextlib.contextmanager
 def telling(cluster: Cluster) -> Iterator[None]:
-    """Print what the pods said when the test fails."""
+    """Print what the pods said; pytest shows it when the test fails."""
     try:
         yield
-    except BaseException:
-        print(cluster.said())  # noqa: T201 -- pytest shows it with the failure
-        raise
+    finally:
+        print(cluster.said())  # noqa: T201
 
 
 async def test_start_on_any_cluster(cluster: Cluster) -> None:
@@ -161,6 +160,11 @@ async def test_install_upgrade_uninstall_and_the_kept_authority(cluster: Cluster
         await backup.rest()
         assert (await secret(cluster.api, "cliproxy-ca")) == authority
 
+        for name in ("secrets/provider-keys", "llmproviders/claude"):  # the notes' own
+            group = "/api/v1" if name.startswith("secrets") else "/apis/cliproxy.io/v1alpha1"
+            await cluster.api.delete(f"{group}/namespaces/default/{name}")
+        label = {"metadata": {"labels": {"cliproxy.io/inject": None}}}
+        await cluster.api.merge_patch("/api/v1/namespaces/default", label)
         await install.next("kubectl delete crd")
         await asyncio.gather(install.next("kubectl delete namespace"), finalized(cluster))
 

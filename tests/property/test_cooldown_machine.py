@@ -228,6 +228,14 @@ class CooldownMachine(RuleBasedStateMachine):
         assert self.cooldowns.is_idle == (not active)
 
     @invariant()
+    def no_scope_out_of_use_is_overlooked(self) -> None:
+        scopes = self.cooldowns._scopes
+        out = {
+            of for of, all_ in scopes._states.items() if any(one.phase is not None for one in all_.values())
+        }
+        assert out <= self.cooldowns.gated
+
+    @invariant()
     def someone_will_move_every_scope_on(self) -> None:
         due = self.cooldowns.wake_at()
         assert due is None or due > self.now

@@ -19,6 +19,7 @@ MAX_UNREAD_LINES: Final = 10_000
 
 MAX_RECORD_BYTES: Final = 2**14
 """Of one TLS record (RFC 8446 section 5.1); what is larger is not copied for its head's sake."""
+_NEVER: Final = float("inf")
 
 
 class Connection(asyncio.Protocol):
@@ -41,6 +42,9 @@ class Connection(asyncio.Protocol):
         self._is_paused = False
         self._heard_at = 0.0
         self._watchdog: asyncio.TimerHandle | None = None
+        self._due_at = _NEVER
+        """When the answer that is waited for is late."""
+        self._timer: asyncio.TimerHandle | None = None
 
     @property
     def is_ready(self) -> bool:
@@ -54,7 +58,7 @@ class Connection(asyncio.Protocol):
 
     # ------------------------------------------------------------------ requests
     async def ask(self, *request: bytes, timeout_s: float) -> tuple[int, bytes]:
-        """Send a request and return the status and body of its answer.
+        """Send a request and return the status and body of its answer; `timeout_s` is the same every time.
 
         Raises:
             LinkError: none came in time, or none that can be read.
@@ -62,12 +66,14 @@ class Connection(asyncio.Protocol):
         """
         self._begin()
         reader = self._reader
-        timer = self._loop.call_later(timeout_s, self._late, timeout_s)
+        self._due_at = self._loop.time() + timeout_s
+        if self._timer is None:
+            self._timer = self._loop.call_later(timeout_s, self._look, timeout_s)
         self._send(request)
         try:
             await self._news()
         finally:
-            timer.cancel()
+            self._due_at = _NEVER
             if not reader.keep_alive:
                 self.close()
         return reader.status, bytes(reader.body)
@@ -204,6 +210,15 @@ class Connection(asyncio.Protocol):
     def _late(self, timeout_s: float) -> None:
         self._fail("timeout", f"no answer within {timeout_s:g} s")
 
+    def _look(self, timeout_s: float) -> None:
+        """Fail if an answer is late. One timer serves the requests of its time: most answers come at once."""
+        self._timer = None
+        left_s = self._due_at - self._loop.time()
+        if left_s <= 0:
+            self._late(timeout_s)
+        elif self._due_at != _NEVER:
+            self._timer = self._loop.call_later(left_s, self._look, timeout_s)
+
     def _watch(self, idle_timeout_s: float) -> None:
         """End a stream that is silent; looked at no oftener than it could be."""
         left_s = self._heard_at + idle_timeout_s - self._loop.time()
@@ -221,8 +236,9 @@ class Connection(asyncio.Protocol):
         """Keep the first reason: what follows from it is no news."""
         if self._end is None:
             self._end = trouble, message
-        if self._watchdog is not None:
-            self._watchdog.cancel()
+        for timer in (self._watchdog, self._timer):
+            if timer is not None:
+                timer.cancel()
         if self._turn is not None and not self._turn.done():
             self._turn.set_exception(LinkError(*self._end))
 

@@ -20,7 +20,7 @@ from cliproxy_dev.demo.layout import NAMESPACE
 from cliproxy_dev.demo.narrator import Narrator
 from cliproxy_dev.demo.world import World
 from cliproxy_dev.pages.commands import Command, strays
-from support.typed import PAGES, ROOT, Typist, all_commands, bash
+from support.typed import PAGES, ROOT, Typist, all_commands, bash, stocked
 
 SIDECAR = "127.0.0.1:8317"
 PAGE_S = 120.0
@@ -66,7 +66,7 @@ async def environment(world: World, tmp_path: Path) -> dict[str, str]:
     env = {
         **world.environment,
         "KUBECONFIG": str(kubeconfig),
-        "PATH": f"{world.tools}:{os.environ['PATH']}",
+        "PATH": f"{world.tools}:{os.environ['PATH']}:{stocked(home)}",
         "HOME": str(home),
     }
     code, said = await bash(f"kubectl config set-context --current --namespace {NAMESPACE}", env)

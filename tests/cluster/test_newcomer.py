@@ -70,11 +70,14 @@ class Cluster:
 
 
 @pytest.fixture
-async def cluster(plane: ControlPlane, helm: Helm, tmp_path: Path) -> AsyncIterator[Cluster]:
+async def cluster(
+    plane: ControlPlane, helm: Helm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Cluster]:
     programs = tmp_path / "bin"
     programs.mkdir()
     (programs / "helm").symlink_to(helm.program)
     env = reader(plane, tmp_path / "home", programs=programs) | {"OPENAI_API_KEY": KEY}
+    monkeypatch.setenv("PATH", env["PATH"])  # of pods that are processes, too
     endpoint = plane.endpoint_of()
     agent = NodeAgent(
         endpoint,

@@ -10,8 +10,8 @@ import pytest
 
 from cliproxy_api.reuse import Cache, Redis
 from cliproxy_api.snapshot import Profile, SnapshotPush
+from cliproxy_dev.debianprogram import Program
 from cliproxy_dev.providers.provider import ScriptedProvider
-from cliproxy_dev.redisserver.obtain import RedisServer
 from cliproxy_dev.redisserver.run import RunningRedis
 from cliproxy_sidecar.core.cache.entry import Entry, from_wire, to_wire
 from cliproxy_sidecar.core.cache.resp import command
@@ -65,7 +65,7 @@ async def raw(port: int, *parts: bytes, password: str = "") -> bytes:
 
 
 @pytest.fixture
-async def redis(redis_server: RedisServer, tmp_path: Path) -> AsyncIterator[RunningRedis]:
+async def redis(redis_server: Program, tmp_path: Path) -> AsyncIterator[RunningRedis]:
     async with RunningRedis(redis_server, tmp_path) as running:
         yield running
 
@@ -112,7 +112,7 @@ async def test_profiles_do_not_share(redis: RunningRedis, scripted_openai: Scrip
 
 
 async def test_a_password_is_shown_to_the_server_and_to_nobody_else(
-    redis_server: RedisServer, tmp_path: Path, scripted_openai: ScriptedProvider
+    redis_server: Program, tmp_path: Path, scripted_openai: ScriptedProvider
 ) -> None:
     async with RunningRedis(redis_server, tmp_path, password=PASSWORD) as redis:
         made = push(scripted_openai, redis.port, password=PASSWORD)
@@ -168,7 +168,7 @@ async def test_a_redis_that_dies_and_comes_back(
 
 
 async def test_a_full_or_strange_redis_is_a_miss(
-    redis_server: RedisServer, tmp_path: Path, scripted_openai: ScriptedProvider
+    redis_server: Program, tmp_path: Path, scripted_openai: ScriptedProvider
 ) -> None:
     full = ["--maxmemory", "1", "--maxmemory-policy", "noeviction"]
     async with (
@@ -220,9 +220,7 @@ async def tasks() -> AsyncIterator[Tasks]:
 
 
 @pytest.mark.parametrize("certificate", ["good", "other"])
-async def test_tls_is_verified(
-    certificate: str, redis_server: RedisServer, tmp_path: Path, tasks: Tasks
-) -> None:
+async def test_tls_is_verified(certificate: str, redis_server: Program, tmp_path: Path, tasks: Tasks) -> None:
     async with RunningRedis(redis_server, tmp_path, tls=TLS / f"{certificate}.pem") as redis:
         address = RedisAddress.of(f"rediss://127.0.0.1:{redis.port}", "")
 

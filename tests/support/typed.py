@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -11,8 +12,10 @@ from typing import Self
 
 import yaml
 
+from cliproxy_dev.controlplane.progress import Progress
 from cliproxy_dev.controlplane.start import ControlPlane
 from cliproxy_dev.pages.commands import Command, commands_of
+from cliproxy_dev.pages.programs import stock
 from support.cluster import KUBECTL
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,6 +54,14 @@ async def bash(
     return process.returncode, said.decode("utf-8", "replace")
 
 
+def stocked(home: Path) -> str:
+    """Return a folder, to stand last on PATH, with what pages take for granted and this machine lacks."""
+    folder = home / "lacking"
+    folder.mkdir()
+    stock(folder, os.environ, Progress(sys.__stderr__))
+    return str(folder)
+
+
 def reader(
     plane: ControlPlane, home: Path, *, namespace: str = "", programs: Path | None = None
 ) -> dict[str, str]:
@@ -64,7 +75,7 @@ def reader(
         config["contexts"][0]["context"]["namespace"] = namespace
     (home / "kubeconfig").write_text(yaml.safe_dump(config), "utf-8")
     more = [str(programs)] if programs else []
-    path = ":".join([*more, str(KUBECTL.parent), os.environ["PATH"]])
+    path = ":".join([*more, str(KUBECTL.parent), os.environ["PATH"], stocked(home)])
     return {"PATH": path, "HOME": str(home), "KUBECONFIG": str(home / "kubeconfig")}
 
 

@@ -7,13 +7,14 @@ import sys
 
 from cliproxy_dev.controlplane.find import Unavailable
 from cliproxy_dev.controlplane.progress import Progress
-from cliproxy_dev.redisserver.obtain import prepare
+from cliproxy_dev.debianprogram import prepare
+from cliproxy_dev.redisserver import REDIS
 
 
 def main() -> int:
     """Do it; returns the exit code."""
     try:
-        found = prepare(os.environ, Progress())
+        found = prepare(REDIS, os.environ, Progress())
     except Unavailable as error:
         print(f"\n{error}", file=sys.stderr)
         return 1

@@ -9,9 +9,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from cliproxy_dev.debianprogram import Program
 from cliproxy_dev.ports import free_ports
 from cliproxy_dev.process import ManagedProcess
-from cliproxy_dev.redisserver.obtain import RedisServer
 
 READY_S: Final = 20.0
 READY_WORDS: Final = "Ready to accept connections"
@@ -22,7 +22,7 @@ class RunningRedis:
 
     def __init__(
         self,
-        server: RedisServer,
+        server: Program,
         run_dir: Path,
         *,
         password: str = "",

@@ -6,7 +6,7 @@ VENV   := .venv/bin
 PYTEST := $(VENV)/python -m pytest
 
 .DEFAULT_GOAL := help
-.PHONY: dashboards metrics coverage docs help run test check redis lint unit integration cluster faults rights fuzz golden bench bench-quick bench-soak bench-tracing bench-latency bench-steady bench-takeover bench-fleet images test-images test-313 audit newest test-newest lock chart crds format clean venv control-plane kustomize licences sbom
+.PHONY: dashboards metrics coverage docs help run test check redis lint unit integration cluster faults rights fuzz golden bench bench-quick bench-soak bench-tracing bench-latency bench-steady bench-takeover bench-fleet images test-images compiled test-compiled test-313 audit newest test-newest lock chart crds format clean venv control-plane kustomize licences sbom
 
 help: ## show this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -98,6 +98,12 @@ NEWEST_TESTS := newest crd_corpus operator gitops
 test-newest: control-plane ## our CRDs, the operator and the main job on the newest Kubernetes (builds it first; AS=1.34: as that version)
 	-@$(VENV)/python -m cliproxy_dev.newest prepare
 	@CLIPROXY_PLANE=newest$(if $(AS),@$(AS)) $(PYTEST) -q -rs $(NEWEST_TESTS:%=tests/cluster/test_%.py)
+
+compiled: venv ## compile the sidecar's hot path into build/compiled (a C compiler; PYTHONPATH=build/compiled runs it)
+	@$(VENV)/python -m cliproxy_dev.compiled
+
+test-compiled: compiled redis ## the sidecar's tests on the compiled hot path (WORDS= are pytest's)
+	@PYTHONPATH=build/compiled $(PYTEST) -q $(or $(WORDS),tests/unit/cliproxy_sidecar tests/integration tests/property tests/golden tests/translate_golden tests/fuzz)
 
 test-313: venv ## the tests on Python 3.13, in a Debian 13 of their own (Debian, root; WORDS= are pytest's)
 	@$(VENV)/python -m cliproxy_dev.images.suite $(WORDS)

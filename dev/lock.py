@@ -15,6 +15,7 @@ LOCKS = {
     "operator": ["pyproject.toml", "--extra", "operator"],
     "sidecar": ["pyproject.toml", "--extra", "sidecar"],
     "build": ["pyproject.toml", "--extra", "build"],
+    "compile": ["pyproject.toml", "--extra", "compile"],
     "audit": ["requirements/audit.in"],  # `make audit`: heavy, and in an environment of its own
 }
 

@@ -29,6 +29,8 @@ from gateways import ours, payload
 from gateways.launch import CHAT_PATH
 
 _WARM: Final = 60
+_PATIENCE: Final = 10_000
+"""Turns of the loop until a provider is asked."""
 _BURST: Final = 40
 """Tokens that come in one read of a flood."""
 _SDK_HEADERS: Final = {
@@ -127,11 +129,12 @@ class Rig:
         for connection in Dialler.opened:
             cast("Line", connection._transport).last = b""  # noqa: SLF001 -- our own stand-in
         self._caller.data_received(request)
-        while True:
+        for _ in range(_PATIENCE):
             for connection in Dialler.opened:
                 if cast("Line", connection._transport).last:  # noqa: SLF001
                     return connection
             await asyncio.sleep(0)
+        raise RuntimeError(f"nobody was asked; the caller got {self._line.last[:300]!r}")
 
     def requests(self, count: int, headers: dict[str, str]) -> Run:
         """Let so many requests pass."""

@@ -9,6 +9,7 @@ from cliproxy_sidecar.proxy.downstream import Downstream
 from cliproxy_sidecar.proxy.server import connection, listener
 from cliproxy_sidecar.runtime.light import Signal, in_task
 from support.callers import MAX_BODY_BYTES, echo, serving
+from support.compiled import PATCHES_PARTS
 from support.sidecar import eventually
 
 POST = b"POST /a?b=1 HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nhello"
@@ -176,6 +177,7 @@ async def test_the_rest_of_a_body_that_is_too_large_is_dropped(*, declared: bool
         assert await caller.answer() == (200, b"GET /a ")
 
 
+@PATCHES_PARTS
 async def test_time_is_up_for_slow_bodies_and_silent_callers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listener, "TICK_S", 0.01)
     monkeypatch.setattr(connection, "BODY_S", 0.05)

@@ -10,6 +10,7 @@ from cliproxy_api.snapshot import Limits, Profile, SnapshotPush
 from cliproxy_dev.providers.provider import ScriptedProvider
 from cliproxy_dev.providers.script import Hang
 from support import build
+from support.compiled import PATCHES_PARTS
 from support.providers import DEADLINE_S
 from support.sidecar import HOST, RunningSidecar, eventually, running_sidecar
 
@@ -202,6 +203,7 @@ async def test_before_the_operator_has_spoken(scripted_openai: ScriptedProvider)
         assert (await sidecar.client.get(f"{sidecar.observe_url}/health/ready")).status_code == 200
 
 
+@PATCHES_PARTS
 async def test_a_bug_is_logged_and_answered_in_the_callers_format(
     both: SnapshotPush, monkeypatch: pytest.MonkeyPatch
 ) -> None:

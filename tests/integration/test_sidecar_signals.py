@@ -11,6 +11,7 @@ from cliproxy_api.vocabulary import LogLevel
 from cliproxy_dev.providers.provider import ScriptedProvider
 from cliproxy_dev.providers.script import Fail, Normal
 from support import build
+from support.compiled import PATCHES_PARTS
 from support.sidecar import eventually, running_sidecar
 
 PLANTED = "sk-planted-9f8e7d6c5b4a"
@@ -189,6 +190,7 @@ async def _fail() -> None:
     raise RuntimeError(f"a bug that quotes {PLANTED}")
 
 
+@PATCHES_PARTS
 async def test_bugs_of_the_admin_doors_are_logged(
     scripted_openai: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,12 +8,13 @@ from hypothesis import strategies as st
 from cliproxy_api.scope import Scope
 from cliproxy_api.snapshot import Provider
 from cliproxy_api.state import FleetState
+from cliproxy_sidecar.core.choice import Chosen, Wanted
 from cliproxy_sidecar.core.cooldown import Cooldowns
 from cliproxy_sidecar.core.dialect import Need
 from cliproxy_sidecar.core.health import Health
 from cliproxy_sidecar.core.outcome import SUCCESS
 from cliproxy_sidecar.core.routing import RoutingTable, SmoothRoundRobin
-from cliproxy_sidecar.core.selection import Chooser, Chosen, Wanted
+from cliproxy_sidecar.core.selection import Chooser
 from support.cooling import Scripted, failed, provider, target
 
 weights = st.lists(st.integers(1, 20), min_size=1, max_size=6)

@@ -15,6 +15,7 @@ from itertools import count
 from cliproxy_api.snapshot import Profile, Provider
 from cliproxy_api.vocabulary import OutcomeClass, ScopeKind
 from cliproxy_sidecar.core.allowances import Allowances
+from cliproxy_sidecar.core.choice import Chosen, Wanted
 from cliproxy_sidecar.core.cooldown import Cooldowns
 from cliproxy_sidecar.core.dialect import Need
 from cliproxy_sidecar.core.health import Health
@@ -23,7 +24,7 @@ from cliproxy_sidecar.core.permit import Permit
 from cliproxy_sidecar.core.preference import Preferences
 from cliproxy_sidecar.core.routing import RoutingTable
 from cliproxy_sidecar.core.scopes import scopes_of
-from cliproxy_sidecar.core.selection import Chooser, Chosen, Wanted
+from cliproxy_sidecar.core.selection import Chooser
 from cliproxy_sidecar.core.strategies.base import Facts
 from cliproxy_sidecar.core.target import Target, TargetId
 from cliproxy_sidecar.core.usage import Usage

@@ -25,7 +25,16 @@ ROOT: Final = Path(__file__).resolve().parents[3]
 NAMES: Final = ("operator", "sidecar")
 EPOCH_S: Final = 1577836800
 """The time of day in the images, 2020-01-01, so that it tells two builds apart no more than we do."""
-SOURCES: Final = ("pyproject.toml", "README.md", "LICENSE", "api", "operator", "sidecar", "cli")
+SOURCES: Final = (
+    "pyproject.toml",
+    "hatch_build.py",
+    "README.md",
+    "LICENSE",
+    "api",
+    "operator",
+    "sidecar",
+    "cli",
+)
 CERTIFICATES: Final = Path("/etc/ssl/certs")
 MB: Final = 1_000_000
 
@@ -108,6 +117,7 @@ def _files(name: str) -> Iterator[Path]:
     yield ROOT / f"Dockerfile.{name}"
     yield ROOT / "requirements" / f"{name}.txt"
     yield ROOT / "requirements" / "build.txt"
+    yield ROOT / "requirements" / "compile.txt"
     for source in SOURCES:
         path = ROOT / source
         if path.is_file():

@@ -7,11 +7,12 @@ from typing import Any, Final
 
 from cliproxy_api.vocabulary import CooldownPhase
 from cliproxy_sidecar.admin.views import Now
+from cliproxy_sidecar.core.choice import SkipReason
 from cliproxy_sidecar.core.decisions import Choice, Decided, How, Skip
 from cliproxy_sidecar.core.dialect import Need
 from cliproxy_sidecar.core.permit import Blocked
 from cliproxy_sidecar.core.routing import SmoothRoundRobin
-from cliproxy_sidecar.core.selection import Chooser, SkipReason
+from cliproxy_sidecar.core.selection import Chooser
 from cliproxy_sidecar.core.target import Target, TargetId
 from cliproxy_sidecar.runtime.machines import Machines
 

@@ -10,7 +10,7 @@ request is served as what it is, without one.
 
 from collections import deque
 from enum import Enum, auto
-from typing import Final
+from typing import Any, Final
 from urllib.parse import unquote
 
 import httptools
@@ -273,7 +273,7 @@ class RequestReader:
 def _target(url: bytes) -> tuple[str, bytes]:
     """Return the path and the query of a request's target, and remember short ones: callers use a few."""
     if url[:1] != b"/" or _HASH in url:
-        parsed = httptools.parse_url(url)
+        parsed: Any = httptools.parse_url(url)  # Its types say that nothing can be missing, which is not so.
         raw_path, query = parsed.path or b"/", parsed.query or b""
     else:
         raw_path, _, query = url.partition(b"?")

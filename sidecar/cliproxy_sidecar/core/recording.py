@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from cliproxy_sidecar.core.choice import Chosen, NoTarget, Skipped
 from cliproxy_sidecar.core.decisions import Choice, Skip, Trail, room
-from cliproxy_sidecar.core.selection import Chosen, NoTarget, Skipped
 
 
 def record(trail: Trail, found: Chosen | NoTarget, now: float) -> None:

@@ -11,6 +11,7 @@ from msgspec import structs
 
 from cliproxy_api.chance import Chance
 from cliproxy_api.vocabulary import Condensation, LastResort, OutcomeClass
+from cliproxy_sidecar.core.choice import Chosen, Lack, NoTarget, SkipReason, Wanted
 from cliproxy_sidecar.core.decisions import Trail
 from cliproxy_sidecar.core.dialect import Need, form_of
 from cliproxy_sidecar.core.outcome import Outcome
@@ -18,7 +19,6 @@ from cliproxy_sidecar.core.permit import Blocked
 from cliproxy_sidecar.core.recording import record
 from cliproxy_sidecar.core.retry import Budget, Failover, GiveUp, GiveUpReason, RetrySame, decide
 from cliproxy_sidecar.core.scopes import scopes_of
-from cliproxy_sidecar.core.selection import Chosen, Lack, NoTarget, SkipReason, Wanted
 from cliproxy_sidecar.core.target import Target, TargetId
 from cliproxy_sidecar.proxy import unavailable
 from cliproxy_sidecar.proxy.attempt import Answer, Failed

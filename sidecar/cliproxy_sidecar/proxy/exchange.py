@@ -17,6 +17,7 @@ from cliproxy_api.vocabulary import Condensation
 from cliproxy_sidecar.core.addresses import with_query
 from cliproxy_sidecar.core.asked_usage import asking
 from cliproxy_sidecar.core.body import Peek, RepeatedKeysError
+from cliproxy_sidecar.core.choice import Wanted
 from cliproxy_sidecar.core.condense import larger_model, without_oldest
 from cliproxy_sidecar.core.dialect import Form, Operation
 from cliproxy_sidecar.core.errors import ErrorKind
@@ -25,7 +26,6 @@ from cliproxy_sidecar.core.headers import answer_block, block_of, printable, req
 from cliproxy_sidecar.core.limits.price import expected_tokens
 from cliproxy_sidecar.core.outcome import CANCELLED, Outcome
 from cliproxy_sidecar.core.permit import Permit
-from cliproxy_sidecar.core.selection import Wanted
 from cliproxy_sidecar.core.target import Target
 from cliproxy_sidecar.core.translate.draft import Destination
 from cliproxy_sidecar.core.translate.fields import TranslationError

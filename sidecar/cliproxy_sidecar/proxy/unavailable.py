@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from cliproxy_api.vocabulary import OutcomeClass
+from cliproxy_sidecar.core.choice import Lack, NoTarget, Skipped, SkipReason
 from cliproxy_sidecar.core.errors import Cooling, ErrorKind, cooling_message
 from cliproxy_sidecar.core.outcome import Outcome
 from cliproxy_sidecar.core.permit import Blocked
-from cliproxy_sidecar.core.selection import Lack, NoTarget, Skipped, SkipReason
 from cliproxy_sidecar.core.target import Target, TargetId
 from cliproxy_sidecar.proxy.refusal import Refusal
 

@@ -60,7 +60,8 @@ class Series:
 class Finished:
     """All series; label values beyond the bound fold into `other`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, max_series: int = MAX_SERIES) -> None:
+        self._max_series = max_series
         self.duration_s: dict[Labels, Distribution] = {}
         """From the request's head to the last byte of the answer, by provider and model."""
         self.body_bytes: dict[Labels, Distribution] = {}
@@ -73,7 +74,7 @@ class Finished:
         return self._series.get(labels) or self._begin(labels)
 
     def _begin(self, labels: Labels) -> Series:
-        if len(self._series) >= MAX_SERIES:
+        if len(self._series) >= self._max_series:
             labels = (OTHER, OTHER)
             if (other := self._series.get(labels)) is not None:
                 return other

@@ -8,6 +8,7 @@ import pytest
 from cliproxy_api.snapshot import ConnectionPool, Timeouts
 from cliproxy_sidecar.proxy.h1 import pool as pools
 from support.answers import CHUNKED, OK, length_answer
+from support.compiled import PATCHES_PARTS
 from support.engine import PATIENT, Got, call, engine, pool_of, request, rest
 from support.rawserver import Peer, RawServer
 from support.sidecar import eventually
@@ -255,6 +256,7 @@ async def test_what_was_given_to_one_who_leaves_goes_on_to_the_next(others: int)
 
 
 # ------------------------------------------------------------------------ idle ones
+@PATCHES_PARTS
 async def test_idle_connections_end_by_time_and_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pools, "BURST_S", 0.1)
     bounds = ConnectionPool(max_connections=6, max_idle_connections=2, idle_timeout_s=0.4)

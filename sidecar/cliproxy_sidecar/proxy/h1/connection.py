@@ -39,8 +39,8 @@ class Owner(Protocol):
         ...
 
 
-class Connection(asyncio.Protocol):
-    """One connection to a provider; `owner` is set when it is adopted."""
+class Connection:
+    """One connection, with the methods of `asyncio.Protocol`; `owner` is set when it is adopted."""
 
     __slots__ = (
         "_answer",

@@ -66,8 +66,9 @@ class Dialler:
         except (OSError, UnicodeError) as error:
             raise _failed("connect", error) from None
         try:
-            _, connection = await loop.create_connection(
-                lambda: Connection(loop),
+            connection = Connection(loop)
+            await loop.create_connection(
+                lambda: cast("asyncio.Protocol", connection),
                 sock=sock,
                 ssl=self._context() if origin.tls else None,
                 server_hostname=origin.host.rstrip(".") if origin.tls else None,

@@ -64,8 +64,8 @@ class House(Protocol):
         ...
 
 
-class CallerConnection(asyncio.Protocol):
-    """One connection; `deadline` is the listener's to watch."""
+class CallerConnection:
+    """One connection, with the methods of `asyncio.Protocol`; `deadline` is the listener's to watch."""
 
     __slots__ = (
         "_busy",

@@ -5,7 +5,7 @@ What happens on a connection is `connection`'s; binding the socket is the caller
 
 import asyncio
 import socket
-from typing import Final
+from typing import Final, cast
 
 from cliproxy_sidecar.proxy.server.connection import CallerConnection, Serve
 from cliproxy_sidecar.runtime.clock import now_s
@@ -34,7 +34,7 @@ class Listener:
     async def start(self, bound: socket.socket, *, backlog: int) -> None:
         """Accept on a bound socket."""
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: CallerConnection(self), sock=bound, backlog=backlog)
+        self._server = await loop.create_server(self._accepted, sock=bound, backlog=backlog)
 
     async def drain(self, timeout_s: float) -> None:
         """Stop accepting, let requests under way finish within the time, then break them off."""
@@ -52,6 +52,10 @@ class Listener:
             await self._empty.wait()
         if self._timer is not None:
             self._timer.cancel()
+
+    def _accepted(self) -> asyncio.Protocol:
+        # It has all the methods of one; as a subclass it could not be compiled.
+        return cast("asyncio.Protocol", CallerConnection(self))
 
     # ---------------------------------------------------------- what connections tell
     def joined(self, connection: CallerConnection) -> None:

@@ -4,6 +4,7 @@ from functools import partial
 
 from cliproxy_api.scope import Scope
 from cliproxy_api.vocabulary import CooldownPhase, OutcomeClass
+from cliproxy_sidecar.core.choice import Chosen, Lack, NoTarget, Skipped, SkipReason
 from cliproxy_sidecar.core.decisions import (
     MAX_BYTES,
     MAX_CANDIDATES,
@@ -19,7 +20,6 @@ from cliproxy_sidecar.core.decisions import (
 )
 from cliproxy_sidecar.core.permit import Blocked
 from cliproxy_sidecar.core.recording import record
-from cliproxy_sidecar.core.selection import Chosen, Lack, NoTarget, Skipped, SkipReason
 from support.cooling import ALONE, admitted, machine, provider, target
 
 TARGET = target()

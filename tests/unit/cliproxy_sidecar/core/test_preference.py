@@ -7,6 +7,7 @@ from cliproxy_api.snapshot import Profile, Provider
 from cliproxy_api.vocabulary import Affinity, Strategy
 from cliproxy_sidecar.core.affinity import key_of
 from cliproxy_sidecar.core.allowances import Allowances
+from cliproxy_sidecar.core.choice import Chosen, Wanted
 from cliproxy_sidecar.core.cooldown import Cooldowns
 from cliproxy_sidecar.core.decisions import How
 from cliproxy_sidecar.core.dialect import Need
@@ -14,7 +15,7 @@ from cliproxy_sidecar.core.health import Health
 from cliproxy_sidecar.core.outcome import SUCCESS
 from cliproxy_sidecar.core.preference import Preferences
 from cliproxy_sidecar.core.routing import RoutingTable
-from cliproxy_sidecar.core.selection import Chooser, Chosen, Wanted
+from cliproxy_sidecar.core.selection import Chooser
 from cliproxy_sidecar.core.strategies.base import Facts
 from cliproxy_sidecar.core.target import TargetId
 from support.cooling import Scripted, provider

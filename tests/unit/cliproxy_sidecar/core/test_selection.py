@@ -4,12 +4,13 @@ from cliproxy_api.scope import Scope
 from cliproxy_api.snapshot import Provider
 from cliproxy_api.state import FleetState
 from cliproxy_api.vocabulary import CooldownPhase, OutcomeClass, ProviderType
+from cliproxy_sidecar.core.choice import Chosen, Lack, NoTarget, SkipReason, Wanted
 from cliproxy_sidecar.core.cooldown import Cooldowns
 from cliproxy_sidecar.core.dialect import Need
 from cliproxy_sidecar.core.health import Health
 from cliproxy_sidecar.core.outcome import SUCCESS
 from cliproxy_sidecar.core.routing import RoutingTable
-from cliproxy_sidecar.core.selection import Chooser, Chosen, Lack, NoTarget, SkipReason, Wanted
+from cliproxy_sidecar.core.selection import Chooser
 from cliproxy_sidecar.core.target import TargetId
 from support.cooling import Scripted, failed, provider, target
 

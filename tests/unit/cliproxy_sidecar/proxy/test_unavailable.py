@@ -4,10 +4,10 @@ import pytest
 
 from cliproxy_api.scope import Scope
 from cliproxy_api.vocabulary import CooldownPhase, OutcomeClass
+from cliproxy_sidecar.core.choice import Lack, NoTarget, Skipped, SkipReason
 from cliproxy_sidecar.core.errors import ErrorKind
 from cliproxy_sidecar.core.outcome import TransportError, classify_transport
 from cliproxy_sidecar.core.permit import Blocked
-from cliproxy_sidecar.core.selection import Lack, NoTarget, Skipped, SkipReason
 from cliproxy_sidecar.core.target import Target
 from cliproxy_sidecar.proxy import unavailable
 from support.cooling import failed as outcome_of

@@ -1,9 +1,6 @@
 """Series of finished requests: what is added is what a scrape shows, and labels stay bounded."""
 
-import pytest
-
 from cliproxy_sidecar.core.usage import Usage
-from cliproxy_sidecar.runtime import finished
 from cliproxy_sidecar.runtime.finished import OTHER, Finished
 from cliproxy_sidecar.runtime.metrics import Metrics
 
@@ -24,9 +21,8 @@ def test_counts_by_status_and_type() -> None:
     }
 
 
-def test_series_beyond_the_bound_fold_into_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(finished, "MAX_SERIES", 2)
-    counts = Finished()
+def test_series_beyond_the_bound_fold_into_other() -> None:
+    counts = Finished(max_series=2)
     for model in ("a", "b", "c", "d"):
         counts.of("p", model).add(200, 1.0, 1, Usage())
     assert counts.requests() == {("p", "a", "200"): 1, ("p", "b", "200"): 1, (OTHER, OTHER, "200"): 2}

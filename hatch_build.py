@@ -1,4 +1,4 @@
-"""Compiles the sidecar's hot path into the wheel where it is asked for: `CLIPROXY_COMPILED=1` (ADR 23).
+"""Compiles the sidecar's hot path into the wheel where it is asked for: `CLIPROXY_COMPILED=1` (ADR 24).
 
 Hatchling calls it for every wheel. Which modules are compiled stands in pyproject.toml; they stay beside what
 is made of them, so that a Python that cannot load the machine code runs them as they are.

@@ -43,7 +43,9 @@ def counted(python: str, program: str, kinds: Sequence[str], home: Path) -> Iter
         return
     command = ["valgrind", "-q", "--tool=callgrind", "--instr-atstart=no"]
     command += [f"--callgrind-out-file={home}/callgrind.out", python, "-m", program, str(COUNT)]
-    env = {**os.environ, "PYTHONPATH": str(BENCH), "PYTHONHASHSEED": "0"}
+    # What the caller has on it comes first: build/compiled, for one.
+    path = os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(BENCH))))
+    env = {**os.environ, "PYTHONPATH": path, "PYTHONHASHSEED": "0"}
     with subprocess.Popen(
         tethered([*command, *kinds]), env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:

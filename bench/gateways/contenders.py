@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from gateways import packages
 from gateways.launch import Contender, Launch, Place
-from gateways.ours import OURS
+from gateways.ours import COMPILED, OURS
 from gateways.packages import Cache
 from gateways.payload import MODEL
 
@@ -138,6 +138,7 @@ def hello(_cache: Cache, place: Place) -> Launch:
 
 CONTENDERS: Final = (
     OURS,
+    COMPILED,
     Contender("ferro", "Ferro gateway (Go)", packages.FERRO.version, "gateway", ferro),
     Contender("ccr", "claude-code-router (Node)", packages.CODE_ROUTER.version, "gateway", code_router),
     Contender("portkey", "Portkey gateway (Node)", packages.PORTKEY.version, "gateway", portkey),

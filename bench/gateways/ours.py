@@ -4,6 +4,7 @@ Three providers to choose from for every request, cooldown machines, active prob
 per request at the default level.
 """
 
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -13,8 +14,9 @@ from cliproxy_api import codec
 from cliproxy_api.snapshot import Credential, Model, Position, Provider, Snapshot, SnapshotPush
 from cliproxy_api.version import __version__
 from cliproxy_api.vocabulary import ProviderType
+from cliproxy_dev.compiled import CannotCompile, compiled
 from gateways.launch import Contender, Launch, Place
-from gateways.packages import Cache, own_python
+from gateways.packages import Cache, CannotInstall, own_python
 from gateways.payload import MODEL
 
 _TOKEN: Final = "a-control-token-for-the-race"  # noqa: S105 -- guards a process that lives for a minute
@@ -42,7 +44,20 @@ def prepare(_cache: Cache, place: Place) -> Launch:
     )
 
 
+def prepare_compiled(cache: Cache, place: Place) -> Launch:
+    """Our sidecar with its hot path compiled (ADR 24). Raises `CannotInstall` where it cannot be."""
+    try:
+        packages = compiled()
+    except CannotCompile as error:
+        raise CannotInstall(str(error)) from None
+    launch = prepare(cache, place)
+    return replace(launch, env={**launch.env, "PYTHONPATH": str(packages)})
+
+
 OURS: Final = Contender("ours", "cliproxy sidecar (Python)", __version__, "ours", prepare)
+COMPILED: Final = Contender(
+    "compiled", "cliproxy sidecar, hot path compiled", __version__, "ours", prepare_compiled
+)
 
 
 def snapshot_push(provider_url: str) -> SnapshotPush:

@@ -9,6 +9,7 @@ import logging
 from typing import Any, Final
 
 from cliproxy_operator.alerting import Alerting
+from cliproxy_operator.collect import Collector
 from cliproxy_operator.exporting import Exporter
 from cliproxy_operator.gather import Gatherer
 from cliproxy_operator.host import FleetHost
@@ -41,6 +42,7 @@ class Activation:
         gatherer: Gatherer,
         reconciler: Reconciler,
         publisher: Publisher,
+        collector: Collector,
         host: FleetHost,
         statuses: Statuses,
         alerting: Alerting,
@@ -54,6 +56,7 @@ class Activation:
         self._gatherer = gatherer
         self._reconciler = reconciler
         self._publisher = publisher
+        self._collector = collector
         self._host = host
         self._statuses = statuses
         self._alerting = alerting
@@ -98,6 +101,8 @@ class Activation:
         await self._resync.synced.wait()
         self._forget()
         self._publisher.deactivate()
+        self._collector.begin()
+        self._statuses.begin()
         if self._pki is not None:
             self._pki.want_all()
             if not await happens(self._pki.ready, CERTIFICATE_S):

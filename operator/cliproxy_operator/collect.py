@@ -19,6 +19,8 @@ from cliproxy_operator.hitrate import HitRate
 from cliproxy_operator.view import Lagging, SidecarId, SidecarsView
 
 TRAFFIC_KEPT_S: Final = 30.0
+AWAITED_S: Final = 10.0
+"""So long a new leader takes status's word for sidecars that it has not heard yet."""
 MAX_LAGGING: Final = 10
 
 Group = tuple[str, str]
@@ -73,8 +75,21 @@ class Collector:
         self._linked: dict[Group, set[SidecarId]] = {}
         self._pending: dict[Group, set[SidecarId]] = {}
         """Linked and not in sync."""
+        self._awaited: dict[Group, set[SidecarId]] = {}
+        """Known when this leader began, and not heard since."""
+        self._awaited_until_s = 0.0
         self._views: dict[Group, SidecarsView] = {}
         self._traffic: dict[str, dict[SidecarId, ProviderTraffic]] = {}
+
+    def begin(self) -> None:
+        """A new leader begins: those that are known were linked with the one before, and soon are with us."""
+        self._awaited_until_s = self._clock.now() + AWAITED_S
+        self._awaited = {group: set(members) for group, members in self._members.items()}
+
+    def awaited_s(self, groups: Iterable[Group]) -> float:
+        """Return how long some of these groups' sidecars are waited for; 0: all are heard, or it is over."""
+        left_s = self._awaited_until_s - self._clock.now()
+        return left_s if left_s > 0 and any(self._awaited.get(group) for group in groups) else 0.0
 
     def seen(self, sidecar: SidecarId, *, profile: str, ready: bool) -> bool:
         """A pod is there; again for each change of it. Returns whether that changes any count."""
@@ -101,6 +116,7 @@ class Collector:
         """A link stands."""
         if known := self._sidecars.get(sidecar):
             known.linked, known.trouble, known.running = True, "", running
+            self._awaited.get(known.group, set()).discard(sidecar)
             self._judge(known)
 
     def lost(self, sidecar: SidecarId, trouble: str) -> bool:
@@ -252,12 +268,12 @@ class Collector:
     def _leave(self, known: Sidecar) -> None:
         """Take a sidecar out of its group."""
         self._views.pop(known.group, None)
-        for members in (self._linked, self._pending):
+        for members in (self._linked, self._pending, self._awaited):
             members.get(known.group, set()).discard(known.id)
         group = self._members.get(known.group, {})
         group.pop(known.id, None)
         if not group:
-            for table in (self._members, self._linked, self._pending):
+            for table in (self._members, self._linked, self._pending, self._awaited):
                 table.pop(known.group, None)
 
     def _judge(self, known: Sidecar) -> bool:

@@ -50,9 +50,10 @@ class Hearing:
         """The link stands."""
         group = self._group(sidecar)
         self._host.greeted(sidecar, self._reconciler.held(group), hello.trying)
-        first = not self._collector.reported([group])
+        first, awaited = not self._collector.reported([group]), self._collector.awaited_s([group])
         before = self._collector.behind(sidecar)
         self._collector.linked(sidecar, hello.running)
+        first = first or bool(awaited and not self._collector.awaited_s([group]))  # the last that was awaited
         self._spending.greeted(sidecar, keeps_parts=hello.keeps_parts)
         self._progress(sidecar, None if first else before)
         log.info("sidecar linked", extra={"sidecar": str(sidecar), "runs": hello.running.digest})

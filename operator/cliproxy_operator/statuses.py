@@ -21,7 +21,7 @@ from cliproxy_operator.adopting import Adoptions
 from cliproxy_operator.alerting import Alerting
 from cliproxy_operator.apply import Writer
 from cliproxy_operator.clock import Clock
-from cliproxy_operator.collect import Collector
+from cliproxy_operator.collect import Collector, Group
 from cliproxy_operator.exporting import Exporter
 from cliproxy_operator.gather import RESOURCES, Gatherer, Parsed
 from cliproxy_operator.host import FleetHost
@@ -99,6 +99,7 @@ class Statuses:
         self._clock = clock
         self._metrics = metrics
         self._written_s: dict[ObjectKey, float] = {}
+        self._began_s: float | None = None
         self.queue: WorkQueue[ObjectKey] = WorkQueue(
             self._work,
             name="status",
@@ -116,6 +117,11 @@ class Statuses:
         )
         """Namespaces whose objects are all to be judged: hundreds of pods come as one sweep."""
 
+    def begin(self) -> None:
+        """A new leader begins: what an earlier one wrote of figures is as good as written just now."""
+        self._written_s.clear()
+        self._began_s = self._clock.now()
+
     def look_at(self, key: ObjectKey, after_s: float = SOON_S) -> None:
         """Have an object's status judged."""
         self.queue.add(key, after_s)
@@ -131,7 +137,7 @@ class Statuses:
             raw, new = self._store.get(RESOURCES[key.kind], key.namespace, key.name), self.now(key)
             if raw is None or new is None or not self._leader.may_write():
                 return False
-            now, last = self._clock.now(), self._written_s.get(key)
+            now, last = self._clock.now(), self._written_s.get(key, self._began_s)
             at_s = worth_writing(self._previous(key, raw), new, last_write=last, now=now)  # type: ignore[type-var]
             if at_s is None or at_s > now:
                 return True
@@ -172,7 +178,10 @@ class Statuses:
         if raw is None:
             return
         previous, now = self._previous(key, raw), self._clock.now()
-        at_s = worth_writing(previous, new, last_write=self._written_s.get(key), now=now)  # type: ignore[type-var]
+        last = self._written_s.get(key, self._began_s)
+        at_s = worth_writing(previous, new, last_write=last, now=now)  # type: ignore[type-var]
+        if (awaited_s := self._collector.awaited_s(self._groups(key))) > 0:
+            self.queue.add(key, awaited_s)  # what stands now need not then
         if at_s is None:
             return
         if at_s > now:
@@ -189,6 +198,16 @@ class Statuses:
         elif isinstance(new, AlertRuleStatus) and (previous is None or isinstance(previous, AlertRuleStatus)):
             for event in events.alertrule_events(previous, new):
                 await self._writer.post(key, raw, event)
+
+    def _groups(self, key: ObjectKey) -> tuple[Group, ...]:
+        """Return the groups of sidecars that an object's status counts."""
+        match key.kind:
+            case Kind.LLM_PROVIDER:
+                return self._reconciler.holders(key.id)
+            case Kind.PROXY_PROFILE:
+                return ((key.namespace, key.name),)
+            case _:
+                return ()
 
     def _previous(self, key: ObjectKey, raw: Any) -> Status | None:
         """Return the status that the API server holds; None if there is none or it cannot be read."""
@@ -226,11 +245,13 @@ class Statuses:
             case Kind.PROXY_PROFILE:
                 if self._keeper is not None:
                     common["diagnostics"] += self._keeper.trouble(key.namespace, key.name)
-                group = (key.namespace, key.name)
+                group, survey = (key.namespace, key.name), self._survey
                 view = ProfileView(
                     sidecars=self._collector.view([group]),
                     consumers=self._spending.consumers(key.namespace, key.name, previous),
-                    injection=self._survey.groups.get(group),
+                    injection=survey.groups.get(group),
+                    awaited=self._collector.awaited_s([group]) > 0,
+                    surveyed=not survey.pending,
                 )
                 return merge_profile_status(previous, view=view, **common)
             case Kind.ALERT_RULE:
@@ -253,6 +274,7 @@ class Statuses:
             traffic=self._collector.traffic(key.id),
             sidecars=self._collector.view(groups, key.id),
             reported=self._collector.reported(groups),
+            awaited=self._collector.awaited_s(groups) > 0,
         )
 
     def _policy(self, key: ObjectKey, result: Result) -> PolicyView:

@@ -56,9 +56,12 @@ class Survey:
         self._on_change = on_change
         self.groups: dict[Group, InjectionView] = {}
         """By namespace and profile ("" is the defaults'); what asks for nothing is not in here."""
+        self.pending = False
+        """Whether somebody is to look who has not yet."""
 
     async def run(self, *, digest: Callable[[], str], interval_s: float) -> None:
         """Look again and again while leading, until cancelled; `digest` is the current template's."""
+        self.pending = True
         while True:
             pause_s = min(STANDBY_S, interval_s)
             if self._may_write():
@@ -75,6 +78,7 @@ class Survey:
     async def _look(self, digest: str) -> None:
         asking = [*self._with(digest), *[one async for one in self._without()]]
         before, self.groups = self.groups, sum_up(asking)
+        self.pending = False
         for state in State:
             count = sum(one.state is state for one in asking)
             self._metrics.injection.labels(state.value).set(count)

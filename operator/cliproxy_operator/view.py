@@ -95,6 +95,8 @@ class ProviderView:
     sidecars: SidecarsView = SidecarsView()
     reported: bool = False
     """Whether any sidecar that runs the provider is connected: before, health is Unknown."""
+    awaited: bool = False
+    """Whether a new leader has not heard all of them yet: what status says of sidecars and traffic stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,3 +132,7 @@ class ProfileView:
     """What the profile's consumers have spent, as it is to be shown."""
     injection: InjectionView | None = None
     """None: no pod asks for a sidecar, or nobody looks."""
+    awaited: bool = False
+    """Whether a new leader has not heard all of them yet: what status says of sidecars stands."""
+    surveyed: bool = True
+    """Whether pods have been looked at since this leader began: before, what status says of them stands."""

@@ -187,6 +187,7 @@ class Operator:
             gatherer=gatherer,
             reconciler=self.reconciler,
             publisher=self.publisher,
+            collector=self.collector,
             host=self.host,
             statuses=self.statuses,
             alerting=self.alerting,

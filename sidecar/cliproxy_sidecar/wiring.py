@@ -238,6 +238,7 @@ class Sidecar:
                 log.warning("the kept cooldowns cannot be used: %s", error)
             else:
                 self.machines.adopt(still_cooling(push, utc_now()))
+                self.machines.attach(False)  # noqa: FBT003 -- as if cut off just now: the operator comes first
 
     def _activate(self, plan: Plan, before: Plan | None) -> None:
         self.proxy.plan = plan

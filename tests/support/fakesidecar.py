@@ -57,6 +57,9 @@ class FakeSidecar:
         self.gate = asyncio.Event()
         """While clear, pushes wait: a slow sidecar."""
         self.gate.set()
+        self.door = asyncio.Event()
+        """While clear, who wants to read waits for the first line: a sidecar that is slow to greet."""
+        self.door.set()
         self.concurrent_pushes = 0
         self.most_concurrent_pushes = 0
         self._lines: asyncio.Queue[bytes | None] | None = None
@@ -109,6 +112,7 @@ class FakeSidecar:
         finally:
             self.cut()
             self.gate.set()
+            self.door.set()
             await all_accepted()
             await runner.cleanup()
 
@@ -177,6 +181,7 @@ class FakeSidecar:
         if epoch < self.newest_epoch:
             return web.Response(status=409, body=codec.encode(self.running))
         self.newest_epoch = epoch
+        await self.door.wait()
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         await response.prepare(request)
         lines = self._lines = asyncio.Queue()

@@ -17,8 +17,8 @@ COOLS_S: Final = 20
 ENDS_S: Final = 5
 """... and short, for the steps that come after its end."""
 BEFORE_END_S: Final = 0.5
-SLOW_S: Final = 4.0
-"""How long a slow trial takes."""
+SLOW_S: Final = 10.0
+"""How long a slow trial takes: longer than a standby needs to lead."""
 REACHED_S: Final = 15.0
 FIRST_SHARE, LAST_SHARE = 50, 100
 """The ramp of examples/demo/policy.yaml."""
@@ -32,6 +32,10 @@ class Stopped:
     met: Met
     look: Look
     step: Step
+    asked: int = 0
+    """How many requests the provider had had before the cooldown's end came near."""
+    tried_s: float | None = None
+    """When the first after that was seen, if it was looked for."""
 
 
 class Aim:
@@ -42,6 +46,7 @@ class Aim:
         self._step = step
         self._asked = 0
         self._mark = 0
+        self._tried_s: float | None = None
 
     async def reach(self) -> Stopped:
         """Let a provider refuse, hold the step, stop the operator there.
@@ -67,7 +72,7 @@ class Aim:
         heard = self._step is Step.HEARD
         self._signal(signal.SIGSTOP)
         look = await self._look(met, heard=heard)
-        return Stopped(met, look, step_of(look))
+        return Stopped(met, look, step_of(look), asked=self._asked, tried_s=self._tried_s)
 
     def _signal(self, number: signal.Signals) -> None:
         self._field.world.parts["operator"].send(number)
@@ -123,11 +128,14 @@ class Aim:
         for pod, its in zip(field.pods, cooling, strict=True):
             period = its.get("claude") or {}
             places[pod] = Place.read(period.get("phase"), period.get("share_percent"), over=over)
+        is_tried = bool(self._mark) and tried > self._asked
+        if is_tried and self._tried_s is None:
+            self._tried_s = now_s()
         answers = field.load.asked[self._mark :] if self._mark else []
         return Look(
             pods=places,
             status=place_in_status(status, over=over),
             heard=heard,
-            tried=bool(self._mark) and tried > self._asked,
+            tried=is_tried,
             passed=any(one.provider == "claude" for one in answers),
         )

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final
 
 from cliproxy_dev.clock import now_s
-from cliproxy_dev.faults.aiming import Aim, Stopped
+from cliproxy_dev.faults.aiming import SLOW_S, Aim, Stopped
 from cliproxy_dev.faults.field import Field, NotSeen, Replica, until
 from cliproxy_dev.faults.run import KNOWN_S, TOLD_S, Run
 from cliproxy_dev.faults.steps import HELD, Place, Step, next_aim, place_in_status
@@ -22,6 +22,9 @@ LATE_S: Final = 0.5
 """How much later than others the sidecar that met the refusal is heard again, in every other run of a step:
 what others have been told must not depend on its telling it first."""
 BACK_S: Final = 40.0
+NEARLY_S: Final = 1.0
+"""Before a slow trial ends: what comes after it is not counted."""
+ALL_LINKED: Final = "... the next leader was linked with all while the trial was still under way"
 ATTEMPTS: Final = 3
 
 GoOn = Callable[[Field], Awaitable[None]]
@@ -60,14 +63,14 @@ async def take_over(field: Field) -> None:
 
 async def kill_at(step: Step, field: Field, run: Run, go_on: GoOn = start_again) -> None:
     """Kill it at this step; the cooldown must be everybody's to its end, and its way back go on."""
-    stopped = await _reach(field, step)
+    stopped = await reach(field, step)
     await field.world.parts["operator"].kill()
     field.valves.lose()
     field.valves.open()
     late = field.notes.get(stopped.step.value, 0) % 2 == 0
     field.note(stopped.step.value)
     field.tell.progress(f"killed {now_s() - stopped.met.at_s:.3f} s after the 429: {stopped.step}")
-    async with _never_back(field, run, stopped.look.status):
+    async with _never_back(field, run, stopped.look.status), one_trial(field, run, stopped):
         if HELD[stopped.step].since != "the refusal":
             await go_on(field)
             await field.operator_back()
@@ -79,10 +82,10 @@ async def kill_at(step: Step, field: Field, run: Run, go_on: GoOn = start_again)
             await run.known(stopped.met, within_s=KNOWN_S)
             await run.agree(stopped.met)
         within_s = max(0.0, stopped.met.until_s - now_s()) + BACK_S
-        await run.note_stuck(partial(_nothing_cools, field), "the way back has ended", within_s=within_s)
+        await run.note_stuck(partial(nothing_cools, field), "the way back has ended", within_s=within_s)
 
 
-async def _reach(field: Field, step: Step) -> Stopped:
+async def reach(field: Field, step: Step) -> Stopped:
     """Bring a cooldown to a step; on a busy machine it may be past it before it is held: then another one.
 
     Raises:
@@ -97,11 +100,12 @@ async def _reach(field: Field, step: Step) -> Stopped:
             if not left:
                 raise
             field.tell.progress(f"{error}; once more")
-            await until(partial(_nothing_cools, field), "nothing cools any more", within_s=BACK_S)
+            await until(partial(nothing_cools, field), "nothing cools any more", within_s=BACK_S)
     raise AssertionError
 
 
-async def _nothing_cools(field: Field) -> bool:
+async def nothing_cools(field: Field) -> bool:
+    """Whether nothing cools, in no sidecar and not in status."""
     cooling = await asyncio.gather(*(field.cooling(pod) for pod in field.pods))
     return not any(cooling) and not (await field.world.status("claude")).get("cooldowns")
 
@@ -131,6 +135,33 @@ async def _never_back(field: Field, run: Run, written: Place) -> AsyncIterator[N
         yield
     finally:
         await tasks.stop()
+
+
+@asynccontextmanager
+async def one_trial(field: Field, run: Run, stopped: Stopped) -> AsyncIterator[None]:
+    """Hold what comes next to this: while the slow trial is under way, nobody else asks the provider."""
+    tasks = Tasks()
+    if HELD[stopped.step].slow and stopped.tried_s is not None:
+        over_s = stopped.tried_s + SLOW_S - NEARLY_S
+        tasks.spawn(_count_trials(field, run, stopped.asked + 1, over_s), "one trial at a time")
+        yield
+        await asyncio.sleep(max(0.0, over_s - now_s()))
+    else:
+        yield
+    await tasks.stop()
+
+
+async def _count_trials(field: Field, run: Run, allowed: int, over_s: float) -> None:
+    is_led = False
+    while now_s() < over_s:
+        if not is_led and await field.linked():
+            is_led = True
+            field.note(ALL_LINKED)
+        asked = await field.world.requests_count("claude", "/v1/messages")
+        if asked > allowed and now_s() < over_s:
+            run.seen.other.append(f"{asked - allowed + 1} requests tried claude at once")
+            return
+        await asyncio.sleep(0.02)
 
 
 async def _watch(field: Field, run: Run, furthest: Place) -> None:

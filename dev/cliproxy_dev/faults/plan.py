@@ -5,7 +5,17 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from cliproxy_dev.faults import apiserver, behind, hooks, killing, objects, paging, replicas, sidecars
+from cliproxy_dev.faults import (
+    apiserver,
+    behind,
+    crashing,
+    hooks,
+    killing,
+    objects,
+    paging,
+    replicas,
+    sidecars,
+)
 from cliproxy_dev.faults.field import Field, Setting
 from cliproxy_dev.faults.run import Run
 from cliproxy_dev.faults.steps import Step
@@ -48,6 +58,13 @@ PLANS: Final = (
         play=killing.kill_leader,
         runs=2 * len(Step),
         around=behind.valves_and_standby,
+    ),
+    Plan(
+        name="crashed",
+        title="sidecar kill -9 at every step of a cooldown",
+        play=crashing.kill_sidecar,
+        runs=2 * len(Step),
+        around=behind.valves,
     ),
     Plan(
         name="paging",

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from cliproxy_dev.clock import now_s, utc_now
 from cliproxy_dev.faults import checks
-from cliproxy_dev.faults.checks import Agreement, Cooldown, Seen, Verdict
+from cliproxy_dev.faults.checks import Agreement, Asked, Cooldown, Seen, Verdict
 from cliproxy_dev.faults.field import Field, Met, NotSeen, until
 
 TOLD_S: Final = 1.0
@@ -34,6 +34,8 @@ class Run:
         self.seen = Seen()
         self.began_s = now_s()
         self._mark = len(field.load.asked)
+        self._down: list[tuple[str, float, float]] = []
+        """Pods whose sidecar did not run, and from when until when."""
         self._writes = len(writes_s(field))
 
     def cooled(
@@ -44,23 +46,31 @@ class Run:
         pods: Iterable[str] | None = None,
         early: Iterable[str] = (),
         provider: str = "claude",
+        witness: bool = True,
     ) -> None:
-        """Hold the fleet to a refusal: who met it from then on, `early` soon after.
+        """Hold the fleet to a refusal: who met it from then on (if it is a `witness`), `early` soon after.
 
         `pods` (all) from `told_s` on, which is soon as well if it is not given.
         """
         soon_s = met.at_s + TOLD_S
         known = dict.fromkeys(self.field.pods if pods is None else pods, soon_s if told_s is None else told_s)
-        known |= dict.fromkeys(early, soon_s) | {met.pod: met.at_s}
+        known |= dict.fromkeys(early, soon_s)
+        if witness:
+            known[met.pod] = met.at_s
         self.seen.cooldowns.append(
             Cooldown(provider=provider, pod=met.pod, met_s=met.at_s, until_s=met.until_s, known_s=known)
         )
 
-    def begun_cooling(self, met: Met) -> None:
-        """Hold only who met it to a refusal, and only until now: the object it belongs to goes."""
+    def down(self, pod: str, from_s: float, until_s: float) -> None:
+        """Leave out what this pod asked for in that time in vain: its sidecar did not run."""
+        self._down.append((pod, from_s, until_s))
+
+    def begun_cooling(self, met: Met, *, until_s: float | None = None) -> None:
+        """Hold only who met it to a refusal, and only until now (or then): what it belongs to goes."""
+        until_s = now_s() if until_s is None else until_s
         self.seen.cooldowns.append(
             Cooldown(
-                provider="claude", pod=met.pod, met_s=met.at_s, until_s=now_s(), known_s={met.pod: met.at_s}
+                provider="claude", pod=met.pod, met_s=met.at_s, until_s=until_s, known_s={met.pod: met.at_s}
             )
         )
 
@@ -113,9 +123,16 @@ class Run:
         await self.note_stuck(
             self._none_waits, f"no request waits longer than {LONGEST_S:g} s", within_s=LONGEST_S
         )
-        self.seen.asked = self.field.load.asked[self._mark :]
+        asked = self.field.load.asked[self._mark :]
+        self.seen.asked = [one for one in asked if one.status or not self._was_down(one)]
         self.seen.writes_s = writes_s(self.field)[self._writes :]
         return checks.judge(self.seen)
+
+    def _was_down(self, asked: Asked) -> bool:
+        return any(
+            asked.pod == pod and asked.began_s < until_s and asked.ended_s > from_s
+            for pod, from_s, until_s in self._down
+        )
 
     async def _ways_back(self) -> None:
         ends_s = max((one.until_s for one in self.seen.cooldowns), default=now_s())

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from cliproxy_api.conditions import ConditionType, Reason, set_condition, without_condition
+from cliproxy_api.conditions import ConditionType, Reason, find_condition, set_condition, without_condition
 from cliproxy_api.resources.common import Condition, SidecarCounts
 from cliproxy_api.vocabulary import ConditionStatus
 from cliproxy_operator.instants import write_instant
@@ -54,9 +54,23 @@ class Conditions:
         """Set a condition that is listed only while it is true (kstatus); None: it is not."""
         self.put_while_known(kind, fact)
 
-    def put_configuration(self, accepted: Fact, sidecars: SidecarsView | None) -> None:
-        """Set Accepted, Synced, Ready, Reconciling and Stalled; without sidecars (None) no Synced."""
+    def stand(self, accepted: Fact, observed_generation: int | None) -> bool:
+        """Whether what is said of sidecars still holds, if none has changed: of this generation, accepted."""
+        before = find_condition(self.result, ConditionType.ACCEPTED)
+        synced = find_condition(self.result, ConditionType.SYNCED)
+        same = before is not None and before.status == accepted.status
+        return same and synced is not None and observed_generation == self._generation
+
+    def put_configuration(
+        self, accepted: Fact, sidecars: SidecarsView | None, *, standing: bool = False
+    ) -> None:
+        """Set Accepted, Synced, Ready, Reconciling and Stalled; without sidecars (None) no Synced.
+
+        `standing`: all but the first stay as they are.
+        """
         self.put(ConditionType.ACCEPTED, accepted)
+        if standing:
+            return
         refused = accepted.status is ConditionStatus.FALSE
         if sidecars is not None:
             self.put(ConditionType.SYNCED, _synced(accepted, sidecars))

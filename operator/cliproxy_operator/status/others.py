@@ -57,18 +57,22 @@ def merge_profile_status(
     """Return a ProxyProfile's status; as `merge_provider_status`."""
     before = previous or ProxyProfileStatus()
     conditions = Conditions(before.conditions, generation=generation, now_utc=now_utc)
-    conditions.put_configuration(accepted_fact(diagnostics, fine="valid"), view.sidecars)
+    accepted = accepted_fact(diagnostics, fine="valid")
+    standing = view.awaited and conditions.stand(accepted, before.observed_generation)
+    conditions.put_configuration(accepted, view.sidecars, standing=standing)
     injection = view.injection
     if injection is None and before.injection is not None:
         injection = InjectionView()  # stays, with zeros: 1.20 makes null of a removed object, and refuses it
-    conditions.put_while_known(
-        ConditionType.INJECTED, _injected(injection) if injection is not None else None
-    )
+    if view.surveyed:
+        conditions.put_while_known(
+            ConditionType.INJECTED, _injected(injection) if injection is not None else None
+        )
+    shown = _injection(injection) if injection is not None else None
     return ProxyProfileStatus(
         observed_generation=generation,
-        sidecars=_sidecars(view.sidecars),
+        sidecars=before.sidecars if standing else _sidecars(view.sidecars),
         consumers=view.consumers,
-        injection=_injection(injection) if injection is not None else None,
+        injection=shown if view.surveyed else before.injection,
         conditions=conditions.result,
     )
 

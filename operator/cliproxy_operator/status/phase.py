@@ -26,6 +26,8 @@ BAD_SHARE: Final = 0.25
 GOOD_SHARE: Final = 0.1
 """... until they are below this one, so that it does not flap."""
 
+_KNOWN: Final = (ProviderPhase.HEALTHY, ProviderPhase.DEGRADED)
+"""What sidecars have told, and stands while they are silent for a moment."""
 _KEYS_MISSING: Final = (Reason.SECRET_NOT_FOUND.value, Reason.SECRET_KEY_NOT_FOUND.value)
 
 
@@ -56,9 +58,12 @@ def judge(
         return Verdict(ProviderPhase.COOLING_DOWN, reason_word(out.worst))
     if view.health.healthy is False:
         return Verdict(ProviderPhase.UNHEALTHY, Reason.PROBE_FAILED)
-    if not view.reported:
+    if not view.reported and not view.awaited:
         return _unheard(previous, view, now_utc)
-    degraded = _degradation(previous, diagnostics, view, out)
+    if view.awaited and previous is not None and previous.phase in _KNOWN and out.worst is None:
+        degraded = previous.reason  # some sidecars' figures are not all sidecars'
+    else:
+        degraded = _degradation(previous, diagnostics, view, out)
     return Verdict(ProviderPhase.DEGRADED, degraded) if degraded else Verdict(ProviderPhase.HEALTHY)
 
 
@@ -75,8 +80,7 @@ def _unheard(previous: LLMProviderStatus | None, view: ProviderView, now: dateti
         return Verdict(ProviderPhase.UNKNOWN, Reason.NOT_CONNECTED)
     since = read_instant(synced.last_transition_time)
     silent = synced.status is not ConditionStatus.TRUE and (since is None or now - since > SILENCE)
-    known = previous.phase in (ProviderPhase.HEALTHY, ProviderPhase.DEGRADED)
-    if silent or not known:
+    if silent or previous.phase not in _KNOWN:
         return Verdict(ProviderPhase.UNKNOWN, Reason.NOT_CONNECTED)
     return Verdict(previous.phase, previous.reason)
 

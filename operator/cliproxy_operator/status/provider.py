@@ -42,7 +42,8 @@ def merge_provider_status(
     verdict = judge(previous, enabled=enabled, diagnostics=diagnostics, view=view, out=out, now_utc=now_utc)
     conditions = Conditions(before.conditions, generation=generation, now_utc=now_utc)
     accepted = accepted_fact(diagnostics, fine=_fine(enabled=enabled))
-    conditions.put_configuration(accepted, view.sidecars)
+    standing = view.awaited and conditions.stand(accepted, before.observed_generation)
+    conditions.put_configuration(accepted, view.sidecars, standing=standing)
     in_force = enabled and accepted.status is ConditionStatus.TRUE
     conditions.put(ConditionType.HEALTHY, _healthy(view, in_force=in_force))
     conditions.put(ConditionType.AVAILABLE, _available(view, out, accepted, enabled=enabled))
@@ -60,10 +61,10 @@ def merge_provider_status(
             else write_instant(view.recovered_utc.replace(microsecond=0))  # what comes after it counts
         ),
         health=health_status(view.health, before.health),
-        traffic=traffic_status(view.traffic, before.traffic),
+        traffic=before.traffic if view.awaited else traffic_status(view.traffic, before.traffic),
         quota=view.quota,
         cost=view.cost,
-        sidecars=sidecar_counts(view.sidecars),
+        sidecars=before.sidecars if standing else sidecar_counts(view.sidecars),
         conditions=conditions.result,
     )
 

@@ -14,7 +14,7 @@ from cliproxy_dev.demo.narrator import Narrator
 from cliproxy_dev.faults import aiming, apiserver, behind, objects, sidecars
 from cliproxy_dev.faults.checks import Verdict
 from cliproxy_dev.faults.field import Field, Setting, running_field
-from cliproxy_dev.faults.killing import kill_at
+from cliproxy_dev.faults.killing import ALL_LINKED, kill_at
 from cliproxy_dev.faults.run import Run
 from cliproxy_dev.faults.steps import Step
 
@@ -47,6 +47,7 @@ async def test_short_faults_leave_nothing_lost_stuck_or_stale(
             judged(await run.finish(), play.__name__, tmp_path)
         async with behind.valves(field):
             await killed_when_all_were_told_and_nothing_was_written(field, tmp_path)
+            await killed_while_a_trial_is_under_way(field, tmp_path)
 
 
 async def killed_when_all_were_told_and_nothing_was_written(field: Field, run_dir: Path) -> None:
@@ -57,6 +58,16 @@ async def killed_when_all_were_told_and_nothing_was_written(field: Field, run_di
     await kill_at(Step.TOLD, field, run)
     judged(await run.finish(), Step.TOLD, run_dir)
     assert field.notes == {Step.TOLD: 1}
+
+
+async def killed_while_a_trial_is_under_way(field: Field, run_dir: Path) -> None:
+    """The next operator is linked with all while the trial still runs, and lets nobody else try."""
+    field.tell.chapter(Step.TRIAL)
+    field.notes.clear()
+    run = Run(field)
+    await kill_at(Step.TRIAL, field, run)
+    judged(await run.finish(), Step.TRIAL, run_dir)
+    assert field.notes == {Step.TRIAL: 1, ALL_LINKED: 1}
 
 
 def judged(verdict: Verdict, name: str, run_dir: Path) -> None:

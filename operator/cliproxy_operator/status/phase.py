@@ -28,6 +28,8 @@ GOOD_SHARE: Final = 0.1
 
 _KNOWN: Final = (ProviderPhase.HEALTHY, ProviderPhase.DEGRADED)
 """What sidecars have told, and stands while they are silent for a moment."""
+_HEARD: Final = (*_KNOWN, ProviderPhase.COOLING_DOWN, ProviderPhase.UNHEALTHY)
+"""What is said only of a provider that some sidecar runs."""
 _KEYS_MISSING: Final = (Reason.SECRET_NOT_FOUND.value, Reason.SECRET_KEY_NOT_FOUND.value)
 
 
@@ -58,9 +60,10 @@ def judge(
         return Verdict(ProviderPhase.COOLING_DOWN, reason_word(out.worst))
     if view.health.healthy is False:
         return Verdict(ProviderPhase.UNHEALTHY, Reason.PROBE_FAILED)
-    if not view.reported and not view.awaited:
+    before = previous.phase if previous is not None and view.awaited else None
+    if not view.reported and before not in _HEARD:
         return _unheard(previous, view, now_utc)
-    if view.awaited and previous is not None and previous.phase in _KNOWN and out.worst is None:
+    if previous is not None and before in _KNOWN and out.worst is None:
         degraded = previous.reason  # some sidecars' figures are not all sidecars'
     else:
         degraded = _degradation(previous, diagnostics, view, out)

@@ -5,7 +5,7 @@ import pytest
 from cliproxy_api.conditions import Reason
 from cliproxy_api.report import ProviderTraffic, Reused, Traffic
 from cliproxy_api.snapshot import Position, Running
-from cliproxy_operator.collect import TRAFFIC_KEPT_S, Collector
+from cliproxy_operator.collect import AWAITED_S, TRAFFIC_KEPT_S, Collector
 from cliproxy_operator.view import SidecarId
 from support.manualclock import ManualClock
 
@@ -51,6 +51,33 @@ def test_counts(collector: Collector) -> None:
     assert (view.total, view.ready, view.synced, view.ready_synced) == (2, 1, 2, 1)
     assert view.lagging == ()
     assert collector.view([("shed", "")]).total == 0
+
+
+def test_a_new_leader_waits_for_those_it_knows(collector: Collector, clock: ManualClock) -> None:
+    assert collector.awaited_s([GROUP]) == 0
+    collector.begin()
+    clock.advance(4)
+    assert collector.awaited_s([("shed", ""), GROUP]) == AWAITED_S - 4
+    collector.seen(SidecarId("shop", "app-3"), profile="", ready=False)
+    collector.linked(ONE, Running(digest="d1"))
+    collector.lost(ONE, "closed")
+    assert collector.awaited_s([GROUP]) > 0
+    collector.linked(TWO, Running(digest="d0"))
+    assert collector.awaited_s([GROUP]) == 0  # one that is new is not waited for
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_it_does_not_wait_for_what_is_gone_nor_for_long(
+    collector: Collector, clock: ManualClock, *, gone: bool
+) -> None:
+    collector.begin()
+    collector.linked(ONE, Running(digest="d1"))
+    assert collector.awaited_s([GROUP]) > 0
+    if gone:
+        collector.forget(TWO)
+    else:
+        clock.advance(AWAITED_S)
+    assert collector.awaited_s([GROUP]) == 0
 
 
 def test_why_a_sidecar_lags(collector: Collector, wanted: Wanted) -> None:

@@ -1,5 +1,6 @@
 """Status of all kinds: phases, conditions, bounds, and what stays as it was. Whole statuses: tests/golden."""
 
+import dataclasses
 from datetime import timedelta
 
 import msgspec
@@ -23,6 +24,7 @@ from cliproxy_operator.status.provider import merge_provider_status
 from cliproxy_operator.validate import Diagnostic, Severity
 from cliproxy_operator.view import (
     HealthView,
+    InjectionView,
     Lagging,
     PolicyView,
     ProfileView,
@@ -166,6 +168,65 @@ class TestPhase:
         assert merged(seen(reported=False), old).phase is ProviderPhase.UNKNOWN
         bare = LLMProviderStatus(phase=ProviderPhase.HEALTHY)
         assert merged(seen(reported=False), bare).phase is ProviderPhase.UNKNOWN
+
+
+class TestNewLeader:
+    """What status says of sidecars stands until a new leader has heard them."""
+
+    AWAITED = ProviderView(provider=PROVIDER, sidecars=SidecarsView(total=2, ready=2), awaited=True)
+
+    def test_all_stands(self) -> None:
+        traffic = ProviderTraffic(requests=100, errors=30)
+        before = merged(seen(traffic=traffic))
+        assert (before.phase, before.reason) == (ProviderPhase.DEGRADED, "ErrorRate")
+        assert merged(self.AWAITED, before, passed_s=9) == before
+        some = dataclasses.replace(self.AWAITED, reported=True, traffic=ProviderTraffic(requests=50))
+        assert merged(some, before, passed_s=9) == before
+
+    def test_so_does_that_one_lags_behind(self) -> None:
+        before = merged(seen(sidecars=SidecarsView(total=3, ready=3, synced=2, ready_synced=2)))
+        after = merged(self.AWAITED, before, passed_s=9)
+        assert after == before
+        assert condition(after, ConditionType.SYNCED).status is ConditionStatus.FALSE
+
+    def test_a_cooldown_does_not_wait(self) -> None:
+        after = merged(dataclasses.replace(self.AWAITED, cooldowns=(cooling(WHOLE),)), merged(seen()))
+        assert after.phase is ProviderPhase.COOLING_DOWN
+        assert after.in_cooldown
+
+    def test_nor_does_its_end(self) -> None:
+        before = merged(seen(cooldowns=(cooling(WHOLE),)))
+        after = merged(self.AWAITED, before)
+        assert (after.phase, after.in_cooldown) == (ProviderPhase.HEALTHY, False)
+        ramp = cooling(phase=CooldownPhase.RAMP, share_percent=10)
+        after = merged(dataclasses.replace(self.AWAITED, cooldowns=(ramp,)), before)
+        assert (after.phase, after.reason) == (ProviderPhase.DEGRADED, "Recovering")
+
+    def test_of_what_is_new_nothing_is_known(self) -> None:
+        assert merged(self.AWAITED).phase is ProviderPhase.UNKNOWN
+        newer = merged(self.AWAITED, merged(seen()), generation=2)
+        assert condition(newer, ConditionType.SYNCED).status is ConditionStatus.FALSE
+        assert newer.sidecars is not None
+        assert newer.sidecars.summary == "0/2"
+
+    def test_what_has_become_valid_or_invalid_is_said_at_once(self) -> None:
+        refused = merged(self.AWAITED, merged(seen()), diagnostics=(ERROR,))
+        assert condition(refused, ConditionType.READY).status is ConditionStatus.FALSE
+        mended = merged(self.AWAITED, refused)
+        assert condition(mended, ConditionType.READY).reason == "Pending"
+
+    def test_a_profile(self) -> None:
+        whole = ProfileView(SYNCED, injection=InjectionView(current=2))
+        before = merge_profile_status(None, generation=1, diagnostics=(), view=whole, now_utc=BEGIN)
+        view = ProfileView(SidecarsView(total=2, ready=2), awaited=True, surveyed=False)
+        after = merge_profile_status(before, generation=1, diagnostics=(), view=view, now_utc=BEGIN)
+        assert after == before
+        assert (
+            merge_profile_status(before, generation=2, diagnostics=(), view=view, now_utc=BEGIN).sidecars
+            == merge_profile_status(
+                None, generation=2, diagnostics=(), view=ProfileView(view.sidecars), now_utc=BEGIN
+            ).sidecars
+        )
 
 
 class TestConditions:

@@ -6,13 +6,14 @@ schema versions that this side does not know.
 
 import hashlib
 import zlib
-from typing import Final, TypeVar
+from datetime import datetime
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from cliproxy_api.references import secret_references
 from cliproxy_api.report import Hello, Report
-from cliproxy_api.snapshot import SCHEMA_VERSION, Running, Snapshot, SnapshotPush
+from cliproxy_api.snapshot import SCHEMA_VERSION, Position, Running, Snapshot, SnapshotPush
 from cliproxy_api.state import WHOLE, FleetState, PartsPush, StatePush
 
 T = TypeVar("T")
@@ -37,6 +38,30 @@ _LINE_ENCODER: Final = msgspec.json.Encoder()
 _SNAPSHOT_PUSH: Final = msgspec.json.Decoder(SnapshotPush)
 _STATE_PUSH: Final = msgspec.json.Decoder(StatePush)
 _PARTS_PUSH: Final = msgspec.json.Decoder(PartsPush)
+_NO_STATE: Final = FleetState()
+_ABSENT: Final = msgspec.Raw()
+_WHOLE: Final = frozenset({"schema_version", "cooldowns"})
+"""What differs most of the time, and is small."""
+_STATE_FIELDS: Final = msgspec.structs.fields(FleetState)
+_PART_DECODERS: Final = {
+    one.name: msgspec.json.Decoder(one.type) for one in _STATE_FIELDS if one.name not in _WHOLE
+}
+_SENT_STATE: Final = msgspec.defstruct(
+    "_SENT_STATE",
+    [
+        (one.name, one.type, one.default) if one.name in _WHOLE else (one.name, msgspec.Raw, _ABSENT)
+        for one in _STATE_FIELDS
+    ],
+    kw_only=True,
+)
+"""A state whose larger parts are left as they came."""
+_SENT_PUSH: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(
+    msgspec.defstruct(
+        "_SENT_PUSH",
+        [("position", Position), ("sent_at_utc", datetime), ("state", _SENT_STATE)],
+        kw_only=True,
+    )
+)
 _RUNNING: Final = msgspec.json.Decoder(Running)
 _REPORT: Final = msgspec.json.Decoder(Report)
 
@@ -106,7 +131,40 @@ def decode_state_push(data: bytes) -> StatePush:
         DecodeError: malformed or of an unknown schema version. The sender's fault.
 
     """
-    push = _decode(_STATE_PUSH, data)
+    return _checked(_decode(_STATE_PUSH, data))
+
+
+class StateReader:
+    """Reads the pushes of one sidecar: parts of the state that are sent again are not built again.
+
+    A document of hundreds of providers mostly differs in a cooldown from the one before. What is the same is
+    the same object, too.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, tuple[msgspec.Raw, Any]] = {}
+        """Each part as it was sent last, and what that means."""
+
+    def read(self, data: bytes) -> StatePush:
+        """Read a pushed fleet state: as `decode_state_push`, which says what is wrong with one."""
+        try:
+            sent = _SENT_PUSH.decode(data)
+            parts = {name: self._part(name, getattr(sent.state, name)) for name in _PART_DECODERS}
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return decode_state_push(data)
+        state = FleetState(schema_version=sent.state.schema_version, cooldowns=sent.state.cooldowns, **parts)
+        return _checked(StatePush(position=sent.position, sent_at_utc=sent.sent_at_utc, state=state))
+
+    def _part(self, name: str, sent: msgspec.Raw) -> Any:
+        known = self._known.get(name)
+        if known is not None and known[0] == sent:
+            return known[1]
+        part = getattr(_NO_STATE, name) if sent == _ABSENT else _PART_DECODERS[name].decode(sent)
+        self._known[name] = (sent.copy(), part)  # a copy, or it would keep the whole document
+        return part
+
+
+def _checked(push: StatePush) -> StatePush:
     _check_version(push.state.schema_version)
     if push.sent_at_utc.tzinfo is None:
         raise DecodeError("$.sent_at_utc: has no time zone")

@@ -59,7 +59,7 @@ _AFTERWARDS_S: Final = 0.1
 """Log lines come a moment later."""
 _TOKEN: Final = "bench"  # noqa: S105 -- made up
 _NOON: Final = datetime(2026, 11, 21, 12, tzinfo=UTC)
-_DECODERS: Final = ("unpack", "decode_snapshot_push", "decode_state_push")
+_DECODERS: Final = ("unpack", "decode_snapshot_push", "StateReader")
 _OWN: Final = {name: getattr(codec, name) for name in _DECODERS}
 
 Run = Callable[[], Coroutine[Any, Any, None]]
@@ -152,11 +152,20 @@ def _request(document: str, body: bytes, coding: bytes = b"") -> bytes:
     return head + b"content-length: %d\r\n\r\n" % len(body) + body
 
 
+def _decode(*, shared: bool) -> None:
+    """Let sidecars decode on their own, or equal documents once for all."""
+    for name in _DECODERS:
+        setattr(codec, name, _OWN[name])
+    if shared:
+        share_decoding()
+
+
 class Takers:
     """Sidecars that take states in."""
 
     def __init__(self, shared: bool) -> None:  # noqa: FBT001 -- the one thing that differs
         self._shared = shared
+        _decode(shared=shared)
         self._tasks = Tasks()
         board = Board()
         self._sequence = 1
@@ -209,10 +218,7 @@ class Takers:
         last = self._sequence
 
         async def run() -> None:
-            for name in _DECODERS:
-                setattr(codec, name, _OWN[name])
-            if self._shared:
-                share_decoding()
+            _decode(shared=self._shared)
             for request in requests:
                 for protocol, line in self.lines:
                     line.last = b""

@@ -4,7 +4,7 @@ Providers are not asked: every probe passes. What it does when is told to the `B
 """
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from cliproxy_api import codec
@@ -35,8 +35,17 @@ def share_decoding() -> None:
     In a cluster each sidecar decodes on its own core; here hundreds share one, and the operator's figures
     would tell how fast this process decodes.
     """
-    for name in ("unpack", "decode_snapshot_push", "decode_state_push"):
+    for name in ("unpack", "decode_snapshot_push"):
         setattr(codec, name, functools.lru_cache(maxsize=4)(getattr(codec, name)))
+    read = functools.lru_cache(maxsize=4)(codec.StateReader().read)
+    vars(codec)["StateReader"] = lambda: _SharedReader(read)
+
+
+class _SharedReader:
+    """Reads states for one sidecar of many."""
+
+    def __init__(self, read: Callable[[bytes], StatePush]) -> None:
+        self.read = read
 
 
 class Light:

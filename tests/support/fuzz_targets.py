@@ -203,7 +203,8 @@ def errors(seed: Signal, chance: random.Random) -> None:
 # ----------------------------------------------------------------------------- control
 def documents(seed: bytes, chance: random.Random) -> None:
     data = mutated_bytes(chance, seed)
-    readers = (codec.decode_snapshot_push, codec.decode_state_push, codec.decode_report, codec.decode_running)
+    states = (codec.decode_state_push, codec.StateReader().read)
+    readers = (codec.decode_snapshot_push, *states, codec.decode_report, codec.decode_running)
     for read in readers:
         with contextlib.suppress(codec.DecodeError):
             read(data)

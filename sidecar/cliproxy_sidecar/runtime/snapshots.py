@@ -56,6 +56,7 @@ class Snapshots(Generic[P]):
         self._keep = keep
         self._taken = taken
         self._led = led
+        self._states = codec.StateReader()
         self.running = Running()
         self.current: P | None = None
         self.newest_epoch = 0
@@ -83,7 +84,7 @@ class Snapshots(Generic[P]):
     def offer_state(self, body: bytes) -> Verdict:
         """Adopt the pushed fleet state, or refuse it and say why in `running.error`."""
         try:
-            push = codec.decode_state_push(body)
+            push = self._states.read(body)
         except codec.DecodeError as error:
             return self._refuse(Verdict.BROKEN, f"state: {error}")
         if self._is_older(push.position, self.running.state):

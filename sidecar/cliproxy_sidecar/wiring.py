@@ -116,6 +116,7 @@ class Sidecar:
             prepare=self.plans.prepare,
             activate=self._activate,
             adopt=self._adopt,
+            adopted=self._adopted,
             keep=self.machines.keep,
             changed=lambda running: self.reporter.tell([Applied(running=running)]),
             taken=self._taken,
@@ -284,8 +285,10 @@ class Sidecar:
     def _adopt(self, push: StatePush) -> None:
         self.machines.adopt(push)
         self.prober.follow()
+
+    def _adopted(self, body: bytes) -> None:
         if self.last_good is not None:
-            self.last_good.keep(STATE, codec.encode(push))
+            self.last_good.keep(STATE, body)
 
     def _taken(self, body: bytes) -> None:
         if self.last_good is not None:

@@ -33,9 +33,9 @@ class Snapshots(Generic[P]):
     """The running configuration and how it got here.
 
     `prepare` raises ValueError for a snapshot that cannot run. `activate` gets the new configuration and the
-    one before. `adopt` gets each fleet state, `keep` our parts of shared limits. `changed` hears of a new
-    configuration and of every refusal,
-    `taken` gets the bytes of each new configuration that runs, `led` hears of each leader of a newer epoch.
+    one before. `adopt` gets each fleet state and `adopted` its bytes, `keep` our parts of shared limits.
+    `changed` hears of a new configuration and of every refusal, `taken` gets the bytes of each
+    new configuration that runs, `led` hears of each leader of a newer epoch.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class Snapshots(Generic[P]):
         prepare: Callable[[SnapshotPush], P],
         activate: Callable[[P, P | None], None],
         adopt: Callable[[StatePush], None],
+        adopted: Callable[[bytes], None] = lambda _: None,
         changed: Callable[[Running], None],
         keep: Callable[[PartsPush], None] = lambda _: None,
         taken: Callable[[bytes], None] = lambda _: None,
@@ -52,6 +53,7 @@ class Snapshots(Generic[P]):
         self._prepare = prepare
         self._activate = activate
         self._adopt = adopt
+        self._adopted = adopted
         self._changed = changed
         self._keep = keep
         self._taken = taken
@@ -90,6 +92,7 @@ class Snapshots(Generic[P]):
         if self._is_older(push.position, self.running.state):
             return self._refuse(Verdict.OLDER, _older("state", push.position, self.running.state))
         self._adopt(push)
+        self._adopted(body)
         return self._take(msgspec.structs.replace(self.running, state=push.position, error=None))
 
     def offer_parts(self, body: bytes) -> Verdict:

@@ -122,6 +122,7 @@ class Light:
             running=self.snapshots.running,
             encodings=(codec.PACKED,),
             keeps_parts=True,
+            trying=self.machines.trying(),
         )
         return (hello, *self.machines.standing())
 

@@ -8,6 +8,7 @@ from cliproxy_sidecar.core.h1request import MAX_HEAD_BYTES, Fault
 from cliproxy_sidecar.proxy.downstream import Downstream
 from cliproxy_sidecar.proxy.server import connection, listener
 from cliproxy_sidecar.runtime.light import Signal, in_task
+from support.badpeers import GARBAGE
 from support.callers import MAX_BODY_BYTES, echo, serving
 from support.compiled import PATCHES_PARTS
 from support.sidecar import eventually
@@ -67,28 +68,9 @@ async def test_who_pipelines_is_not_read_from_while_an_answer_is_out() -> None:
             assert await caller.answer() == (200, b"GET /a ")
 
 
-@pytest.mark.parametrize(
-    "garbage",
-    [
-        b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n",
-        b"GET\r\n\r\n",
-        b"CONNECT else:443 HTTP/1.1\r\nhost: else:443\r\n\r\n",
-        b"GET /a HTTP/9.9\r\n\r\n",
-        b"GET /a HTTP/1.1\r\nno colon\r\n\r\n",
-        b"GET /a HTTP/1.1\r\nx: a\r\n folded\r\n\r\n",
-        b"GET /a HTTP/1.1\r\nx: a\0b\r\n\r\n",
-        b"GET /a HTTP/1.1\r\nx: a\nb: c\r\n\r\n",
-        b"GET /\xff HTTP/1.1\r\n\r\n",
-        b"POST /a HTTP/1.1\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nhello",
-        b"POST /a HTTP/1.1\r\ncontent-length: +5\r\n\r\nhello",
-        b"POST /a HTTP/1.1\r\ncontent-length: 5, 5\r\n\r\nhello",
-        b"POST /a HTTP/1.1\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
-        b"POST /a HTTP/1.1\r\ntransfer-encoding: chunked, gzip\r\n\r\n0\r\n\r\n",
-        CHUNKED + b"zz\r\n",
-        CHUNKED + b"2\r\nhell",
-    ],
-)
-async def test_what_is_not_http_is_refused_and_dropped(garbage: bytes) -> None:
+@pytest.mark.parametrize("name", GARBAGE)
+async def test_what_is_not_http_is_refused_and_dropped(name: str) -> None:
+    garbage = GARBAGE[name]
     async with serving() as house:
         async with house.caller() as caller:
             await caller.send(garbage)

@@ -7,7 +7,8 @@ import pytest
 from cliproxy_api.snapshot import ConnectionPool, Timeouts
 from cliproxy_sidecar.proxy.h1.connection import MAX_UNREAD_BYTES
 from cliproxy_sidecar.proxy.upstream import UpstreamFailed
-from support.answers import ANSWERS, CHUNKED, OK, length_answer
+from support.answers import CHUNKED, OK, length_answer
+from support.badpeers import BAD, ODD, SLOW
 from support.engine import HASTY, PATIENT, call, engine, pool_of, request, rest
 from support.rawserver import DEADLINE_S, Peer, RawServer, Script
 from support.sidecar import eventually
@@ -25,26 +26,10 @@ def answering(*pieces: bytes) -> Script:
 
 
 # --------------------------------------------------------------- odd but good answers
-@pytest.mark.parametrize(
-    ("name", "status", "body"),
-    [
-        ("length", 200, b'{"id":1}'),
-        ("chunked", 200, b"abc\r\n\r\n"),
-        ("trailers", 200, b"abc"),
-        ("until close", 200, b"hello"),
-        ("old", 200, b"hello"),
-        ("continue", 200, b"{}"),
-        ("early hints", 200, b"{}"),
-        ("no content", 204, b""),
-        ("not modified", 304, b""),
-        ("two", 200, b"{}"),
-        ("rubbish behind", 200, b"{}"),
-        ("rubbish behind chunks", 200, b"abc"),
-    ],
-)
+@pytest.mark.parametrize("name", ODD)
 @pytest.mark.parametrize("bytewise", [False, True])
-async def test_odd_answers_are_read(name: str, status: int, body: bytes, bytewise: bool) -> None:  # noqa: FBT001
-    raw = ANSWERS[name]
+async def test_odd_answers_are_read(name: str, bytewise: bool) -> None:  # noqa: FBT001
+    raw, status, body = ODD[name]
     pieces = [raw[at : at + 1] for at in range(len(raw))] if bytewise else [raw]
     async with RawServer(answering(*pieces)) as server, engine() as client:
         got = await call(client, server.url)
@@ -67,32 +52,6 @@ async def test_an_answer_to_head_has_no_body() -> None:
 
 
 # ----------------------------------------------------------------------- bad answers
-BAD: dict[str, tuple[bytes, str]] = {
-    "length and coding": (ANSWERS["both"], "protocol"),
-    "lengths that differ": (ANSWERS["two lengths"], "protocol"),
-    "a bad chunk size": (ANSWERS["bad chunk"], "protocol"),
-    "a chunk longer than it says": (ANSWERS["chunk too long"], "protocol"),
-    "a folded header": (ANSWERS["folded"], "protocol"),
-    "another protocol": (ANSWERS["other protocol"], "protocol"),
-    "TLS where there should be none": (b"\x15\x03\x01\x00\x02\x02\x28", "protocol"),
-    "switching protocols": (ANSWERS["switching"], "protocol"),
-    "a head of 70 KB": (ANSWERS["large head"], "too_many_headers"),
-    "201 headers": (ANSWERS["many headers"], "too_many_headers"),
-    "10,000 headers": (OK + b"a: b\r\n" * 10_000 + b"\r\n", "too_many_headers"),
-    "a header of 17 KB": (ANSWERS["long header"], "too_many_headers"),
-    "trailers without end": (CHUNKED + b"0\r\n" + b"a: b\r\n" * 40_000, "protocol"),
-    "an extension without end": (CHUNKED + b"1;" + b"b" * 300_000, "protocol"),
-    "interim answers without end": (b"HTTP/1.1 100 Continue\r\n\r\n" * 4000, "too_many_headers"),
-    "closed in the status line": (b"HTTP/1.", "reset"),
-    "closed in the head": (OK + b"content-le", "reset"),
-    "closed in the body": (OK + b"content-length: 9\r\n\r\nabc", "reset"),
-    "closed in a chunk's size": (CHUNKED + b"3\r\nabc\r\n1", "reset"),
-    "closed in a chunk": (CHUNKED + b"9\r\nabc", "reset"),
-    "closed before the last chunk": (CHUNKED + b"3\r\nabc\r\n", "reset"),
-    "closed in the trailers": (CHUNKED + b"3\r\nabc\r\n0\r\na: b\r\n", "reset"),
-}
-
-
 @pytest.mark.parametrize("name", BAD)
 async def test_bad_answers_are_named_and_never_sent_again(name: str) -> None:
     raw, kind = BAD[name]
@@ -146,22 +105,10 @@ async def drip(peer: Peer, data: bytes) -> None:
         await asyncio.sleep(0.05)
 
 
-@pytest.mark.parametrize(
-    ("sent", "dripped", "timeouts", "kind"),
-    [
-        (b"", b"", HASTY, "first_byte_timeout"),
-        (b"HTTP/1.1 103 Early Hints\r\n\r\n", b"", HASTY, "first_byte_timeout"),
-        (b"", OK + b"a: b\r\n" * 30, HASTY, "first_byte_timeout"),
-        (OK + b"content-length: 9\r\n\r\nabc", b"", HASTY, "idle_timeout"),
-        (OK + b"content-length: 9\r\n\r\n", b"", HASTY, "idle_timeout"),
-        (CHUNKED, b"1;" + b"e" * 100, HASTY, "idle_timeout"),
-        (OK + b"content-length: 99\r\n\r\n", b"x" * 99, Timeouts(total_s=0.3), "total_timeout"),
-        (b"", OK + b"a: b\r\n" * 30, Timeouts(total_s=0.3), "total_timeout"),
-    ],
-)
-async def test_slow_answers_run_out_of_the_right_time(
-    sent: bytes, dripped: bytes, timeouts: Timeouts, kind: str
-) -> None:
+@pytest.mark.parametrize("name", SLOW)
+async def test_slow_answers_run_out_of_the_right_time(name: str) -> None:
+    sent, dripped, timeouts, kind = SLOW[name]
+
     async def script(peer: Peer) -> None:
         await peer.request()
         await peer.send(sent)

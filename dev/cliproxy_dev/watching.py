@@ -7,6 +7,7 @@ What the objects mean is left to the consumer.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass
@@ -59,6 +60,21 @@ async def follow(api: KubeApi, path: str) -> AsyncGenerator[Listed | Changed, No
             log.info("watching %s: %r; again in %g s", path, error, retry_s)
             await asyncio.sleep(retry_s)
             retry_s = min(2 * retry_s, LONGEST_RETRY_S)
+
+
+async def mirror(api: KubeApi, path: str, known: dict[str, Json]) -> AsyncGenerator[None, None]:
+    """Keep `known` (uid to object) as the collection at `path` is; yields after each change of it."""
+    async with contextlib.aclosing(follow(api, path)) as changes:
+        async for change in changes:
+            match change:
+                case Listed(items):
+                    known.clear()
+                    known.update((one["metadata"]["uid"], one) for one in items)
+                case Changed("DELETED", item):
+                    known.pop(item["metadata"]["uid"], None)
+                case Changed(_, item):
+                    known[item["metadata"]["uid"]] = item
+            yield
 
 
 async def _watch(api: KubeApi, path: str, version: str) -> AsyncIterator[Json]:

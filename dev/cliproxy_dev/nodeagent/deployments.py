@@ -22,7 +22,7 @@ from cliproxy_dev.clock import rfc3339, utc_now
 from cliproxy_dev.kube import ApiError, Json, KubeApi
 from cliproxy_dev.kubeconfig import Endpoint
 from cliproxy_dev.tasks import Tasks
-from cliproxy_dev.watching import Changed, Listed, follow
+from cliproxy_dev.watching import mirror
 
 log = logging.getLogger(__name__)
 
@@ -138,17 +138,9 @@ class Deployments:
         await self._stack.aclose()
 
     async def _follow(self, api: KubeApi, path: str, known: dict[str, Json]) -> None:
-        async with contextlib.aclosing(follow(api, path)) as changes:
-            async for change in changes:
-                match change:
-                    case Listed(items):
-                        known.clear()
-                        known.update((one["metadata"]["uid"], one) for one in items)
-                        self._listed.add(path)
-                    case Changed("DELETED", item):
-                        known.pop(item["metadata"]["uid"], None)
-                    case Changed(_, item):
-                        known[item["metadata"]["uid"]] = item
+        async with contextlib.aclosing(mirror(api, path, known)) as changes:
+            async for _ in changes:
+                self._listed.add(path)
                 self._changed.set()
 
     async def _keep(self, api: KubeApi) -> None:

@@ -18,7 +18,7 @@ from cliproxy_dev.kube import Json, KubeApi
 from cliproxy_dev.kubeconfig import Endpoint
 from cliproxy_dev.nodeagent.deployments import is_ready
 from cliproxy_dev.tasks import Tasks
-from cliproxy_dev.watching import Changed, Listed, follow
+from cliproxy_dev.watching import mirror
 
 log = logging.getLogger(__name__)
 
@@ -89,16 +89,8 @@ class Services:
         await self._stack.aclose()
 
     async def _follow(self, api: KubeApi, path: str, known: dict[str, Json]) -> None:
-        async with contextlib.aclosing(follow(api, path)) as changes:
-            async for change in changes:
-                match change:
-                    case Listed(items):
-                        known.clear()
-                        known.update((one["metadata"]["uid"], one) for one in items)
-                    case Changed("DELETED", item):
-                        known.pop(item["metadata"]["uid"], None)
-                    case Changed(_, item):
-                        known[item["metadata"]["uid"]] = item
+        async with contextlib.aclosing(mirror(api, path, known)) as changes:
+            async for _ in changes:
                 if path == SERVICES:
                     await self._listen()
 

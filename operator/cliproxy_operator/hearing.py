@@ -1,12 +1,28 @@
 """What links bring, handed to whom it concerns: the fleet first, then the collector, then status.
 
 The order matters for speed only: a `Tripped` line is on its way to the other sidecars before anything else.
+What a sidecar says of providers that its namespace may not use is passed over: it would cool, recover or
+judge what is others'.
 """
 
 import logging
 from typing import Final
 
-from cliproxy_api.report import Applied, Hello, Probed, Report, Traffic, Tripped, Used
+import msgspec
+
+from cliproxy_api.report import (
+    Applied,
+    Failed,
+    Hello,
+    Probed,
+    Recovered,
+    Report,
+    Traffic,
+    TrialSettled,
+    TrialStarted,
+    Tripped,
+    Used,
+)
 from cliproxy_api.snapshot import Position, Running
 from cliproxy_operator.collect import Collector
 from cliproxy_operator.host import FleetHost
@@ -22,6 +38,8 @@ from cliproxy_operator.view import SidecarId
 log = logging.getLogger(__name__)
 
 REFUSED: Final = 422
+MAX_NAME_CHARS: Final = 512
+"""Of a provider's id: two names of at most 253."""
 
 
 class Hearing:
@@ -45,11 +63,14 @@ class Hearing:
         self._publisher = publisher
         self._leader = leader
         self._spending = spending
+        self._meddling: set[SidecarId] = set()
+        """Linked ones that have spoken of others' providers; said once for each link."""
 
     def greeted(self, sidecar: SidecarId, hello: Hello) -> None:
         """The link stands."""
         group = self._group(sidecar)
-        self._host.greeted(sidecar, self._reconciler.held(group), hello.trying)
+        trying = tuple(one for one in hello.trying if self._may_speak(sidecar, one.scope.provider))
+        self._host.greeted(sidecar, self._reconciler.held(group), trying)
         first, awaited = not self._collector.reported([group]), self._collector.awaited_s([group])
         before = self._collector.behind(sidecar)
         self._collector.linked(sidecar, hello.running)
@@ -60,6 +81,21 @@ class Hearing:
 
     def heard(self, sidecar: SidecarId, report: Report) -> None:
         """One report line."""
+        match report:
+            case Tripped() | Failed() | TrialStarted() | TrialSettled():
+                if not self._may_speak(sidecar, report.scope.provider):
+                    return
+            case Probed() | Recovered():
+                if not self._may_speak(sidecar, report.provider):
+                    return
+            case Traffic(providers=providers):
+                theirs = {id_: one for id_, one in providers.items() if self._may_speak(sidecar, id_)}
+                report = msgspec.structs.replace(report, providers=theirs)
+            case _:
+                pass  # of itself alone, or read against what it holds
+        self._hear(sidecar, report)
+
+    def _hear(self, sidecar: SidecarId, report: Report) -> None:
         match report:
             case Applied(running=running):
                 self._runs(sidecar, running)
@@ -101,6 +137,7 @@ class Hearing:
 
     def lost(self, sidecar: SidecarId, reason: str) -> None:
         """The link is down."""
+        self._meddling.discard(sidecar)
         if self._collector.lost(sidecar, reason):
             self._host.gone(sidecar)
             last = not self._collector.reported([self._group(sidecar)])
@@ -129,6 +166,18 @@ class Hearing:
         if consumers and profile:
             self._statuses.look_at(ObjectKey(Kind.PROXY_PROFILE, namespace, profile), FIGURES_S)
 
+    def _may_speak(self, sidecar: SidecarId, provider_id: str) -> bool:
+        """Whether what a sidecar says of a provider counts."""
+        if self._reconciler.may_hold(sidecar.namespace, provider_id):
+            return True
+        if sidecar not in self._meddling:
+            self._meddling.add(sidecar)
+            log.warning(
+                "what a sidecar says of a provider that its namespace may not use is passed over",
+                extra={"sidecar": str(sidecar), "provider": provider_id[:MAX_NAME_CHARS]},
+            )
+        return False
+
     def _holds(self, sidecar: SidecarId) -> tuple[str, frozenset[str]]:
         """Return a sidecar's profile and the providers of its snapshot."""
         group = self._group(sidecar)
@@ -154,12 +203,9 @@ class Hearing:
         now = self._collector.behind(sidecar)
         if before is None or now is None:
             self._statuses.look_at_all(group[0], PROGRESS_S)
-            own = f"{group[0]}/"
-            news = frozenset(id_ for id_ in self._reconciler.held(group) if not id_.startswith(own))
         else:
-            news = before | now
-        for provider_id in news:
-            self._look_at(provider_id, PROGRESS_S)
+            for provider_id in before | now:
+                self._look_at(provider_id, PROGRESS_S)
         self._statuses.look_at(ObjectKey(Kind.PROXY_PROFILE, *group), PROGRESS_S)
 
     def _look_at(self, provider_id: str, after_s: float) -> None:

@@ -54,8 +54,8 @@ class Result:
     def changes(self, before: Self | None) -> frozenset[ObjectKey]:
         """Return the objects whose status has to be judged anew after `before`; profiles always are."""
         if before is None:
-            return frozenset(self.generations)
-        return frozenset(
+            return frozenset(self.generations) | self.guests()
+        return self._news_of_guests(before) | frozenset(
             key
             for key, generation in self.generations.items()
             if key.kind is Kind.PROXY_PROFILE
@@ -83,6 +83,16 @@ class Reconciler:
         collector: Collector,
         host: FleetHost,
         spending: Spending,
+    def guests(self) -> frozenset[ObjectKey]:
+        """Return the providers of other namespaces that snapshots hold: their status counts our sidecars."""
+        held = frozenset[str]().union(*self.held.values())
+        keys = (provider_key(id_) for id_ in held)
+        return frozenset(key for key in keys if key not in self.generations)
+
+    def _news_of_guests(self, before: Self) -> frozenset[ObjectKey]:
+        guests = self.guests() | before.guests()
+        return frozenset(key for key in guests if self.holders(key.id) != before.holders(key.id))
+
         adoptions: Adoptions,
         clock: Clock,
         metrics: Metrics,
@@ -238,6 +248,18 @@ class Reconciler:
         if group in self._converging and self._collector.in_sync(group):
             self._metrics.convergence_s.observe(self._clock.now() - self._converging.pop(group))
 
+    def may_hold(self, namespace: str, provider_id: str) -> bool:
+        """Whether a provider is a namespace's own, or lent to it: its sidecars may run it."""
+        if provider_id.startswith(f"{namespace}/"):
+            return True
+        result = self.results.get(namespace)
+        return result is not None and provider_id in result.compiled.providers
+
+    def guests(self, namespace: str) -> frozenset[ObjectKey]:
+        """Return the providers of other namespaces that a namespace's snapshots hold."""
+        result = self.results.get(namespace)
+        return result.guests() if result is not None else frozenset()
+
     async def _work(self, namespace: str) -> None:
         started_s = self._clock.now()
         if namespace not in self._gatherer.namespaces():
@@ -262,7 +284,7 @@ class Reconciler:
         self._publisher.drop(namespace)
         self._host.drop(namespace)
         self._spending.drop(namespace)
-        self.results.pop(namespace, None)
+        before = self.results.pop(namespace, None)
         self._judged.pop(namespace, None)
         self._memos.pop(namespace, None)
 
@@ -280,3 +302,10 @@ def _generations(inputs: Inputs) -> dict[ObjectKey, int]:
         for entry in entries
         if (key := key_of(kind, entry)).namespace == inputs.namespace
     }
+        self._on_done(namespace, before.guests() if before is not None else frozenset())
+
+
+def provider_key(provider_id: str) -> ObjectKey:
+    """Return the object that an id names."""
+    namespace, _, name = provider_id.partition("/")
+    return ObjectKey(Kind.LLM_PROVIDER, namespace, name)

@@ -127,7 +127,7 @@ class Statuses:
         self.queue.add(key, after_s)
 
     def look_at_all(self, namespace: str, after_s: float = SOON_S) -> None:
-        """Have the status of all objects of a namespace judged."""
+        """Have the status of all objects of a namespace judged, and of the providers lent to it."""
         self.sweeps.add(namespace, after_s)
 
     async def written(self, key: ObjectKey, within_s: float) -> bool:
@@ -152,7 +152,7 @@ class Statuses:
         return self._merge(key, entry, result)
 
     async def _sweep(self, namespace: str) -> None:
-        for key in self._gatherer.keys(namespace):
+        for key in {*self._gatherer.keys(namespace), *self._reconciler.guests(namespace)}:
             self.queue.add(key)
 
     async def _work(self, key: ObjectKey) -> None:

@@ -13,7 +13,7 @@ from cliproxy_api.scope import Scope
 from cliproxy_api.state import Evidence
 from cliproxy_api.vocabulary import OutcomeClass
 from cliproxy_dev.controlplane.start import ControlPlane
-from support.cluster import eventually
+from support.cluster import create_namespace, eventually, remove_namespace
 from support.fakesidecar import FakeSidecar
 from support.operatorproc import OperatorProcess, Shop, running
 
@@ -144,6 +144,30 @@ async def test_a_wrong_object_harms_nobody_else(pair: Pair) -> None:
     assert "baseURL" in (await shop.condition("bad", "Accepted"))["message"]
     assert fake.snapshot is not None
     assert [provider.name for provider in fake.snapshot.snapshot.providers] == ["good"]
+
+
+async def test_a_lent_provider_counts_the_sidecars_of_those_it_is_lent_to(
+    control_plane: ControlPlane, crds: object, namespace: str, tmp_path: Path
+) -> None:
+    guest = await create_namespace(control_plane, "guest")
+    options = {"env": {"CLIPROXY_NAMESPACES": f"{namespace},{guest}"}}
+    try:
+        async with running(control_plane, namespace, tmp_path, **options) as (operator, shop):
+            await shop.secret()
+            await shop.provider("claude", allowedNamespaces={"from": "All"})
+            await shop.provider("private")
+            other = Shop(shop.api, guest)
+            async with other.sidecar(operator) as fake:
+                await until_synced(shop, "claude")
+                fake.tell(tripped(shop, "private"))
+                fake.tell(tripped(shop))
+                await shop.until_phase("claude", "CoolingDown")
+                assert (await shop.status("private"))["inCooldown"] is False
+
+                await shop.api.delete(f"/api/v1/namespaces/{guest}/pods/app-1", {"gracePeriodSeconds": 0})
+                await until_synced(shop, "claude", "0/0")
+    finally:
+        await remove_namespace(control_plane, guest)
 
 
 async def test_a_deleted_provider_leaves_the_sidecar(pair: Pair) -> None:

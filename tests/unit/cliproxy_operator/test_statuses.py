@@ -1,0 +1,81 @@
+"""Whose status is judged, and when nothing can be said of it yet."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from cliproxy_api.conditions import ConditionType, find_condition
+from cliproxy_api.resources.llmprovider_status import LLMProviderStatus
+from cliproxy_operator.inputs import ObjectKey
+from cliproxy_operator.statuses import Statuses
+from cliproxy_operator.tasks import Tasks
+from support.reconciled import Ignoring, Reconciled
+
+
+class Leads:
+    def may_write(self) -> bool:
+        return True
+
+
+class Written:
+    """A writer that remembers."""
+
+    def __init__(self) -> None:
+        self.accepted: list[str] = []
+
+    async def status(self, key: ObjectKey, raw: Any, status: LLMProviderStatus) -> bool:
+        accepted = find_condition(status.conditions, ConditionType.ACCEPTED)
+        assert accepted is not None
+        self.accepted.append(accepted.status.value)
+        return True
+
+    async def post(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+async def world() -> Reconciled:
+    return Reconciled()
+
+
+@pytest.fixture
+async def written() -> Written:
+    return Written()
+
+
+@pytest.fixture
+async def statuses(world: Reconciled, written: Written) -> Statuses:
+    ignoring: Any = Ignoring()
+    return Statuses(
+        store=world.store,
+        gatherer=world.gatherer,
+        reconciler=world.reconciler,
+        collector=world.collector,
+        host=world.host,
+        spending=world.spending,
+        leader=Leads(),  # type: ignore[arg-type]
+        writer=written,  # type: ignore[arg-type]
+        manual=ignoring,
+        keeper=None,
+        alerting=ignoring,
+        exporter=ignoring,
+        survey=ignoring,
+        adoptions=world.adoptions,
+        clock=world.clock,
+        metrics=world.metrics,
+        tasks=Tasks(),
+    )
+
+
+async def test_a_sweep_of_a_namespace_looks_at_what_is_lent_to_it(
+    world: Reconciled, statuses: Statuses
+) -> None:
+    shared = world.provider("shared", "platform", allowedNamespaces={"from": "All"})
+    own = world.provider("own", "shop")
+    for namespace in ("platform", "shop"):
+        await world.compile(namespace)
+    await statuses._sweep("shop")
+
+    assert set(statuses.queue._due_s) == {own, shared}

@@ -208,6 +208,10 @@ class Fleet:
             self._due_known = True
         return self._due
 
+    def knows(self, provider_id: str) -> bool:
+        """Whether a provider is enabled and accepted."""
+        return provider_id in self._known
+
     def cooldown(self, provider_id: str, duration_s: float, reason: str, now_utc: datetime) -> bool:
         """Cool a whole provider because a person says so; return whether anything changed.
 

@@ -119,11 +119,11 @@ class FleetHost:
         self._wake.set()
 
     def cooldown(self, provider_id: str, duration_s: float, reason: str) -> bool:
-        """Cool a provider because a person says so; False if it is in no snapshot."""
-        known = self.fleet.cooldown(provider_id, duration_s, reason, self._clock.utc())
+        """Cool a provider because a person says so; False if it is not in use. A later end stays."""
+        self.fleet.cooldown(provider_id, duration_s, reason, self._clock.utc())
         self.settle()
         self._wake.set()
-        return known
+        return self.fleet.knows(provider_id)
 
     def recover(self, provider_id: str) -> bool:
         """End a provider's cooldowns; whether there were any."""
@@ -142,6 +142,8 @@ class FleetHost:
                 self._tell(provider_id)
         for gone in [id_ for id_ in self._told if not self._owns(id_)]:
             del self._told[gone]
+            namespace, _, name = gone.partition("/")
+            self._metrics.cooldowns.remove(namespace, name)
 
     def _owns(self, provider_id: str) -> bool:
         return provider_id in self._owned.get(provider_id.partition("/")[0], {})

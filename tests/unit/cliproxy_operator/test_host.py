@@ -106,6 +106,17 @@ async def test_by_hand(host: FleetHost, pushes: Pushes) -> None:
     assert not host.cooldown("shop/nobody", 60, "manual")
 
 
+@pytest.mark.parametrize("shorter_s", [600, 60])
+async def test_a_cooldown_that_a_longer_one_covers_is_no_word_of_a_provider_out_of_use(
+    host: FleetHost, pushes: Pushes, shorter_s: float
+) -> None:
+    assert host.cooldown(CLAUDE, 600, "manual")
+    (before,) = pushes.newest["shop"].cooldowns
+
+    assert host.cooldown(CLAUDE, shorter_s, "manual")
+    assert pushes.newest["shop"].cooldowns == (before,)
+
+
 async def test_a_namespace_without_providers_has_an_empty_state(host: FleetHost, pushes: Pushes) -> None:
     host.hear(ONE, tripped())
     host.configure("shop", {})
@@ -115,6 +126,24 @@ async def test_a_namespace_without_providers_has_an_empty_state(host: FleetHost,
     host.drop("shop")
     host.settle()
     assert pushes.newest == {}
+
+
+async def test_a_provider_that_is_gone_leaves_no_figure_behind(pushes: Pushes) -> None:
+    metrics = Metrics()
+    host = FleetHost(  # type: ignore[arg-type]
+        publisher=pushes, clock=Clock(), metrics=metrics, on_change=lambda _: None, leases=lambda _: Leases()
+    )
+    host.configure("shop", {CLAUDE: provider()})
+    host.hear(ONE, tripped())
+    assert b'cliproxy_cooldown_active{namespace="shop",provider="claude"} 1.0' in metrics.text()
+
+    host.configure("shop", {})
+    assert b"cliproxy_cooldown_active{" not in metrics.text()
+
+    host.configure("shop", {CLAUDE: provider()})
+    host.hear(ONE, tripped())
+    host.drop("shop")
+    assert b"cliproxy_cooldown_active{" not in metrics.text()
 
 
 async def test_what_is_due_does_not_wait_for_silence(host: FleetHost, pushes: Pushes) -> None:

@@ -125,9 +125,11 @@ class Writer:
     async def _look(self, key: ObjectKey) -> None:
         """Read an object anew: its version counts even if it went back, as after a restored backup."""
         resource = RESOURCES[key.kind]
+        held = self._store.get(resource, key.namespace, key.name)
         raw = await self._kube.get(resource, key.namespace, key.name)
         if raw is not None:
-            self._store.upsert(resource, raw, force=True)
+            overtaken = self._store.get(resource, key.namespace, key.name) is not held  # by an event
+            self._store.upsert(resource, raw, force=not overtaken)
 
     def _check(self) -> None:
         if not self._may_write():

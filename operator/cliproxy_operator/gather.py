@@ -144,7 +144,7 @@ class Gatherer:
             if raw is None:
                 self._vault.lost(name, version=-1)
             else:
-                self._vault.put(raw, force=True)
+                self._vault.put(raw)
 
         await asyncio.gather(*(one(name) for name in names))
 

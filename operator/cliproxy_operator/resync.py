@@ -59,12 +59,15 @@ class Resync:
         self.problems: dict[Resource, str] = dict.fromkeys(watched(settings), "not listed yet")
         """Why a resource's last list failed; empty: all is well."""
         self._listed: set[Resource] = set()
+        self._asked: set[Resource] = set()
+        """To be listed again soon: asked for since the last list began, so that one may be too old."""
         self._histories = 0
         """How often the data went back: a list begun before does not count."""
 
     def soon(self, resource: Resource) -> None:
         """List this resource again in a moment: kopf did, and tells nobody what has vanished."""
         if self.synced.is_set():
+            self._asked.add(resource)
             self._due_s[resource] = min(self._due_s[resource], self._clock.now() + SOON_S)
             self._wakes[resource].set()
 
@@ -92,6 +95,7 @@ class Resync:
     async def _attempt(self, resource: Resource) -> None:
         interval_s = self._settings.resync_interval_s * (0.9 + 0.2 * self._clock.chance.random())
         history = self._histories
+        self._asked.discard(resource)
         try:
             if resource == SECRET:
                 await self._secrets()
@@ -104,7 +108,7 @@ class Resync:
         self._metrics.resyncs.labels(resource.kind, "ok").inc()
         if history != self._histories:
             return
-        self._due_s[resource] = self._clock.now() + interval_s
+        self._due_s[resource] = self._clock.now() + (SOON_S if resource in self._asked else interval_s)
         self._pause_s.pop(resource, None)
         self._patience_s.pop(resource, None)
         if self.problems.pop(resource, None) not in (None, "not listed yet"):
@@ -140,6 +144,8 @@ class Resync:
         if held is None:
             return
         raw = await self._kube.get(resource, namespace, name)
+        if self._store.get(resource, namespace, name) is not held:
+            return  # an event has overtaken the answer
         if raw is not None and _selected(resource, raw):
             self._store.upsert(resource, raw, force=True)
         elif self._store.remove(
@@ -152,17 +158,30 @@ class Resync:
             )
 
     async def _secrets(self) -> None:
-        """Ask for each needed Secret; at first also whether we may list them at all, as the watch does."""
+        """Ask for each needed Secret; at first also whether we may list them at all, as the watch does.
+
+        One that cannot be read (it may not be decipherable any more) keeps no other from being read, nor the
+        operator from beginning.
+        """
+        failed: ApiError | None = None
         if SECRET not in self._listed:
             for namespace in self._settings.namespaces or (None,):
                 await self._kube.may_list(SECRET, namespace)
         for name in sorted(self._vault.needed()):
             version = self._vault.version(name)
-            raw = await self._kube.get(SECRET, *name)
+            try:
+                raw = await self._kube.get(SECRET, *name)
+            except ApiError as error:
+                if not error.status:
+                    raise  # nobody answers: no use asking for the others
+                failed = error
+                continue
             if raw is None:
                 self._vault.lost(name, version=version)
             else:
                 self._vault.put(raw)
+        if failed is not None and SECRET in self._listed:
+            raise failed
 
 
 def _selected(resource: Resource, raw: object) -> bool:

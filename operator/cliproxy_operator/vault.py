@@ -78,14 +78,14 @@ class Vault:
         """Return all names that any namespace needs."""
         return frozenset(self._needed)
 
-    def put(self, raw: Object, *, force: bool = False) -> bool:
+    def put(self, raw: Object) -> bool:
         """Take a Secret; dropped unless it is needed and newer. Returns whether anything changed."""
         name = name_of(raw)
         if name not in self._needed:
             return False
         old = self._held.get(name)
         version = version_of(raw)
-        if old is not None and version <= old.version and not force:
+        if old is not None and version <= old.version:
             return False
         values = _values(raw)
         view = SecretView(digests={key: self._digest(name, key, value) for key, value in values.items()})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -25,13 +25,17 @@ class OneObject:
 
     def __init__(self, version: int) -> None:
         self.version = version
+        self.on_get: Callable[[], object] = lambda: None
+        """Called while it is asked for, when it has been read."""
         self.statuses: list[Mapping[str, Any]] = []
 
     def raw(self) -> dict[str, Any]:
         return {"metadata": {"namespace": "shop", "name": "claude", "resourceVersion": str(self.version)}}
 
     async def get(self, resource: Resource, namespace: str, name: str) -> dict[str, Any]:
-        return self.raw()
+        found = self.raw()
+        self.on_get()
+        return found
 
     async def apply_status(
         self, resource: Resource, namespace: str, name: str, status: Mapping[str, Any], *, version: str
@@ -88,3 +92,19 @@ async def test_what_was_judged_from_another_version_is_not_written_but_judged_an
     assert caught.value.passing
     assert case.kube.statuses == []
     assert await case.write()
+
+
+async def test_an_event_that_overtakes_the_look_after_a_conflict_holds() -> None:
+    case = Case(7)
+    case.kube.version = 9
+
+    def changed() -> None:
+        case.kube.version = 10
+        case.store.upsert(PROVIDER, case.kube.raw())
+
+    case.kube.on_get = changed
+    with pytest.raises(ApiError):
+        await case.write()
+    held = case.store.get(PROVIDER, "shop", "claude")
+    assert held is not None
+    assert held["metadata"]["resourceVersion"] == "10"

@@ -6,9 +6,10 @@ from typing import Any
 
 from cliproxy_operator.gather import Gatherer
 from cliproxy_operator.inputs import AddressRules
-from cliproxy_operator.kinds import NAMESPACE, POD, PROFILE, PROVIDER, Resource
+from cliproxy_operator.kinds import NAMESPACE, POD, PROFILE, PROVIDER, SECRET, Resource
 from cliproxy_operator.store import Store
 from cliproxy_operator.vault import Vault
+from support.listkube import ListKube
 
 
 def gatherer(*objects: tuple[Resource, str, str], marked: tuple[str, ...] = ()) -> Gatherer:
@@ -39,3 +40,26 @@ def test_the_default_profile_is_one_where_anything_of_ours_is() -> None:
     assert made.profiles("shop") == {""}
     assert made.profiles("web") == {"", "team-a", "team-b"}
     assert made.profiles("plain") == set()
+
+
+async def test_a_secret_that_an_event_has_overtaken_does_not_come_back() -> None:
+    """The key was rotated while it was being asked for; the event was here before the answer."""
+    vault = Vault(lambda _namespaces: None, digest_key=b"key")
+    kube = ListKube()
+    kube.put(SECRET, 5, "keys", data={"key": "b2xk"})
+    kube.on_get = lambda: vault.put(secret(6, "bmV3"))
+    made = Gatherer(
+        store=Store(lambda _change: None),
+        vault=vault,
+        kube=kube,  # type: ignore[arg-type]
+        addresses=AddressRules(),
+    )
+    unknown = vault.need("shop", [("shop", "keys")])
+    await made.fetch(unknown)
+
+    assert vault.values(["shop/keys/key"])["shop/keys/key"].reveal() == "new"
+
+
+def secret(version: int, value: str) -> dict[str, Any]:
+    metadata = {"namespace": "shop", "name": "keys", "resourceVersion": str(version)}
+    return {"metadata": metadata, "data": {"key": value}}

@@ -90,6 +90,18 @@ async def test_an_object_that_a_list_lacked_but_is_there_stays(world: World) -> 
     assert held["spec"] == {"priority": 2}
 
 
+async def test_an_event_that_overtakes_the_answer_for_one_object_holds(world: World) -> None:
+    world.kube.put(PROVIDER, 5, "claude")
+    await world.round()
+    world.kube.hidden.add(("llmproviders", "shop", "claude"))
+    old = world.kube.put(PROVIDER, 9, "claude")
+    new = {**old, "metadata": {**old["metadata"], "resourceVersion": "10"}}
+    world.kube.on_get = lambda: world.store.upsert(PROVIDER, new)
+    await world.round()
+
+    assert version(world) == "10"
+
+
 async def test_only_served_namespaces_are_listed(world: World) -> None:
     world.kube.put(PROVIDER, 5, "claude")
     world.kube.put(PROVIDER, 5, "foreign", namespace="shed")
@@ -118,6 +130,21 @@ async def test_a_lost_deletion_of_a_secret_is_found(world: World) -> None:
     await world.round()
 
     assert world.vault.views([("shop", "keys")]) == {("shop", "keys"): None}
+
+
+async def test_a_secret_that_cannot_be_read_holds_up_no_other_nor_the_beginning(world: World) -> None:
+    world.vault.need("shop", [("shop", "broken"), ("shop", "keys")])
+    world.kube.put(SECRET, 3, "keys", data={"key": base64.b64encode(b"sk-1").decode()})
+    world.kube.broken["secrets", "shop", "broken"] = ApiError(500, "InternalError", "unable to decrypt")
+    await world.round()
+    assert world.resync.synced.is_set()
+    assert world.vault.values(["shop/keys/key"])["shop/keys/key"].reveal() == "sk-1"
+
+    world.kube.put(SECRET, 4, "keys", data={"key": base64.b64encode(b"sk-2").decode()})
+    await world.round()
+    assert world.vault.values(["shop/keys/key"])["shop/keys/key"].reveal() == "sk-2"
+    assert "unable to decrypt" in world.resync.problems[SECRET]
+    assert world.resync._due_s[SECRET] - world.clock.now() < 10
 
 
 async def test_a_missing_crd_is_named_and_its_coming_is_noticed(world: World) -> None:
@@ -152,6 +179,18 @@ async def test_kopfs_own_list_is_followed_by_one_of_ours(world: World) -> None:
 
     assert world.resync._due_s[PROVIDER] < later
     assert world.resync._due_s[PROVIDER] - world.clock.now() <= 2
+
+
+async def test_kopfs_list_during_one_of_ours_is_followed_by_another(world: World) -> None:
+    world.kube.put(PROVIDER, 5, "claude")
+    await world.round()
+    world.kube.on_list = lambda: world.resync.soon(PROVIDER)
+    await world.resync._attempt(PROVIDER)
+    assert 0 < world.resync._due_s[PROVIDER] - world.clock.now() <= 2
+
+    world.kube.on_list = lambda: None
+    await world.resync._attempt(PROVIDER)
+    assert world.resync._due_s[PROVIDER] - world.clock.now() > 100
 
 
 @pytest.mark.parametrize(

@@ -157,9 +157,12 @@ class Link:
         self._renewed.set()
 
     async def run(self) -> None:
-        """Keep the link, until cancelled."""
+        """Keep the link, until cancelled; a defect of ours ends it, and its owner begins it again."""
         try:
             await self._keep_up()
+        except Exception as error:
+            self._listener.lost(self.sidecar, f"a defect of the operator: {type(error).__name__}")
+            raise
         finally:
             self._transport.forget(self.peer)
 

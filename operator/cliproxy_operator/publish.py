@@ -208,7 +208,7 @@ class Publisher:
                 self._listener.lost(sidecar, "closed: the link is no longer wanted")
         if endpoint is not None and self._sequencer is not None and self._listener is not None:
             link = self._link(endpoint, self._sequencer.epoch, self._listener)
-            task = self._tasks.spawn(link.run(), f"link {sidecar}")
+            task = self._tasks.forever(link.run, f"link {sidecar}")
             self._links[sidecar] = (endpoint, link, task)
 
     def _link(self, endpoint: Endpoint, epoch: int, listener: Listener) -> Link:

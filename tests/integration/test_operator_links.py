@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -151,6 +152,29 @@ async def test_a_sidecar_that_runs_it_already_is_left_alone(fake: FakeSidecar) -
         await fake.until(lambda: len(fake.states) == 2)
 
         assert fake.snapshots == []
+
+
+async def test_a_defect_of_ours_costs_a_new_link_and_no_more(
+    fake: FakeSidecar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with fake.serving() as port, desk(port) as made:
+        heard = made.ears.heard
+
+        def fail_once(*told: Any) -> None:
+            monkeypatch.setattr(made.ears, "heard", heard)
+            raise ZeroDivisionError
+
+        monkeypatch.setattr(made.ears, "heard", fail_once)
+        made.publisher.activate(1)
+        made.snapshot()
+        made.state()
+        made.link()
+        await fake.until(lambda: fake.snapshot)
+        await made.until(lambda: len(made.ears.hellos) == 2, "a second link")
+        made.state(level=1)
+        await fake.until(lambda: fake.state and fake.state.state == cooling(1))
+
+        assert any("ZeroDivisionError" in reason for reason in made.ears.losses)
 
 
 async def test_equal_content_is_pushed_once(fake: FakeSidecar) -> None:

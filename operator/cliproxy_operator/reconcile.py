@@ -217,8 +217,9 @@ class Reconciler:
         self._collector.republished(namespace)
         since_s = self._changed_s.pop(namespace, None)
         if since_s is not None:
-            for profile in changed:
-                self._converging.setdefault((namespace, profile), since_s)
+            for group in [(namespace, profile) for profile in changed]:
+                if self._collector.reported([group]):
+                    self._converging.setdefault(group, since_s)
         for known in self._collector.all():
             if known.id.namespace == namespace and known.linked:
                 self._host.present(known.id, result.held.get(known.profile, frozenset()))
@@ -233,20 +234,6 @@ class Reconciler:
         """Return the ids of the providers in a group's snapshot."""
         result = self.results.get(group[0])
         return result.held.get(group[1], frozenset()) if result is not None else frozenset()
-
-    def holders(self, provider_id: str) -> tuple[Group, ...]:
-        """Return the groups whose snapshots hold a provider."""
-        return tuple(
-            (namespace, profile)
-            for namespace, result in self.results.items()
-            if provider_id in result.compiled.providers
-            for profile in result.holders(provider_id)
-        )
-
-    def converged(self, group: Group) -> None:
-        """A sidecar of the group is in sync: if all are, note how long it took."""
-        if group in self._converging and self._collector.in_sync(group):
-            self._metrics.convergence_s.observe(self._clock.now() - self._converging.pop(group))
 
     def may_hold(self, namespace: str, provider_id: str) -> bool:
         """Whether a provider is a namespace's own, or lent to it: its sidecars may run it."""
@@ -273,6 +260,24 @@ class Reconciler:
         self.publish(namespace)  # does nothing if we have stopped leading meanwhile
         self._metrics.reconcile_s.observe(self._clock.now() - started_s)
 
+    def holders(self, provider_id: str) -> tuple[Group, ...]:
+        """Return the groups whose snapshots hold a provider."""
+        return tuple(
+            (namespace, profile)
+            for namespace, result in self.results.items()
+            if provider_id in result.compiled.providers
+            for profile in result.holders(provider_id)
+        )
+
+    def converged(self, group: Group) -> None:
+        """A sidecar of the group is in sync, or gone: if all that are linked are, note how long it took."""
+        if group not in self._converging:
+            return
+        if not self._collector.reported([group]):
+            del self._converging[group]  # nobody is left whom it could be waited for
+        elif self._collector.in_sync(group):
+            self._metrics.convergence_s.observe(self._clock.now() - self._converging.pop(group))
+
     def _memo(self, namespace: str) -> Memo:
         return self._memos.setdefault(namespace, Memo())
 
@@ -294,6 +299,8 @@ def _generations(inputs: Inputs) -> dict[ObjectKey, int]:
         (Kind.LLM_PROVIDER, inputs.providers),
         (Kind.COOLDOWN_POLICY, inputs.policies),
         (Kind.PROXY_PROFILE, inputs.profiles),
+        for group in [group for group in self._converging if group[0] == namespace]:
+            del self._converging[group]
         (Kind.ALERT_RULE, inputs.alert_rules),
     )
     return {

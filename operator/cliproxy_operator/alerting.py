@@ -196,7 +196,7 @@ class Alerting:
         """Take the rule as it is now; one that is refused goes on as it last was accepted."""
         entry = self._gatherer.one(key)
         result = self._reconciler.results.get(key.namespace)
-        if not isinstance(entry, AlertRule) or result is None or key not in result.generations:
+        if not isinstance(entry, AlertRule) or result is None or not result.judged(key, entry.metadata.uid):
             return
         if is_refused(result.compiled.diagnostics.get(key, ())):
             return

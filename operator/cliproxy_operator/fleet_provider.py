@@ -120,6 +120,8 @@ class ProviderCooldowns:
             return False
         rules = self.provider.cooldown
         never = trip_rule(rules, report.outcome_class) is Trip.NEVER or rules.scope is CooldownScope.SIDECAR
+        if len(self._windows) >= MAX_SCOPES:
+            self._forget_old_failures(now)
         if never or report.count <= 0 or not self._admissible(report.scope, self._windows):
             return False
         window = self._windows.setdefault(report.scope, FailureWindow())
@@ -284,6 +286,15 @@ class ProviderCooldowns:
     def _admissible(self, scope: Scope, table: dict[Scope, Any]) -> bool:
         room = scope in table or len(table) < MAX_SCOPES or scope.kind is ScopeKind.PROVIDER
         return room and has(self.provider, scope)
+
+    def _forget_old_failures(self, now: datetime) -> None:
+        """Make room: scopes that failed once, long ago, must not keep others from being counted."""
+        window_s = self.provider.cooldown.detection_window_s
+        self._windows = {
+            scope: window
+            for scope, window in self._windows.items()
+            if not window.is_over(window_s=window_s, now=now)
+        }
 
     def _way(self) -> Way:
         recovery, check = self.provider.cooldown.recovery, self.provider.health_check

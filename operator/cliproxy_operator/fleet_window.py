@@ -40,6 +40,11 @@ class FailureWindow:
         """Return how many there were within the window, as of the last `add`."""
         return sum(counter.total() for counter in self._buckets.values())
 
+    def is_over(self, *, window_s: float, now: datetime) -> bool:
+        """Whether every failure is older than the window."""
+        newest = max(self._buckets, default=0)
+        return int(now.timestamp() / (window_s / BUCKETS)) > newest + BUCKETS
+
     def worst(self) -> OutcomeClass:
         """Return the class that failed most, the same one whatever the order was; there must be one."""
         totals: Counter[OutcomeClass] = sum(self._buckets.values(), Counter())

@@ -76,7 +76,10 @@ class Following:
         """One object changed in the store: have the right things done."""
         namespace = change.name if change.resource == NAMESPACE else change.namespace
         if change.resource == POD:
-            self._pod(SidecarId(change.namespace, change.name), change.new)
+            sidecar = SidecarId(change.namespace, change.name)
+            if change.old is not None and change.new is not None and _uid(change.old) != _uid(change.new):
+                self._pod(sidecar, None)  # made again under its name: what the former told is over
+            self._pod(sidecar, change.new)
         if self._pki is not None and change.new is not None:
             self._pki.want(namespace)
         what = concern(change, shares=self._shares(change))
@@ -126,9 +129,12 @@ class Following:
         else:
             profile, address = profile_of(pod), status.get("podIP")
             ready = any(condition.get("status") == "True" for condition in status["conditions"])
-            uid = str(pod["metadata"].get("uid", ""))
             counts = self._collector.seen(sidecar, profile=profile, ready=ready)
-            endpoint = Endpoint(sidecar, uid, address, profile) if address else None
+            endpoint = Endpoint(sidecar, _uid(pod), address, profile) if address else None
             self._publisher.set_endpoint(sidecar, endpoint)
         if counts:
             self._statuses.look_at_all(sidecar.namespace, PROGRESS_S)
+
+
+def _uid(raw: Object) -> str:
+    return str(raw["metadata"].get("uid", ""))

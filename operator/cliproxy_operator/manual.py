@@ -82,6 +82,11 @@ class Manual:
                 self._tell(AuditEvent.MANUAL_COOLDOWN, key, raw, COOLDOWN_ANNOTATION, fault=fault, wish=wish)
         return asked
 
+    def begin(self) -> None:
+        """A new leadership begins: what is asked for now may have been asked since another leader's."""
+        self._taken.clear()
+        self._faults.clear()
+
     def forget(self, key: ObjectKey) -> None:
         """The object is gone."""
         self._taken.pop(key, None)

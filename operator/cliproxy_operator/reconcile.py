@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final, Self
 
 from cliproxy_api.references import secret_references
+from cliproxy_api.resources.common import ObjectMeta
 from cliproxy_api.resources.llmprovider import LLMProvider
 from cliproxy_api.resources.proxyprofile import ProxyProfile
 from cliproxy_operator.adopting import Adoptions
@@ -35,21 +36,32 @@ DEBOUNCE_S: Final = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a namespace came to, and from which generations."""
+    """What a namespace came to, and from which generations of which objects."""
 
     compiled: Compiled
     generations: Mapping[ObjectKey, int]
+    uids: Mapping[ObjectKey, str]
     held: Mapping[str, frozenset[str]]
     """By profile: the ids of the providers in its snapshot."""
 
     @classmethod
-    def of(cls, compiled: Compiled, generations: Mapping[ObjectKey, int]) -> Self:
+    def of(cls, compiled: Compiled, inputs: Inputs) -> Self:
         """Return the result of a compilation."""
+        entries = _entries(inputs)
         held = {
             profile: frozenset(provider.id for provider in snapshot.providers)
             for profile, snapshot in compiled.snapshots.items()
         }
-        return cls(compiled, generations, held)
+        return cls(
+            compiled,
+            generations={key: one.generation for key, one in entries.items()},
+            uids={key: one.uid for key, one in entries.items()},
+            held=held,
+        )
+
+    def judged(self, key: ObjectKey, uid: str) -> bool:
+        """Whether this speaks of that very object, and not of one that had its name before."""
+        return self.uids.get(key) == uid
 
     def changes(self, before: Self | None) -> frozenset[ObjectKey]:
         """Return the objects whose status has to be judged anew after `before`; profiles always are."""
@@ -60,6 +72,7 @@ class Result:
             for key, generation in self.generations.items()
             if key.kind is Kind.PROXY_PROFILE
             or generation != before.generations.get(key)
+            or self.uids[key] != before.uids.get(key)
             or self.compiled.diagnostics.get(key) != before.compiled.diagnostics.get(key)
             or self.compiled.policy_users.get(key) != before.compiled.policy_users.get(key)
             or self.compiled.providers.get(key.id) != before.compiled.providers.get(key.id)
@@ -69,6 +82,16 @@ class Result:
     def holders(self, provider_id: str) -> list[str]:
         """Return the profiles whose snapshots hold a provider."""
         return [profile for profile, held in self.held.items() if provider_id in held]
+
+    def guests(self) -> frozenset[ObjectKey]:
+        """Return the providers of other namespaces that snapshots hold: their status counts our sidecars."""
+        held = frozenset[str]().union(*self.held.values())
+        keys = (provider_key(id_) for id_ in held)
+        return frozenset(key for key in keys if key not in self.generations)
+
+    def _news_of_guests(self, before: Self) -> frozenset[ObjectKey]:
+        guests = self.guests() | before.guests()
+        return frozenset(key for key in guests if self.holders(key.id) != before.holders(key.id))
 
 
 class Reconciler:
@@ -83,16 +106,6 @@ class Reconciler:
         collector: Collector,
         host: FleetHost,
         spending: Spending,
-    def guests(self) -> frozenset[ObjectKey]:
-        """Return the providers of other namespaces that snapshots hold: their status counts our sidecars."""
-        held = frozenset[str]().union(*self.held.values())
-        keys = (provider_key(id_) for id_ in held)
-        return frozenset(key for key in keys if key not in self.generations)
-
-    def _news_of_guests(self, before: Self) -> frozenset[ObjectKey]:
-        guests = self.guests() | before.guests()
-        return frozenset(key for key in guests if self.holders(key.id) != before.holders(key.id))
-
         adoptions: Adoptions,
         clock: Clock,
         metrics: Metrics,
@@ -155,7 +168,7 @@ class Reconciler:
         """
         inputs = await self._inputs(namespace)
         compiled = compile_namespace(inputs, self._memo(namespace))
-        result = Result.of(compiled, _generations(inputs))
+        result = Result.of(compiled, inputs)
         first = namespace not in self.results
         self.results[namespace] = result
         self._spending.configure(namespace, result.compiled)
@@ -247,19 +260,6 @@ class Reconciler:
         result = self.results.get(namespace)
         return result.guests() if result is not None else frozenset()
 
-    async def _work(self, namespace: str) -> None:
-        started_s = self._clock.now()
-        if namespace not in self._gatherer.namespaces():
-            self._drop(namespace)
-            return
-        if not self.active:
-            # Worked out now, so that the day it leads it need not: nobody cools anything meanwhile.
-            compile_namespace(await self._inputs(namespace), self._memo(namespace))
-            return
-        await self.compile(namespace)
-        self.publish(namespace)  # does nothing if we have stopped leading meanwhile
-        self._metrics.reconcile_s.observe(self._clock.now() - started_s)
-
     def holders(self, provider_id: str) -> tuple[Group, ...]:
         """Return the groups whose snapshots hold a provider."""
         return tuple(
@@ -278,6 +278,19 @@ class Reconciler:
         elif self._collector.in_sync(group):
             self._metrics.convergence_s.observe(self._clock.now() - self._converging.pop(group))
 
+    async def _work(self, namespace: str) -> None:
+        started_s = self._clock.now()
+        if namespace not in self._gatherer.namespaces():
+            self._drop(namespace)
+            return
+        if not self.active:
+            # Worked out now, so that the day it leads it need not: nobody cools anything meanwhile.
+            compile_namespace(await self._inputs(namespace), self._memo(namespace))
+            return
+        await self.compile(namespace)
+        self.publish(namespace)  # does nothing if we have stopped leading meanwhile
+        self._metrics.reconcile_s.observe(self._clock.now() - started_s)
+
     def _memo(self, namespace: str) -> Memo:
         return self._memos.setdefault(namespace, Memo())
 
@@ -286,29 +299,14 @@ class Reconciler:
         self._vault.need(namespace, ())
         self._needed.pop(namespace, None)
         self._changed_s.pop(namespace, None)
+        for group in [group for group in self._converging if group[0] == namespace]:
+            del self._converging[group]
         self._publisher.drop(namespace)
         self._host.drop(namespace)
         self._spending.drop(namespace)
         before = self.results.pop(namespace, None)
         self._judged.pop(namespace, None)
         self._memos.pop(namespace, None)
-
-
-def _generations(inputs: Inputs) -> dict[ObjectKey, int]:
-    kinds = (
-        (Kind.LLM_PROVIDER, inputs.providers),
-        (Kind.COOLDOWN_POLICY, inputs.policies),
-        (Kind.PROXY_PROFILE, inputs.profiles),
-        for group in [group for group in self._converging if group[0] == namespace]:
-            del self._converging[group]
-        (Kind.ALERT_RULE, inputs.alert_rules),
-    )
-    return {
-        key: entry.metadata.generation
-        for kind, entries in kinds
-        for entry in entries
-        if (key := key_of(kind, entry)).namespace == inputs.namespace
-    }
         self._on_done(namespace, before.guests() if before is not None else frozenset())
 
 
@@ -316,3 +314,19 @@ def provider_key(provider_id: str) -> ObjectKey:
     """Return the object that an id names."""
     namespace, _, name = provider_id.partition("/")
     return ObjectKey(Kind.LLM_PROVIDER, namespace, name)
+
+
+def _entries(inputs: Inputs) -> dict[ObjectKey, ObjectMeta]:
+    """Return the namespace's own objects."""
+    kinds = (
+        (Kind.LLM_PROVIDER, inputs.providers),
+        (Kind.COOLDOWN_POLICY, inputs.policies),
+        (Kind.PROXY_PROFILE, inputs.profiles),
+        (Kind.ALERT_RULE, inputs.alert_rules),
+    )
+    return {
+        key: entry.metadata
+        for kind, entries in kinds
+        for entry in entries
+        if (key := key_of(kind, entry)).namespace == inputs.namespace
+    }

@@ -120,6 +120,7 @@ class Statuses:
     def begin(self) -> None:
         """A new leader begins: what an earlier one wrote of figures is as good as written just now."""
         self._written_s.clear()
+        self._manual.begin()
         self._began_s = self._clock.now()
 
     def look_at(self, key: ObjectKey, after_s: float = SOON_S) -> None:
@@ -147,7 +148,7 @@ class Statuses:
         """Return what the object's status should be at this moment, None if nothing can be said yet."""
         entry = self._gatherer.one(key)
         result = self._reconciler.results.get(key.namespace)
-        if entry is None or result is None or key not in result.generations:
+        if entry is None or result is None or not result.judged(key, entry.metadata.uid):
             return None
         return self._merge(key, entry, result)
 
@@ -166,7 +167,7 @@ class Statuses:
             return  # all objects are looked at again when a replica begins to lead
         raw = self._store.get(RESOURCES[key.kind], key.namespace, key.name)
         result = self._reconciler.results.get(key.namespace)
-        if raw is None or result is None or key not in result.generations:
+        if raw is None or result is None or not result.judged(key, entry.metadata.uid):
             return  # not compiled yet: looked at again when it is
         asked = self._manual.take(key, raw) if isinstance(entry, LLMProvider) else None
         await self._write(key, self._merge(key, entry, result))

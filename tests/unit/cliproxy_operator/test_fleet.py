@@ -165,6 +165,18 @@ class TestThreshold:
         assert timed.hear(counted(5))
         assert (timed.phase(), timed.one().level, timed.seconds(timed.one().until_utc)) == (COOLING, 1, 40)
 
+    def test_scopes_that_failed_once_long_ago_keep_no_other_from_being_counted(self) -> None:
+        names = [f"up-{number}" for number in range(MAX_SCOPES + 2)]
+        timed = TimedFleet(provider(models=[(name, name) for name in names]))
+        scopes = [Scope(provider="ns/p", credential="k", model=name) for name in names]
+        for scope in scopes[:MAX_SCOPES]:
+            timed.hear(counted(1, scope=scope))
+        assert not timed.hear(counted(5, scope=scopes[-1])), "as many as are counted at a time"
+
+        timed.wait(62)
+        assert timed.hear(counted(5, scope=scopes[-1]))
+        assert timed.one().scope == scopes[-1]
+
     def test_old_failures_do_not_trip_what_has_just_come_back(self) -> None:
         timed = TimedFleet(provider(cooldown=rules(detection_window_s=3600.0)))
         timed.hear(tripped(1.0))

@@ -58,5 +58,16 @@ def test_a_changed_wish_and_one_of_a_new_object_take_effect() -> None:
     assert taken(annotated(cooldown="1m"), annotated(), annotated(cooldown="1m")) == ["cool 60", "cool 60"]
 
 
+def test_a_new_leadership_takes_what_it_finds() -> None:
+    """The same wish may be a later one: another leader has put the former into effect meanwhile."""
+    host = Host()
+    manual = Manual(store=None, host=host, writer=None, audit=Audit(ManualClock()))  # type: ignore[arg-type]
+    manual.take(KEY, annotated(cooldown="5m"))
+    manual.begin()
+    manual.take(KEY, annotated(cooldown="5m"))
+
+    assert host.done == ["cool 300", "cool 300"]
+
+
 def test_of_both_at_once_the_cooldown_holds() -> None:
     assert taken(annotated(cooldown="1m", recover="now")) == ["recover", "cool 60"]

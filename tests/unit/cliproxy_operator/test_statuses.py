@@ -69,6 +69,24 @@ async def statuses(world: Reconciled, written: Written) -> Statuses:
     )
 
 
+async def test_nothing_is_said_of_an_object_by_what_had_its_name_before(
+    world: Reconciled, statuses: Statuses, written: Written
+) -> None:
+    key = world.provider(uid="u1")
+    await world.compile()
+    await statuses._work(key)
+    assert written.accepted == ["True"]
+
+    world.provider(uid="u2", baseURL="http://169.254.169.254/latest")
+    await statuses._work(key)
+    assert statuses.now(key) is None
+    assert written.accepted == ["True"]
+
+    assert key in await world.compile()
+    await statuses._work(key)
+    assert written.accepted == ["True", "False"]
+
+
 async def test_a_sweep_of_a_namespace_looks_at_what_is_lent_to_it(
     world: Reconciled, statuses: Statuses
 ) -> None:

@@ -4,6 +4,10 @@
 PYTHON ?= python3
 VENV   := .venv/bin
 PYTEST := $(VENV)/python -m pytest
+# Tests of a real API server wait more than they compute, so several workers share the machine, each with an API
+# server of its own; somebody's cluster (USE_EXISTING_CLUSTER) is one world, and gets one worker.
+WORKERS ?= $(if $(USE_EXISTING_CLUSTER),0,3)
+BESIDE  := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: dashboards metrics coverage docs help run test check redis lint unit integration cluster faults rights fuzz golden bench bench-quick bench-soak bench-tracing bench-latency bench-steady bench-takeover bench-fleet images test-images compiled test-compiled test-313 audit newest test-newest lock chart crds format clean venv control-plane kustomize licences sbom
@@ -14,11 +18,11 @@ help: ## show this list
 run: control-plane ## play the main job on a real kube-apiserver, then stay up (ONCE=1: play it and exit)
 	@$(VENV)/python -m cliproxy_dev.demo $(if $(ONCE),--once)
 
-test: lint control-plane redis ## lint, types, contracts, then every test, the real API server's included
-	@$(PYTEST) -q --durations=10
+test: lint control-plane redis ## lint, types, contracts, then every test, the real API server's included (WORKERS=0: one after another)
+	@$(PYTEST) -q $(BESIDE) --durations=10
 
 coverage: control-plane redis ## every test, counting the branches that are covered
-	@$(PYTEST) -q --cov --cov-report=term:skip-covered
+	@$(PYTEST) -q $(BESIDE) --cov --cov-report=term:skip-covered
 
 check: lint ## what to run before every commit: lint, types, contracts, unit, golden and fuzz tests
 	@$(PYTEST) -q tests/unit tests/golden tests/inject_golden tests/translate_golden tests/fuzz

@@ -1,4 +1,4 @@
-"""What holds for every test: one rule about event loops; and Helm, which several folders use.
+"""What holds for every test: event loops, the order of tests, and Helm, which several folders use.
 
 Everything else stands beside the tests that need it.
 """
@@ -6,10 +6,13 @@ Everything else stands beside the tests that need it.
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from support.helm import Helm, obtain
+
+CLUSTER = Path(__file__).parent / "cluster"
 
 
 def pytest_configure() -> None:
@@ -19,6 +22,17 @@ def pytest_configure() -> None:
     the warning about it then fails whichever test runs when it is collected.
     """
     asyncio.set_event_loop(None)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests of a real API server first: they are the long ones, and workers should end together."""
+    items.sort(key=lambda item: not item.path.is_relative_to(CLUSTER))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say how to have the same order again; `-q` hides the header that says so."""
+    terminalreporter.write_line(f"in the order of --randomly-seed={config.getoption('randomly_seed')}")
 
 
 @pytest.fixture(scope="session")

@@ -8,10 +8,13 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from cliproxy_api.snapshot import Timeouts
+from cliproxy_api.reuse import Cache
+from cliproxy_api.snapshot import Profile, Timeouts
+from cliproxy_api.vocabulary import ProviderType
 from cliproxy_dev.providers.provider import ScriptedProvider
 from cliproxy_dev.providers.script import HalfStream, Hang, Normal, Raw, StreamError
 from support import build
+from support.rawserver import Peer, RawServer
 from support.sidecar import HOST, RunningSidecar, eventually, running_sidecar
 
 SHORT = Timeouts(connect_s=1.0, first_byte_s=0.5, idle_s=0.3, total_s=5.0)
@@ -186,3 +189,69 @@ async def test_a_huge_event_passes_in_pieces(scripted_openai: ScriptedProvider) 
         response = await sidecar.chat(stream=True)
     assert text in response.text
     assert response.text.endswith("data: [DONE]\n\n")
+
+
+CHUNKED = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+WHOLE = {
+    "chat": (
+        'data: {"id":"c","model":"m","choices":[{"index":0,"delta":{"content":"all of it"}}]}\n\n'
+        'data: {"id":"c","model":"m","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
+        "data: [DONE]\n\n"
+    ),
+    "messages": (
+        'event: message_start\ndata: {"type":"message_start","message":{"id":"m","type":"message",'
+        '"role":"assistant","content":[],"model":"m","usage":{"input_tokens":1,"output_tokens":1}}}\n\n'
+        'event: content_block_start\ndata: {"type":"content_block_start","index":0,'
+        '"content_block":{"type":"text","text":"all of it"}}\n\n'
+        'event: content_block_stop\ndata: {"type":"content_block_stop","index":0}\n\n'
+        'event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"end_turn"},'
+        '"usage":{"output_tokens":5}}\n\n'
+        'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+    ),
+}
+"""Streams that hold all that their providers say."""
+
+
+@pytest.mark.parametrize("ending", ["no last chunk", "silence"])
+@pytest.mark.parametrize("asked", ["chat", "messages"])
+@pytest.mark.parametrize("spoken", ["chat", "messages"])
+async def test_what_breaks_behind_the_end_takes_nothing_from_the_answer(
+    spoken: str, asked: str, ending: str
+) -> None:
+    said = WHOLE[spoken]
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(f"{CHUNKED}{len(said):x}\r\n{said}\r\n".encode())
+        if ending == "silence":
+            await peer.gone()
+
+    async with RawServer(script) as server:
+        kind = ProviderType.OPENAI if spoken == "chat" else ProviderType.ANTHROPIC
+        built = build.built(
+            type_=kind, base_url=f"http://127.0.0.1:{server.port}/v1", models=("m",), timeouts=SHORT
+        )
+        async with running_sidecar(build.push(built)) as sidecar:
+            ask = sidecar.chat if asked == "chat" else sidecar.message
+            answer = await ask(model="m", stream=True)
+            assert sidecar.log_lines("request_failed") == []
+            assert len(sidecar.log_lines("request_success")) == 1
+    assert "all of it" in answer.text
+    assert "error" not in answer.text
+    assert answer.text.endswith(WHOLE[asked][-15:])
+    if asked == spoken:
+        assert answer.text == said
+
+
+async def test_a_text_about_the_end_is_none_and_its_cut_is_not_kept(
+    scripted_openai: ScriptedProvider,
+) -> None:
+    head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
+    said = 'data: {"choices":[{"delta":{"content":"A stream ends with data: [DONE]"}}]}\n\n'
+    scripted_openai.script(Raw(data=head + said), Raw(data=head + said))
+    profile = Profile(cache=Cache())
+    async with running_sidecar(build.push(build.built(scripted_openai), profile=profile)) as sidecar:
+        for _ in range(2):
+            answer = await sidecar.chat(stream=True)
+            assert answer.headers["x-cliproxy-cache"] == "miss"
+            assert "upstream_failed" in answer.text

@@ -123,13 +123,14 @@ def content_kind(dialect: Dialect, event: Event) -> ContentKind:
         return ContentKind.ERROR if event.event == "error" else ContentKind.PREAMBLE
     if dialect is Dialect.ANTHROPIC or dialect is Dialect.RESPONSES:
         kinds = _ANTHROPIC if dialect is Dialect.ANTHROPIC else _RESPONSES
-        return kinds.get(_named(event) or "", ContentKind.CONTENT)
+        return kinds.get(named(event) or "", ContentKind.CONTENT)
     if event.event == "error":
         return ContentKind.ERROR
     return _gemini_kind(event.data) if dialect is Dialect.GEMINI else _openai_kind(event.data)
 
 
-def _named(event: Event) -> str | None:
+def named(event: Event) -> str | None:
+    """Return an event's name: its own, else the `type` in its data."""
     if event.event is not None:
         return event.event
     try:

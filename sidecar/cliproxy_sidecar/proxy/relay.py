@@ -16,7 +16,7 @@ from cliproxy_sidecar.core.headers import answer_block
 from cliproxy_sidecar.core.likeness import PlainChunks
 from cliproxy_sidecar.core.outcome import SUCCESS, Outcome, TransportError, classify_end, classify_transport
 from cliproxy_sidecar.core.sse import Event, SSEParser, SSETooLarge
-from cliproxy_sidecar.core.stream import ContentKind, content_kind
+from cliproxy_sidecar.core.stream import ContentKind, content_kind, named
 from cliproxy_sidecar.core.translate.fields import TranslationError
 from cliproxy_sidecar.core.usage import UsageMeter
 from cliproxy_sidecar.proxy.attempt import Answer, Attempt
@@ -24,11 +24,12 @@ from cliproxy_sidecar.proxy.downstream import Sink
 from cliproxy_sidecar.proxy.upstream import RawHeaders, UpstreamFailed, UpstreamResponse
 
 _NO_END: Final = TransportError("reset", "the stream has no end")
-_ENDS: Final = (b"[DONE]", b"message_stop")
+_DONE: Final = b"[DONE]"
+_ENDS: Final = frozenset({"message_stop", "response.completed", "response.incomplete", "response.failed"})
+"""Names of events. One of all these signs stands in every stream that is complete; not all servers send the
+first. A text may hold their words as well: a model that writes of streams is not at its end."""
 _REASON: Final = re.compile(rb'(?:(?:finish|stop)_r|(?:finish|block)R)eason"\s*:\s*"')
 _BEFORE_EASON: Final = len(b"finish_r")
-_RESPONSE: Final = re.compile(rb"response\.(?:completed|incomplete|failed)")
-"""One of these stands in every stream that is complete; not all servers send the first."""
 
 
 class BrokenAnswer(Exception):
@@ -48,6 +49,7 @@ class Relay:
         "_downstream",
         "_end",
         "_ended",
+        "_failed",
         "_hides_usage",
         "_on_content",
         "_request_id",
@@ -76,6 +78,8 @@ class Relay:
         """The provider has said that the stream is complete."""
         self._end = SUCCESS
         """What it has said about it."""
+        self._failed: Outcome | None = None
+        """What it has said went wrong."""
         self.meter = UsageMeter(operation.dialect, generates=operation.generates)
         self.outcome: Outcome | None = None
         """Set as soon as it is known."""
@@ -131,10 +135,47 @@ class Relay:
         self, answer: Answer, parser: SSEParser, response: UpstreamResponse, block: bytes
     ) -> None:
         self._downstream.begin(answer.status, block)  # Of no length: an error event may come on top.
-        events, self.outcome = answer.events, None
-        answer.events = []
+        self.outcome = None
+        tail = b""
+        try:
+            rest = await self._pass_events(answer, parser, response)
+            if rest is not None:
+                self._look_at([rest])
+                tail = self._told([rest])
+            if self._failed is None and self._ended:
+                tail += self._ending()
+        except SSETooLarge as large:
+            await self._too_large(large, response)
+            self.outcome = self._failed or self.outcome or answer.outcome
+            return None
+        except TranslationError as error:
+            cut = classify_transport(TransportError("protocol", str(error)), after_headers=True)
+            return self._break_off(cut)
+        except UpstreamFailed as failure:
+            return self._break_off(self._attempt.cut(failure, after_headers=True))
+        if self._failed is None and not self._ended:
+            # The connection ended in good order, as it does when its end is all that marks the body's.
+            self._failed = classify_transport(_NO_END, after_headers=True)
+            tail = self._cut_event()
+        self.outcome = self._failed or self._end
+        self._downstream.end(tail)
+        return None
+
+    def _break_off(self, cut: Outcome) -> None:
+        """End a stream that is cut; a provider that has told why has told the caller, too."""
+        self.outcome = self._failed or cut
+        self._downstream.end(b"" if self._failed is not None else self._cut_event())
+
+    async def _pass_events(
+        self, answer: Answer, parser: SSEParser, response: UpstreamResponse
+    ) -> Event | None:
+        """Pass on all events; return what stands unfinished at the end.
+
+        What breaks behind the stream's own end (a last chunk that is missing, a connection that stays open)
+        takes nothing from the answer.
+        """
+        events, answer.events = answer.events, []
         unread, answer.rest = answer.rest, b""
-        failed: Outcome | None = None
         content, plain = False, PlainChunks()
         try:
             while True:
@@ -142,42 +183,19 @@ class Relay:
                     if not content:
                         content = True
                         self._on_content()
-                    failed = self._look_at(events) or failed
+                    self._look_at(events)
                     await self._downstream.write(self._told(events))
                 chunk = unread or await response.read()
                 unread = b""
                 if self._passes and content and parser.between_events:
                     chunk = await self._pass_plain(chunk, response, plain)
                 if not chunk:
-                    break
+                    return parser.finish()
                 events = parser.feed(chunk)
-            rest = parser.finish()
-            tail = b""
-            if rest is not None:
-                failed = self._look_at([rest]) or failed
-                tail = self._told([rest])
-            if not failed and self._ended:
-                tail += self._ending()
-        except SSETooLarge as large:
-            await self._too_large(large, response)
-            self.outcome = failed or self.outcome or answer.outcome
-            return
-        except TranslationError as error:
-            self.outcome = failed or classify_transport(
-                TransportError("protocol", str(error)), after_headers=True
-            )
-            self._downstream.end(b"" if failed else self._cut_event())
-            return
-        except UpstreamFailed as failure:
-            self.outcome = failed or self._attempt.cut(failure, after_headers=True)
-            self._downstream.end(b"" if failed else self._cut_event())
-            return
-        if not failed and not self._ended:
-            # The connection ended in good order, as it does when its end is all that marks the body's.
-            failed = classify_transport(_NO_END, after_headers=True)
-            tail = self._cut_event()
-        self.outcome = failed or self._end
-        self._downstream.end(tail)
+        except UpstreamFailed:
+            if self._failed is not None or not self._ended:
+                raise
+            return None
 
     async def _pass_plain(self, chunk: bytes, response: UpstreamResponse, plain: PlainChunks) -> bytes:
         """Pass chunks on as long as they are nothing but content; return the first that is not."""
@@ -219,30 +237,28 @@ class Relay:
         message = "The provider's stream broke off before its end."
         return error_event(self._caller, ErrorKind.UPSTREAM_FAILED, message, request_id=self._request_id)
 
-    def _look_at(self, events: list[Event]) -> Outcome | None:
-        """Count tokens; return the outcome of an error event among them."""
-        failed: Outcome | None = None
+    def _look_at(self, events: list[Event]) -> None:
+        """Count tokens; note the end, and an error event among them."""
         for event in events:
             self.meter.feed_event(event)
-            if not self._ended and says_end(event.raw):
+            if not self._ended and says_end(event):
                 self._ended = True
                 self._end = classify_end(event.data)
             # A word's look before the parsing: nearly no event of a running stream is an error.
             if event.raw.find(b"error") >= 0 and content_kind(self._dialect, event) is ContentKind.ERROR:
-                failed = self._attempt.classify_event(event)
-        return failed
+                self._failed = self._attempt.classify_event(event)
 
 
-def says_end(raw: bytes) -> bool:
+def says_end(event: Event) -> bool:
     """Return whether an event says that its stream is complete, and be quick about those that do not."""
-    for word in _ENDS:
-        if raw.find(word) >= 0:
-            return True
-    at = raw.find(b'eason"')
-    if at >= 0 and _REASON.search(raw, max(at - _BEFORE_EASON, 0)) is not None:
+    raw = event.raw
+    if raw.find(_DONE) >= 0 and event.data.strip() == _DONE:
         return True
-    at = raw.find(b"response.")
-    return at >= 0 and _RESPONSE.search(raw, at) is not None
+    if (raw.find(b"message_stop") >= 0 or raw.find(b"response.") >= 0) and named(event) in _ENDS:
+        return True
+    # The quotation marks of a text have a backslash before them.
+    at = raw.find(b'eason"')
+    return at >= 0 and _REASON.search(raw, max(at - _BEFORE_EASON, 0)) is not None
 
 
 def declared_length(headers: RawHeaders) -> int | None:

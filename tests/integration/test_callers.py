@@ -271,3 +271,71 @@ async def test_draining_breaks_off_what_does_not_end() -> None:
         async with asyncio.timeout(5):
             await house.listener.drain(0.01)
         assert await caller.rest() == b""
+
+
+@pytest.mark.parametrize(
+    "head", [b"POST /refused HTTP/1.0\r\n", b"POST /a HTTP/1.1\r\nconnection: close\r\n"]
+)
+async def test_who_wants_the_connection_closed_gets_the_answer_all_the_same(head: bytes) -> None:
+    body = b"y" * (MAX_BODY_BYTES * 50)
+    async with serving() as house, house.caller() as caller:
+        await caller.send(head + b"content-length: %d\r\n\r\n" % len(body))
+        # Python's own client, for one, reads nothing before all is sent.
+        await caller.send(body)
+        assert (await caller.rest()).startswith((b"HTTP/1.1 200", b"HTTP/1.1 413"))
+        await eventually(lambda: not house.listener.connections, what="the close")
+
+
+async def test_who_never_sends_the_rest_sees_the_end() -> None:
+    async with serving() as house, house.caller() as caller:
+        await caller.send(b"POST /refused HTTP/1.1\r\nconnection: close\r\ncontent-length: 9\r\n\r\n")
+        assert (await caller.rest()).startswith(b"HTTP/1.1 200")
+
+
+@PATCHES_PARTS
+@pytest.mark.parametrize("way", ["a stream", "one piece", "one piece, closed", "one piece, and asks again"])
+async def test_a_caller_that_takes_nothing_is_given_up(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "TICK_S", 0.01)
+    monkeypatch.setattr(connection, "KEEP_ALIVE_S", 0.05)
+    monkeypatch.setattr(connection, "STALL_S", 0.05)
+    left: list[bool] = []
+    huge = b"y" * 40_000_000
+
+    async def pour(downstream: Downstream) -> None:
+        try:
+            if way == "a stream" or downstream.request.path == "/more":
+                downstream.begin(200, b"")
+                while True:
+                    await downstream.write(huge[:100_000])
+            downstream.keeps = way != "one piece, closed"
+            downstream.answer(200, b"", huge)
+        except asyncio.CancelledError:
+            left.append(downstream.left)
+            raise
+
+    async with serving(pour) as house, house.caller() as caller:
+        caller.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await caller.send(GET + (GET.replace(b"/a", b"/more") if way.endswith("again") else b""))
+        callers = house.listener.connections
+        await eventually(lambda: callers, what="a connection")
+        await eventually(lambda: not callers, what="its end")
+    assert left == ([] if way.startswith("one piece") and not way.endswith("again") else [True])
+
+
+@PATCHES_PARTS
+async def test_a_caller_that_takes_slowly_is_not_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "TICK_S", 0.01)
+    monkeypatch.setattr(connection, "KEEP_ALIVE_S", 0.05)
+    monkeypatch.setattr(connection, "STALL_S", 0.2)
+    size = 40_000_000
+
+    async def pour(downstream: Downstream) -> None:
+        downstream.answer(200, b"", b"y" * size)
+
+    async with serving(pour) as house, house.caller() as caller:
+        await caller.send(GET)
+        got = await caller.reader.readuntil(b"\r\n\r\n")
+        for _ in range(8):
+            got = await caller.reader.readexactly(size // 8)
+            await asyncio.sleep(0.05)
+        assert len(got) == size // 8

@@ -19,6 +19,9 @@ KEEP_ALIVE_S: Final = 75.0
 common HTTP clients keep idle connections, so that they close first."""
 BODY_S: Final = 60.0
 """For the whole body of a request: a caller that dawdles holds a place."""
+STALL_S: Final = 300.0
+"""For a caller to take more of what waits for it. One that reads nothing at all for so long (an application
+that forgot its stream, a machine that vanished) would hold its place and the provider's for ever."""
 _NEVER: Final = float("inf")
 
 Serve = Callable[[Downstream], Coroutine[Any, Any, None]]
@@ -76,6 +79,7 @@ class CallerConnection:
         "_reading_paused",
         "_starting",
         "_transport",
+        "_untaken_bytes",
         "deadline",
         "drained",
         "write_paused",
@@ -92,6 +96,8 @@ class CallerConnection:
         self._starting = False
         self._closed = False
         self._reading_paused = False
+        self._untaken_bytes = 0
+        """That waited for the caller when its time to take them began; 0: it has not begun."""
         self.write_paused = False
         self.drained = Signal()
         """Set when the caller has read what was in the way."""
@@ -122,8 +128,7 @@ class CallerConnection:
             if busy.arrived is not None:
                 busy.arrived.set()
         elif busy.request.complete:
-            self._busy = None
-            self._start()
+            self._go_on(busy)
 
     def eof_received(self) -> None:
         """Close: a caller that closes its half has left."""
@@ -140,10 +145,14 @@ class CallerConnection:
     def pause_writing(self) -> None:
         """Note that the caller reads too slowly."""
         self.write_paused = True
+        self._await_taking()
 
     def resume_writing(self) -> None:
         """Let the answer go on."""
         self.write_paused = False
+        self._untaken_bytes = 0
+        if self._light is not None:
+            self.deadline = _NEVER
         self.drained.set()
 
     # --------------------------------------------------------------- what answers need
@@ -184,7 +193,12 @@ class CallerConnection:
         """Act on the deadline: it has passed."""
         self.deadline = _NEVER
         busy = self._busy
-        if busy is None or self._light is None:
+        untaken_bytes = self.unsent_bytes
+        if 0 < self._untaken_bytes <= untaken_bytes:
+            self.abort()
+        elif untaken_bytes:
+            self._await_taking()
+        elif busy is None or self._light is None:
             self._close()
         elif not busy.request.complete:
             busy.late = True
@@ -221,6 +235,8 @@ class CallerConnection:
     def _serve(self, request: Request) -> None:
         house = self._house
         self.deadline = _NEVER
+        if self.write_paused:
+            self._await_taking()
         busy = self._busy = Downstream(self, request)
         light = self._light = Light(house.serve(busy), "request", house.tasks, self._ended)
         light.go_on()
@@ -231,19 +247,29 @@ class CallerConnection:
         busy = self._busy
         if busy is None or self._closed:
             return
-        if busy.stage is not ENDED or not busy.keeps:
+        if busy.stage is not ENDED or busy.late:
             self._close()
         elif busy.request.complete:
-            self._busy = None
-            self.deadline = self._house.now + KEEP_ALIVE_S
-            reader = self._reader
-            if (reader.heads or reader.fault is not None or self._reading_paused) and not self._starting:
-                self._start()
+            self._go_on(busy)
         else:
             # The rest of the body is dropped: closing under a caller that still sends would hide the answer.
             busy.request.bound(0)
             self.deadline = self._house.now + BODY_S
             self._resume_reading()
+            if not busy.keeps and self._transport is not None and not self._transport.is_closing():
+                self._transport.write_eof()
+
+    def _go_on(self, busy: Downstream) -> None:
+        """Go on behind a request that is answered and has come whole."""
+        if not busy.keeps:
+            self._close()
+            return
+        self._busy = None
+        self._untaken_bytes = 0
+        self.deadline = self._house.now + KEEP_ALIVE_S
+        reader = self._reader
+        if (reader.heads or reader.fault is not None or self._reading_paused) and not self._starting:
+            self._start()
 
     def _lose(self, busy: Downstream) -> None:
         """Give up a request whose caller has gone."""
@@ -256,9 +282,16 @@ class CallerConnection:
         self._close()
 
     def _close(self) -> None:
+        """Close when what is written has been taken."""
         if self._transport is not None and not self._closed:
             self._closed = True
             self._transport.close()
+            self._await_taking()
+
+    def _await_taking(self) -> None:
+        """Give the caller its time to take what waits for it."""
+        self._untaken_bytes = self.unsent_bytes
+        self.deadline = self._house.now + STALL_S
 
     def _pause_reading(self) -> None:
         if not self._reading_paused and self._transport is not None:

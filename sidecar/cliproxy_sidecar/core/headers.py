@@ -58,21 +58,38 @@ STRIPPED_FROM_REQUESTS: Final = (
         b"expect",
         # Answers must be readable here (usage, errors, first content), so none may come compressed.
         b"accept-encoding",
-        # Addresses inside the cluster are no provider's business.
+        # Addresses inside the cluster are no provider's business, nor is what the mesh says of its pods.
+        b"cf-connecting-ip",
         b"forwarded",
+        b"true-client-ip",
         b"via",
-        b"x-forwarded-for",
-        b"x-forwarded-host",
-        b"x-forwarded-port",
-        b"x-forwarded-proto",
+        b"x-client-ip",
+        b"x-envoy-external-address",
+        b"x-envoy-peer-metadata",
+        b"x-envoy-peer-metadata-id",
+        b"x-original-forwarded-for",
         b"x-real-ip",
+        # Who the caller's user is, in words that somebody else might believe.
+        b"cf-access-jwt-assertion",
+        b"x-goog-iap-jwt-assertion",
     }
 )
+_OF_PROXIES: Final = (
+    b"x-forwarded-",
+    b"x-auth-request-",
+    b"x-amzn-oidc-",
+    b"x-ms-token-",
+    b"x-ms-client-principal",
+)
+"""How names begin that proxies in front of us add: addresses, the client's certificate, names and tokens of
+users (oauth2-proxy, AWS and Azure load balancers; their documentation, read 2026-11)."""
 STRIPPED_FROM_RESPONSES: Final = HOP_BY_HOP | {b"content-length", b"set-cookie", b"set-cookie2", b"alt-svc"}
 """Cookies bind a caller to one provider; `alt-svc` would tell it of another way to what it thinks is us."""
 UPSTREAM_REQUEST_ID: Final = b"x-cliproxy-upstream-request-id"
 MAX_KNOWN_NAMES: Final = 512
 """That a sieve remembers: callers and providers use a few dozen, but they could make names up."""
+MAX_KNOWN_BYTES: Final = 64
+"""Of a name that is remembered: none that is in use comes near."""
 OWN_PREFIX: Final = b"x-cliproxy-"
 _USUAL_CONNECTIONS: Final = frozenset({b"keep-alive", b"close"})
 
@@ -88,11 +105,18 @@ class Sieve:
     name behind a line break is found only where a header of that name begins.
     """
 
-    __slots__ = ("_dropped", "_renamed", "_starts")
+    __slots__ = ("_begins", "_dropped", "_renamed", "_starts")
 
-    def __init__(self, dropped: frozenset[bytes], renamed: Mapping[bytes, bytes] | None = None) -> None:
+    def __init__(
+        self,
+        dropped: frozenset[bytes],
+        renamed: Mapping[bytes, bytes] | None = None,
+        begins: tuple[bytes, ...] = (),
+    ) -> None:
+        """`begins`: how names begin that are dropped as well."""
         self._dropped = dropped
         self._renamed = renamed or {}
+        self._begins = (OWN_PREFIX, *begins)
         self._starts: dict[bytes, bytes | None] = {}
         """Name as received: how its line begins; b"" for one that is dropped, None for `Connection`."""
 
@@ -109,7 +133,7 @@ class Sieve:
             if start:
                 lines.append(start + value)
             elif start is None:
-                named = value
+                named = named + b"," + value if named else value
         block = b"".join(lines)
         if block.count(b"\n") != len(lines) or (named and named.lower() not in _USUAL_CONNECTIONS):
             return _without_named(lines, named)
@@ -117,11 +141,11 @@ class Sieve:
 
     def _judge(self, received: bytes) -> bytes | None:
         name = received.lower()
-        passes = name not in self._dropped and not name.startswith(OWN_PREFIX)
+        passes = name not in self._dropped and not name.startswith(self._begins)
         start: bytes | None = b"\r\n%b: " % self._renamed.get(name, name) if passes else b""
         if not passes and name == b"connection":
             start = None
-        if len(self._starts) < MAX_KNOWN_NAMES:
+        if len(received) <= MAX_KNOWN_BYTES and len(self._starts) < MAX_KNOWN_NAMES:
             self._starts[received] = start
         return start
 
@@ -200,7 +224,7 @@ def fixed_headers(provider: Provider, key: str | None) -> FixedHeaders:
         defaults=defaults,
         block=block_of(items),
         lacks=tuple((b"\r\n%b: " % item[0], block_of([item])) for item in defaults),
-        sieve=Sieve(STRIPPED_FROM_REQUESTS | frozenset(fixed)),
+        sieve=Sieve(STRIPPED_FROM_REQUESTS | frozenset(fixed), begins=_OF_PROXIES),
     )
 
 

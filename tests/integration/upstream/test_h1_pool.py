@@ -291,3 +291,12 @@ async def test_warm_connections_are_there_before_the_first_request() -> None:
         assert server.connections == 2
         await client.warm(server.url, 9, connect_s=5.0)
         assert pool_of(client, server).idle_connections == 3
+
+
+async def test_long_addresses_are_not_remembered() -> None:
+    async with RawServer(polite) as server, engine() as client:
+        for number in range(3):
+            assert good(await call(client, f"{server.url}?{number}{'x' * 100_000}"))
+        assert good(await call(client, server.url))
+        assert len(client._routes) == 1
+        assert server.connections == 1

@@ -22,6 +22,8 @@ from cliproxy_sidecar.proxy.upstream import Connections, UpstreamRequest
 
 _MAX_ROUTES: Final = 4096
 """Distinct addresses of one provider: operations x models are far below, but callers' queries count too."""
+_MAX_ROUTE_CHARS: Final = 1024
+"""Of an address that is remembered: a query can be as long as a head."""
 _OURS: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"connection"})
 _BODILESS: Final = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})
 _PORTS: Final = {"http": 80, "https": 443}
@@ -100,9 +102,11 @@ class EngineUpstream:
         if pool is None:
             pool = self._pools[origin] = Pool(self._bounds, Dialler(origin, self._context).dial)
         prefix = f"{method} {target} HTTP/1.1\r\nhost: {host}".encode("ascii")
-        if len(self._routes) >= _MAX_ROUTES:
-            self._routes.clear()
-        route = self._routes[method, url] = Route(prefix, pool)
+        route = Route(prefix, pool)
+        if len(url) <= _MAX_ROUTE_CHARS:
+            if len(self._routes) >= _MAX_ROUTES:
+                self._routes.clear()
+            self._routes[method, url] = route
         return route
 
 

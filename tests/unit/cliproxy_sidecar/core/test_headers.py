@@ -75,7 +75,12 @@ def test_no_credential_of_the_caller_reaches_a_provider(provider_type: ProviderT
 
 @pytest.mark.parametrize(
     "name",
-    [b"host", b"content-length", b"expect", b"x-cliproxy-provider", b"x-forwarded-for", b"via", b"forwarded"],
+    [
+        *(b"host", b"content-length", b"expect", b"x-cliproxy-provider", b"via", b"forwarded", b"x-real-ip"),
+        *(b"x-forwarded-for", b"x-forwarded-client-cert", b"x-forwarded-access-token", b"x-forwarded-user"),
+        *(b"x-auth-request-access-token", b"x-amzn-oidc-accesstoken", b"x-ms-token-aad-access-token"),
+        *(b"x-envoy-peer-metadata", b"x-goog-iap-jwt-assertion", b"x-ms-client-principal"),
+    ],
 )
 def test_what_belongs_to_this_hop_stays_here(name: bytes) -> None:
     assert name not in dict(sent(ProviderType.OPENAI, [(name, b"x")]))
@@ -188,3 +193,16 @@ def test_gemini_is_shown_the_key_by_the_address() -> None:
     for base_url, name in (("", b"x-goog-api-key"), ("https://h/v1beta/openai", b"authorization")):
         fixed = fixed_headers(bare_provider(ProviderType.GEMINI, base_url), "k")
         assert [item for item in fixed.items if b"k" in item[1]][-1][0] == name
+
+
+def test_all_that_any_connection_header_names_stays_here() -> None:
+    named = [(b"connection", b"x-mine"), (b"x-mine", b"1"), (b"connection", b"keep-alive"), (b"x-too", b"2")]
+    assert b"x-mine" not in dict(sent(ProviderType.OPENAI, named))
+    assert (b"x-too", b"2") in sent(ProviderType.OPENAI, named)
+    assert answered(named) == [(b"x-too", b"2")]
+
+
+def test_long_names_are_not_remembered() -> None:
+    sieve = Sieve(frozenset())
+    assert sieve.block([(b"x" * 65, b"1"), (b"y" * 64, b"2")]).count(b"\n") == 2
+    assert list(sieve._starts) == [b"y" * 64]

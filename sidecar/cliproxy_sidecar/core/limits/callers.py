@@ -39,6 +39,8 @@ class Call:
     caller: "Caller"
     hold: Hold | None
     reserved: int
+    periods: tuple[Period, ...] = ()
+    """Where it is reserved: the consumer's budget may get other ones meanwhile."""
     tokens: int = 0
     """Used by its attempts so far."""
     nano_usd: int = 0
@@ -59,8 +61,10 @@ class Call:
         self.settled = True
         if self.hold is not None:
             self.hold.settle(self.tokens, now)
+        for period in self.periods:
+            period.settle(self.reserved, 0, now)
         for period in self.caller.periods.values():
-            period.settle(self.reserved, self.nano_usd, now)
+            period.settle(0, self.nano_usd, now)
 
 
 @dataclass(slots=True, eq=False)
@@ -148,9 +152,11 @@ class Caller:
 
     def begin(self, tokens: int, nano_usd: int, now: float) -> Call:
         """Let a request in, reserving so much; the call wants to be settled, once."""
-        for period in self.periods.values():
+        periods = tuple(self.periods.values())
+        for period in periods:
             period.reserve(nano_usd)
-        return Call(self, None if self.limiter is None else self.limiter.take(tokens, now), nano_usd)
+        hold = None if self.limiter is None else self.limiter.take(tokens, now)
+        return Call(self, hold, nano_usd, periods)
 
 
 def _limits(budget: Budget) -> Iterator[tuple[QuotaReset, int]]:

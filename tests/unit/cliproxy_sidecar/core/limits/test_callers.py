@@ -79,3 +79,17 @@ def test_the_fleets_spending_counts_and_a_new_budget_keeps_it() -> None:
     caller.configure(Consumer(name="web"), Wall(AT, NOON), AT)
     assert caller.periods == {}
     assert caller.exceeded(AT) is None
+
+
+def test_a_budget_that_came_meanwhile_gives_nothing_back() -> None:
+    caller = caller_of(budget=Budget(daily=100))
+    call = caller.begin(10, 60, AT)
+    more = Consumer(name="web", budget=Budget(daily=100, monthly=100, on_exceeded=OnExceeded.BLOCK))
+    caller.configure(more, Wall(AT, NOON), AT)
+    call.nano_usd += 40
+    call.settle(AT)
+    assert {reset: period.used(AT) for reset, period in caller.periods.items()} == {
+        QuotaReset.DAILY: 40,
+        QuotaReset.MONTHLY: 40,
+    }
+    assert [period.reserved for period in caller.periods.values()] == [0, 0]

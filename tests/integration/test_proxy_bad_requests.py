@@ -54,7 +54,7 @@ BODIES: dict[str, tuple[bytes, int]] = {
     "a model that is no text": (b'{"model":7}', 400),
     "a stream that is no switch": (b'{"model":"gpt-4o","stream":"yes"}', 400),
     "not UTF-8": (b'{"model":"\xff"}', 400),
-    "a lone surrogate": (b'{"model":"\\ud800"}', 400),
+    "half a character for a name": (b'{"model":"\\ud800"}', 404),
     "nested too deeply": (b'{"model":' + b"[" * 900 + b"]" * 900 + b"}", 400),
     "an unknown model": (b'{"model":"nobody"}', 404),
     "too large": (b'{"model":"gpt-4o","x":"' + b"y" * 3_000 + b'"}', 413),

@@ -8,6 +8,7 @@ from cliproxy_api.snapshot import KEYLESS
 from cliproxy_dev.providers.provider import ScriptedProvider
 from cliproxy_dev.providers.script import Fail, Raw
 from support import build
+from support.rawserver import Peer, RawServer
 from support.sidecar import running_sidecar
 
 ODD_JSON = (
@@ -165,3 +166,44 @@ async def test_large_bodies_pass_both_ways(scripted_openai: ScriptedProvider) ->
         (line,) = sidecar.log_lines("request_success")
     assert json.loads(scripted_openai.requests[0].body)["input"] == prompt
     assert line["tokens"]["input"] == 2
+
+
+HALF = rb"a smile: \ud83d"
+
+
+@pytest.mark.parametrize("asked", ["chat", "messages"])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_half_a_character_breaks_neither_request_nor_answer(asked: str, *, stream: bool) -> None:
+    """JavaScript's strings are cut in the middle of an emoji, and its JSON says so."""
+    got: list[bytes] = []
+    usage = b'"usage":{"prompt_tokens":7,"completion_tokens":3,"total_tokens":10}'
+    said = b'{"id":"c","model":"m","choices":[{"index":0,"%b":{"role":"assistant","content":"%b"},'
+    said %= (b"delta" if stream else b"message", HALF)
+    kind, said = b"application/json", said + b'"finish_reason":"stop"}]'
+    if stream:
+        kind = b"text/event-stream"
+        said = b'data: %b}\n\ndata: {"choices":[],%b}\n\ndata: [DONE]\n\n' % (said, usage)
+    else:
+        said = b"%b,%b}" % (said, usage)
+
+    async def script(peer: Peer) -> None:
+        got.append((await peer.request())[1])
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\ncontent-length: %d\r\n\r\n" % (kind, len(said))
+        await peer.send(head + said)
+
+    body = b'{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"%b"}]%b}'
+    options = b',"stream_options":{"include_usage":true}' if asked == "chat" else b""
+    body %= (HALF, b',"stream":true' + options if stream else b"")
+    path = "/v1/chat/completions" if asked == "chat" else "/v1/messages"
+    async with RawServer(script) as server:
+        built = build.built(base_url=f"http://127.0.0.1:{server.port}/v1", models=("m",))
+        async with running_sidecar(build.push(built)) as sidecar:
+            answer = await sidecar.post(path, body)
+            assert answer.status_code == 200
+            (line,) = sidecar.log_lines("request_success")
+            assert (line["tokens"], line["attempts"]) == ({"input": 7, "output": 3}, 1)
+    assert "a smile: " in answer.text
+    assert "error" not in answer.text
+    if asked == "chat":
+        assert got == [body.replace(rb"\ud83d", rb"\ufffd")]
+    assert json.loads(got[0])["messages"][0]["content"] == "a smile: \ufffd"

@@ -30,6 +30,7 @@ from cliproxy_sidecar.core.dialect import (
 from cliproxy_sidecar.core.errors import ErrorKind
 from cliproxy_sidecar.core.feedback import Ratings
 from cliproxy_sidecar.core.h1request import Request
+from cliproxy_sidecar.core.halves import without_halves
 from cliproxy_sidecar.core.limits.callers import Caller
 from cliproxy_sidecar.core.limits.keys import KeyRing
 from cliproxy_sidecar.core.translate.fields import TranslationError
@@ -210,10 +211,9 @@ class ProxyApp:
             return self._refuse(downstream, ledger, dialect, slow)
         if dialect is _GEMINI:
             operation = as_asked(operation, downstream.request.query)
-            name = model_in(downstream.request.path, operation)
-            seen = peek_named(body, name, stream=operation is STREAM_GENERATE)
-        else:
-            seen = peek(body)
+        seen = _seen(operation, downstream.request, body)
+        if isinstance(seen, BodyError) and (mended := without_halves(body)) is not None:
+            body, seen = mended, _seen(operation, downstream.request, mended)
         if isinstance(seen, BodyError):
             malformed = Refusal(ErrorKind.MALFORMED, seen.message, param=seen.param)
             return self._refuse(downstream, ledger, dialect, malformed)
@@ -324,6 +324,13 @@ class ProxyApp:
     def _refuse(self, downstream: Downstream, ledger: Ledger, dialect: Dialect, refusal: Refusal) -> None:
         ledger.refused = refusal.kind.name.lower()
         send_refusal(downstream, dialect, refusal, request_id=ledger.request_id)
+
+
+def _seen(operation: Operation, request: Request, body: bytes) -> Peek | BodyError:
+    """Look at the body, or at the path where that names the model."""
+    if operation.dialect is not _GEMINI:
+        return peek(body)
+    return peek_named(body, model_in(request.path, operation), stream=operation is STREAM_GENERATE)
 
 
 def _dialect_of(request: Request, operation: Operation | None) -> Dialect:

@@ -13,6 +13,7 @@ import msgspec
 from cliproxy_api.snapshot import Timeouts
 from cliproxy_sidecar.core.dialect import Operation
 from cliproxy_sidecar.core.glance import glance
+from cliproxy_sidecar.core.halves import without_halves
 from cliproxy_sidecar.core.headers import answer_block
 from cliproxy_sidecar.core.outcome import (
     CANCELLED,
@@ -147,7 +148,10 @@ class Attempt:
         try:
             _DECODER.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            return Failed(_not_json(response.status))
+            mended = without_halves(body)
+            if mended is None:
+                return Failed(_not_json(response.status))
+            return self._judge(response, mended, block)
         seen = Response(response.status, _NO_HEADERS, body)
         outcome = classify_response(self._type, seen, now_utc=utc_now(), operation=self._operation)
         answer = Answer(response.status, response.headers, [body], complete=True, outcome=outcome)

@@ -12,6 +12,7 @@ import msgspec
 
 from cliproxy_sidecar.core.dialect import Dialect, Operation
 from cliproxy_sidecar.core.errorbody import JSON_FAULTS
+from cliproxy_sidecar.core.halves import without_halves
 from cliproxy_sidecar.core.sse import Event
 from cliproxy_sidecar.core.translate.draft import Destination, Draft
 from cliproxy_sidecar.core.translate.failures import error_answer, error_event
@@ -179,7 +180,10 @@ def _read(body: bytes, field: str = "body") -> Object:
     except TranslationError:
         raise
     except JSON_FAULTS as error:
-        raise TranslationError(field, "is not valid JSON") from error
+        mended = without_halves(body)
+        if mended is None:
+            raise TranslationError(field, "is not valid JSON") from error
+        return _read(mended, field)
 
 
 def _too_deep(field: str) -> TranslationError:

@@ -86,17 +86,18 @@ def sentence(entry: FleetCooldown) -> str:
 
 
 def _covers_all(view: ProviderView) -> bool:
-    out = [entry.scope for entry in view.cooldowns if entry.phase in _OUT]
+    # By parts, not scope by scope: ten thousand targets and hundreds of scopes would take seconds.
+    out = {(entry.scope.credential, entry.scope.model) for entry in view.cooldowns if entry.phase in _OUT}
     provider = view.provider
     if not out or provider is None:
         return False
+    if (None, None) in out:
+        return True
     # A provider without keys is one target per model.
-    credentials = [credential.name for credential in provider.credentials] or [""]
-    return all(
-        any(scope.covers(provider=provider.id, credential=name, model=model.upstream_name) for scope in out)
-        for name in credentials
-        for model in provider.models
-    )
+    names = [credential.name for credential in provider.credentials] or [""]
+    credentials = [name for name in names if (name, None) not in out]
+    models = [one.upstream_name for one in provider.models if (None, one.upstream_name) not in out]
+    return all((name, model) in out for name in credentials for model in models)
 
 
 def _badness(entry: FleetCooldown) -> tuple[int, int, float, str, str]:

@@ -5,6 +5,8 @@ from datetime import timedelta
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from cliproxy_api.conditions import ConditionType, find_condition, is_true
 from cliproxy_api.report import ProviderTraffic
@@ -135,6 +137,26 @@ class TestPhase:
         by_key = [cooling(Scope(provider="ns/p", credential=name)) for name in "kl"]
         assert merged(seen(cooldowns=(by_key[0],))).phase is ProviderPhase.DEGRADED
         assert merged(seen(cooldowns=tuple(by_key))).phase is ProviderPhase.COOLING_DOWN
+
+    @given(
+        out=st.lists(
+            st.builds(
+                Scope,
+                provider=st.just("ns/p"),
+                credential=st.sampled_from([None, "k", "l"]),
+                model=st.sampled_from([None, "up", "down"]),
+            ),
+            max_size=5,
+        )
+    )
+    def test_it_cools_when_every_target_is_covered(self, out: list[Scope]) -> None:
+        covered = all(
+            any(scope.covers(provider="ns/p", credential=name, model=model) for scope in out)
+            for name in "kl"
+            for model in ("up", "down")
+        )
+        status = merged(seen(cooldowns=tuple(cooling(scope) for scope in out)))
+        assert (status.phase is ProviderPhase.COOLING_DOWN) is covered
 
     def test_a_provider_without_keys_is_out_when_its_models_are(self) -> None:
         keyless = provider(credentials=[])

@@ -6,6 +6,7 @@ The one instant (`Tripped.until_utc`) is a leader's own.
 """
 
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
 
@@ -66,7 +67,7 @@ class Tripped(msgspec.Struct, frozen=True, kw_only=True, tag="tripped", tag_fiel
     evidence: Evidence = Evidence()
     age_s: float = 0.0
     """How long ago this sidecar found it, or learned of it: a person may have ended it since."""
-    until_utc: datetime | None = None
+    until_utc: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
     """Its end as a document has it, when it is told to a later leader; None: not told by any."""
 
 

@@ -14,6 +14,7 @@ import msgspec
 from cliproxy_api.conditions import Reason
 from cliproxy_api.report import ProviderTraffic, Reused, Traffic
 from cliproxy_api.snapshot import Running
+from cliproxy_operator import bounded
 from cliproxy_operator.clock import Clock
 from cliproxy_operator.hitrate import HitRate
 from cliproxy_operator.view import Lagging, SidecarId, SidecarsView
@@ -165,10 +166,10 @@ class Collector:
     def heard_traffic(self, sidecar: SidecarId, report: Traffic) -> None:
         """Take a sidecar's figures of the last minute."""
         if known := self._sidecars.get(sidecar):
-            self._set_traffic(known, report.providers)
-            known.reused = report.reused
-            if report.reused is not None:
-                known.hit_rate.note(report.reused, self._clock.now())
+            self._set_traffic(known, {id_: bounded.traffic(one) for id_, one in report.providers.items()})
+            known.reused = bounded.reused(report.reused) if report.reused is not None else None
+            if known.reused is not None:
+                known.hit_rate.note(known.reused, self._clock.now())
 
     def republished(self, namespace: str) -> None:
         """The wanted digests of a namespace may have changed."""

@@ -13,6 +13,7 @@ from cliproxy_api.snapshot import Provider
 from cliproxy_api.state import FleetCooldown
 from cliproxy_api.vocabulary import CooldownPhase, CooldownScope
 from cliproxy_operator.fleet_facts import MAX_REASON_CHARS, seen_by
+from cliproxy_operator.fleet_scope import MAX_LEVEL
 from cliproxy_operator.instants import rounded_up
 from cliproxy_operator.view import SidecarId
 
@@ -81,6 +82,6 @@ def own(report: Tripped, sidecar: SidecarId, provider: Provider, now: datetime) 
         reason=report.reason[:MAX_REASON_CHARS],
         since_utc=now,
         until_utc=rounded_up(now + timedelta(seconds=remaining_s)),
-        level=max(report.level, 0),
+        level=min(max(report.level, 0), MAX_LEVEL),
         evidence=seen_by(report.evidence, sidecar),
     )

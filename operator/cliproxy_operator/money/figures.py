@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from cliproxy_api.report import UsedEntry
+from cliproxy_operator.bounded import count, nano_usd
 
 
 @dataclass(slots=True)
@@ -26,19 +27,19 @@ class Figures:
 
     @classmethod
     def told(cls, entry: UsedEntry) -> Self:
-        """Return an entry's figures."""
+        """Return an entry's figures, within bounds."""
         return cls(
-            entry.requests,
-            entry.tokens,
-            entry.nano_usd,
-            entry.estimated_nano_usd,
-            entry.input,
-            entry.cached_input,
-            entry.cache_write,
-            entry.output,
-            entry.reasoning,
-            entry.reused,
-            entry.saved_nano_usd,
+            count(entry.requests),
+            count(entry.tokens),
+            nano_usd(entry.nano_usd),
+            nano_usd(entry.estimated_nano_usd),
+            count(entry.input),
+            count(entry.cached_input),
+            count(entry.cache_write),
+            count(entry.output),
+            count(entry.reasoning),
+            count(entry.reused),
+            nano_usd(entry.saved_nano_usd),
         )
 
     def values(self) -> tuple[int, ...]:

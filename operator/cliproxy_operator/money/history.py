@@ -16,6 +16,7 @@ from cliproxy_api.resources.llmprovider_status import (
     ModelCost,
 )
 from cliproxy_api.vocabulary import QuotaReset
+from cliproxy_operator.bounded import MAX_NANO_USD
 from cliproxy_operator.money.figures import Figures
 from cliproxy_operator.money.totals import MAX_SKEW_DAYS, Owner, Totals, model_owner
 
@@ -67,8 +68,9 @@ def restore_models(totals: Totals, provider_id: str, cost: CostStatus, now_utc: 
 
 
 def written(nano_usd: int) -> str:
-    """Return an amount as status writes it."""
-    return format_nano_usd(round_nano_usd(nano_usd, decimals=_DECIMALS))
+    """Return an amount as status writes it, which has no words for more than a billion dollars."""
+    rounded = round_nano_usd(nano_usd, decimals=_DECIMALS)
+    return format_nano_usd(min(rounded, MAX_NANO_USD))
 
 
 def amount(text: str | None) -> int:

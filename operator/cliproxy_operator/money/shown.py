@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Final
 
-from cliproxy_api.money import format_nano_usd, parse_nano_usd, round_nano_usd
+from cliproxy_api.money import parse_nano_usd
 from cliproxy_api.periods import period_end
 from cliproxy_api.resources.llmprovider_status import CostStatus, LLMProviderStatus, QuotaStatus
 from cliproxy_api.resources.proxyprofile import ConsumerSpent, ProxyProfileStatus
@@ -15,12 +15,11 @@ from cliproxy_api.snapshot import Consumer, Provider, Quota
 from cliproxy_api.vocabulary import QuotaReset, QuotaUnit
 from cliproxy_operator.instants import read_instant, write_instant
 from cliproxy_operator.money.figures import Figures
-from cliproxy_operator.money.history import earlier_days, models_status, restore_models
+from cliproxy_operator.money.history import earlier_days, models_status, restore_models, written
 from cliproxy_operator.money.leases import quota_used
 from cliproxy_operator.money.totals import Totals
 
 STEP: Final = 0.01
-_MONEY_DECIMALS: Final = 6
 MAX_CONSUMERS: Final = 200
 
 
@@ -162,12 +161,12 @@ def _money(nano_usd: int, before: str | None) -> str:
     old = None if before is None else _amount(before, QuotaUnit.USD)
     if before is not None and old is not None and old <= nano_usd <= old + STEP * old:
         return before
-    return format_nano_usd(round_nano_usd(nano_usd, decimals=_MONEY_DECIMALS))
+    return written(nano_usd)
 
 
 def _shown(amount: int, unit: QuotaUnit) -> str:
     if unit is QuotaUnit.USD:
-        return format_nano_usd(round_nano_usd(amount, decimals=_MONEY_DECIMALS))
+        return written(amount)
     return str(amount)
 
 

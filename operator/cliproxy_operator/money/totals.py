@@ -21,6 +21,8 @@ MAX_KEYS: Final = 5000
 OTHER: Final = "other"
 MAX_TOLD: Final = 1500
 """Keys of one sidecar: three days of as many as it keeps. More is no sidecar of ours."""
+MAX_AGE_S: Final = 10 * 365 * 86_400.0
+"""No sidecar lives longer."""
 MAX_SKEW_DAYS: Final = 1
 """A sidecar's clock may be off; entries of other days than these are no news but an error."""
 
@@ -116,7 +118,8 @@ class Totals:
         return frozenset(changed)
 
     def _is_older(self, report: Used, now_utc: datetime) -> bool:
-        return now_utc - timedelta(seconds=report.age_s) < self.began_utc
+        age_s = min(max(report.age_s, 0.0), MAX_AGE_S)
+        return now_utc - timedelta(seconds=age_s) < self.began_utc
 
     def _take(  # noqa: PLR0917 -- one entry and where it comes from
         self,

@@ -86,6 +86,16 @@ def test_bytes_that_are_no_report(line: bytes) -> None:
         codec.decode_report(line)
 
 
+def test_an_instant_without_a_time_zone_is_refused() -> None:
+    line = (
+        b'{"kind":"tripped","scope":{"provider":"a/b"},"outcome_class":null,"reason":"","remaining_s":1,'
+        b'"until_utc":"2026-11-30T12:00:00%s"}'
+    )
+    assert codec.decode_report(line % b"Z")
+    with pytest.raises(codec.DecodeError, match="until_utc"):
+        codec.decode_report(line % b"")
+
+
 def test_a_huge_line_is_refused_unread() -> None:
     with pytest.raises(codec.DecodeError, match="bytes"):
         codec.decode_report(b" " * (codec.MAX_REPORT_LINE_BYTES + 1))

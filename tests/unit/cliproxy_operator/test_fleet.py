@@ -10,6 +10,7 @@ from cliproxy_api.scope import Scope
 from cliproxy_api.snapshot import CooldownRules, HealthCheck, Running
 from cliproxy_api.vocabulary import CooldownPhase, CooldownScope, OutcomeClass, RecoveryProbe
 from cliproxy_operator.fleet_provider import MAX_MANUAL_S, MAX_SCOPES
+from cliproxy_operator.fleet_scope import MAX_LEVEL
 from cliproxy_operator.view import SidecarId
 from support.cooling import provider, rules
 from support.fleets import (
@@ -647,6 +648,12 @@ class TestOneSidecarsOwn:
             ("web-1", 30),
             ("web-0", 10),
         ]
+
+    def test_its_level_is_one_that_status_can_hold(self) -> None:
+        timed = TimedFleet()
+        timed.hear(tripped(10.0, fleet=False, level=10**30))
+        (own,) = timed.fleet.local_cooldowns("ns/p")
+        assert own.level == MAX_LEVEL
 
     def test_it_ends_with_its_time_or_its_sidecar(self) -> None:
         timed = TimedFleet(sidecars=[WEB_0, WEB_1])

@@ -64,15 +64,24 @@ def test_every_step_is_seen_to_happen(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("moment", ["starting etcd", "scripted providers listen", "An application speaks"])
-def test_ctrl_c_leaves_nothing_behind(tmp_path: Path, moment: str) -> None:
+@pytest.mark.parametrize(
+    ("moment", "number"),
+    [
+        ("starting etcd", signal.SIGINT),
+        ("scripted providers listen", signal.SIGHUP),
+        ("An application speaks", signal.SIGINT),
+    ],
+)
+def test_ctrl_c_or_a_closed_terminal_leaves_nothing_behind(
+    tmp_path: Path, moment: str, number: signal.Signals
+) -> None:
     with start(tmp_path) as demo:
         wait_for_line(demo, moment)
-        demo.send_signal(signal.SIGINT)
+        demo.send_signal(number)
         output, _ = demo.communicate(timeout=60)
 
     assert demo.returncode == 130, output
-    assert "stopped; nothing is left running" in output
+    assert "\n   stopped; nothing is left running\n" in output
     assert processes_of(tmp_path) == []
 
 

@@ -20,7 +20,8 @@ WAYS_ROUND = """\
 Two ways round it:
   1. KUBEBUILDER_ASSETS=DIR, a directory that holds kube-apiserver and etcd
      (`setup-envtest use -p path` prints one; a release archive of Kubernetes and of etcd has them too)
-  2. USE_EXISTING_CLUSTER=1 KUBECONFIG=FILE, a cluster in which you may create CRDs and namespaces"""
+  2. `USE_EXISTING_CLUSTER=1 KUBECONFIG=FILE make test`, a test cluster in which you may create CRDs and
+     namespaces; to try it on a cluster without `make run`: docs/start.md, "On any cluster\""""
 
 
 class Unavailable(RuntimeError):

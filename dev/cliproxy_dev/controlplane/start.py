@@ -191,6 +191,10 @@ class ControlPlane:
         entries = [json.loads(line) for line in lines]
         return [entry for entry in entries if user is None or entry["user"]["username"] == user]
 
+    def processes(self) -> list[ManagedProcess]:
+        """Return the processes that run for it; none for an existing cluster."""
+        return [process for process in (self._etcd, self._apiserver) if process is not None]
+
     def own(self) -> tuple[Binaries, ManagedProcess, int]:
         """Return the programs, and etcd with its port, for `outage`. Raises `NotOurs`."""
         if self._etcd is None or self._binaries is None:

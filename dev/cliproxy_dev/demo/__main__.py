@@ -17,6 +17,7 @@ from cliproxy_dev.controlplane.find import Unavailable
 from cliproxy_dev.demo.launch import running_world
 from cliproxy_dev.demo.narrator import Narrator
 from cliproxy_dev.demo.scenario import Scenario, StepFailed, print_goodbye
+from cliproxy_dev.demo.upkeep import keep_up
 from cliproxy_dev.kube import ApiError
 from cliproxy_dev.process import ProcessFailed
 
@@ -41,23 +42,26 @@ async def play(run_dir: Path, *, once: bool) -> int:
             tell.proven(f"every step was seen to happen, in {tell.elapsed_s:.0f} s")
             if not once:
                 print_goodbye(world, tell)
-                await asyncio.Event().wait()
-    except (ProcessFailed, Unavailable, ApiError, aiohttp.ClientError, TimeoutError) as error:
+                await keep_up([*world.plane.processes(), *world.parts.values()], tell)
+    except Unavailable as error:
+        tell.failed(str(error))
+        return 1
+    except (ProcessFailed, ApiError, aiohttp.ClientError, OSError) as error:
         tell.failed(f"{type(error).__name__}: {error}")
         return 1
     return 0
 
 
 async def _until_interrupted(run_dir: Path, *, once: bool) -> int:
-    """Run `play`; the first Ctrl-C or SIGTERM cancels it, so that everything is stopped in order."""
+    """Run `play`; Ctrl-C, SIGTERM or a closed terminal cancels it, so that everything is stopped in order."""
     playing = asyncio.ensure_future(play(run_dir, once=once))
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, playing.cancel)
     try:
         return await playing
     except asyncio.CancelledError:
-        print("\\n   stopped; nothing is left running", flush=True)
+        print("\n   stopped; nothing is left running", flush=True)
         return INTERRUPTED if once else 0
 
 

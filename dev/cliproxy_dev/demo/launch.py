@@ -17,6 +17,7 @@ import aiohttp
 from cliproxy_api.vocabulary import API_GROUP, API_VERSION
 from cliproxy_dev import crds, rbac
 from cliproxy_dev.clock import now_s
+from cliproxy_dev.controlplane.find import Unavailable, wants_existing_cluster
 from cliproxy_dev.demo import layout
 from cliproxy_dev.demo.layout import NAMESPACE, OPERATOR_NAMESPACE
 from cliproxy_dev.demo.narrator import Narrator
@@ -29,6 +30,11 @@ from cliproxy_dev.process import ManagedProcess, ProcessFailed
 FIELD_MANAGER: Final = "kubectl"
 HTTP_OK: Final = 200
 READY_S: Final = 60.0
+NOT_YOURS: Final = (
+    "USE_EXISTING_CLUSTER is set, but this always has a control plane of its own: its node agent would take "
+    "every pod of your cluster that waits for a node.\nUnset it (KUBEBUILDER_ASSETS=DIR says where etcd and "
+    'kube-apiserver are); to try it on your cluster, docs/start.md, "On any cluster".'
+)
 STOP_S: Final = 12.0
 """A sidecar drains for 10 s at most, and the node agent waits for its sidecars."""
 
@@ -45,6 +51,8 @@ async def running_world(
         ProcessFailed, Unavailable: something did not start; what had started is stopped.
 
     """
+    if wants_existing_cluster(os.environ):
+        raise Unavailable(NOT_YOURS)
     async with contextlib.AsyncExitStack() as stack:
         block = stack.enter_context(layout.own_block())
         tell.progress("starting etcd and kube-apiserver")

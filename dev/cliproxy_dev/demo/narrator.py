@@ -1,6 +1,6 @@
 """Tell a person what happens: elapsed time, commands as typed, their real output, what was proven.
 
-Nothing is decided here. Colours only on a terminal, and not when NO_COLOR is set.
+Nothing is decided here. Colours only on a terminal, and not when NO_COLOR is set or TERM is dumb.
 """
 
 import os
@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import TextIO
 
+from cliproxy_cli.output import wants_colours
 from cliproxy_dev.clock import now_s
 
 
@@ -19,7 +20,7 @@ class Narrator:
         """Start the clock that every heading shows."""
         self._out = out
         self._began_s = now_s()
-        self._colour = out.isatty() and "NO_COLOR" not in os.environ
+        self._colour = wants_colours(out, os.environ, refused=False)
 
     @property
     def elapsed_s(self) -> float:

@@ -6,6 +6,7 @@ is left to `launch`, wording on the screen to `narrator`.
 
 import asyncio
 import json
+import shlex
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NoReturn
 
@@ -66,19 +67,17 @@ class Scenario:
         self._tell.chapter(f"claude answers 429 with Retry-After: {RETRY_AFTER_S} at one sidecar")
         self._tell.say("The next request through app-1 meets the rate limit; the caller must not notice.")
         await self._world.preset("claude", "anthropic.rate_limit", times=1, retry_after=RETRY_AFTER_S)
-        sent_s = now_s()
         watchers = [asyncio.ensure_future(self._refrains(pod, "claude")) for pod in PODS]
+        cooling = asyncio.ensure_future(self._shows_cooldown("claude"))
         await self._ask("anthropic", "app-1", "claude-sonnet-5", served_by="claude-backup")
-        await asyncio.gather(*watchers)
-        status = await self._until_status(
-            "claude", lambda status: status.get("phase") == "CoolingDown", "its status says CoolingDown"
-        )
-        status_ms = (now_s() - sent_s) * 1000
+        met_s, heard_s = await asyncio.gather(*watchers)
+        status, shown_s = await cooling
         await self._ask("anthropic", "app-2", "claude-sonnet-5", served_by="claude-backup")
         await self._kubectl("get", "llmproviders")
         self._tell.proven(
-            f"app-2 refrains from claude without having met the 429; status showed it {status_ms:.0f} ms "
-            f"after the request was sent, until {status['cooldownUntil']}, because {status['reason']}"
+            f"app-2 refrained from claude {_ms_after(met_s, heard_s)} ms after app-1 had met the 429, status "
+            f"showed it after {_ms_after(met_s, shown_s)} ms: until {status['cooldownUntil']}, because "
+            f"{status['reason']}"
         )
 
     async def _change(self) -> None:
@@ -190,9 +189,18 @@ class Scenario:
             raise StepFailed(f"{error}; its status is {json.dumps(status)}") from None
         return status
 
-    async def _refrains(self, pod: str, provider: str) -> None:
+    async def _refrains(self, pod: str, provider: str) -> float:
+        """Wait until a sidecar refrains from a provider; return when that was seen."""
         what = f"{pod} refrains from {provider}"
-        await self._until(what, lambda: self._world.refrains(pod, provider), within_s=5)
+        await self._until(what, lambda: self._world.refrains(pod, provider), within_s=10)
+        return now_s()
+
+    async def _shows_cooldown(self, provider: str) -> tuple[dict[str, Any], float]:
+        """Wait until a provider's status shows its cooldown; return the status, and when that was seen."""
+        status = await self._until_status(
+            provider, lambda status: status["phase"] == "CoolingDown", "its status says CoolingDown"
+        )
+        return status, now_s()
 
     async def _runs(self, pod: str, provider: str, generation: int) -> None:
         what = f"{pod} runs generation {generation} of {provider}"
@@ -260,6 +268,10 @@ class Scenario:
         raise StepFailed(message)
 
 
+def _ms_after(first_s: float, then_s: float) -> str:
+    return f"{max(then_s - first_s, 0.0) * 1000:.0f}"
+
+
 def _phases(status: dict[str, Any]) -> set[str]:
     """Return the phases of all cooldowns in a provider's status."""
     return {cooldown.get("phase", "Cooling") for cooldown in status.get("cooldowns", [])}
@@ -272,9 +284,9 @@ def print_goodbye(world: World, tell: Narrator) -> None:
     tell.chapter("It stays up; Ctrl-C stops everything")
     tell.output(
         f"""\
-export KUBECONFIG={world.plane.kubeconfig}
-alias kubectl={world.tools / "kubectl"}
+export KUBECONFIG={shlex.quote(str(world.plane.kubeconfig))} PATH="$PATH":{shlex.quote(str(world.tools))}
 {kubectl} get llm -o wide
+{kubectl} cliproxy status
 {kubectl} annotate llmprovider claude cliproxy.io/cooldown=1m
 
 curl -s {world.proxy_url("app-1")}/v1/chat/completions -d '{question}'

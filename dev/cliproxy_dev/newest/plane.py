@@ -84,6 +84,10 @@ class NewestPlane(ControlPlane):
         """The minor version of the server that keeps the CRDs."""
         return self._newest_minor
 
+    def processes(self) -> list[ManagedProcess]:
+        """Return the processes that run for it."""
+        return [*super().processes(), *([self._newest] if self._newest is not None else [])]
+
     async def _start_newest(self) -> None:
         [port] = free_ports(1)
         core, newest = self.server, f"https://127.0.0.1:{port}"

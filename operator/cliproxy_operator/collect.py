@@ -218,6 +218,13 @@ class Collector:
         """Whether any sidecar of these groups is linked."""
         return any(self._linked.get(group) for group in groups)
 
+    def silent_s(self, groups: Iterable[Group]) -> float | None:
+        """Return how long no sidecar of these groups has been linked; None: one is, or none ever was."""
+        groups = tuple(groups)
+        members = [known for group in groups for known in self._members.get(group, {}).values()]
+        last_s = max((known.down_s for known in members), default=0.0)
+        return self._clock.now() - last_s if last_s and not self.reported(groups) else None
+
     def view(self, groups: Iterable[Group], provider_id: str | None = None) -> SidecarsView:
         """Return the counts over these groups: as one provider sees them, or (None) whole snapshots."""
         views = [

@@ -34,6 +34,7 @@ from cliproxy_operator.reconcile import Reconciler, Result
 from cliproxy_operator.spending import Spending
 from cliproxy_operator.status.alertrule import merge_alertrule_status
 from cliproxy_operator.status.others import merge_policy_status, merge_profile_status
+from cliproxy_operator.status.phase import KNOWN, SILENCE
 from cliproxy_operator.status.provider import merge_provider_status
 from cliproxy_operator.status.writing import worth_writing
 from cliproxy_operator.store import Store
@@ -48,6 +49,8 @@ SOON_S: Final = 0.01
 """Several causes of one moment become one write."""
 PROGRESS_S: Final = 0.25
 FIGURES_S: Final = 2.0
+TRIPS_S: Final = 3600.0
+"""The trips of a day are counted by the hour."""
 
 Status = LLMProviderStatus | CooldownPolicyStatus | ProxyProfileStatus | AlertRuleStatus
 _TYPES: Final[dict[Kind, type[Status]]] = {
@@ -183,6 +186,7 @@ class Statuses:
         at_s = worth_writing(previous, new, last_write=last, now=now)  # type: ignore[type-var]
         if (awaited_s := self._collector.awaited_s(self._groups(key))) > 0:
             self.queue.add(key, awaited_s)  # what stands now need not then
+        self._look_later(key, new)
         if at_s is None:
             return
         if at_s > now:
@@ -199,6 +203,17 @@ class Statuses:
         elif isinstance(new, AlertRuleStatus) and (previous is None or isinstance(previous, AlertRuleStatus)):
             for event in events.alertrule_events(previous, new):
                 await self._writer.post(key, raw, event)
+
+    def _look_later(self, key: ObjectKey, new: Status) -> None:
+        """Have judged again by itself what time alone makes untrue."""
+        if isinstance(new, CooldownPolicyStatus) and new.trips_last_day:
+            self.queue.add(key, TRIPS_S)
+        elif (
+            isinstance(new, LLMProviderStatus)
+            and new.phase in KNOWN
+            and not self._collector.reported(self._groups(key))
+        ):
+            self.queue.add(key, SILENCE.total_seconds() + 1)
 
     def _groups(self, key: ObjectKey) -> tuple[Group, ...]:
         """Return the groups of sidecars that an object's status counts."""
@@ -275,6 +290,7 @@ class Statuses:
             traffic=self._collector.traffic(key.id),
             sidecars=self._collector.view(groups, key.id),
             reported=self._collector.reported(groups),
+            silent_s=self._collector.silent_s(groups),
             awaited=self._collector.awaited_s(groups) > 0,
         )
 

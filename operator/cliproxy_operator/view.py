@@ -95,6 +95,8 @@ class ProviderView:
     sidecars: SidecarsView = SidecarsView()
     reported: bool = False
     """Whether any sidecar that runs the provider is connected: before, health is Unknown."""
+    silent_s: float | None = None
+    """How long none of those that were connected has been; None: one is, or this leader has heard none."""
     awaited: bool = False
     """Whether a new leader has not heard all of them yet: what status says of sidecars and traffic stands."""
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
+from cliproxy_api.resources.common import to_wire
 from cliproxy_api.snapshot import Running
 from cliproxy_operator.adopting import Adoptions
 from cliproxy_operator.collect import Collector
 from cliproxy_operator.gather import Gatherer
 from cliproxy_operator.host import FleetHost
 from cliproxy_operator.inputs import AddressRules, Kind, ObjectKey
-from cliproxy_operator.kinds import POD, PROVIDER
+from cliproxy_operator.kinds import POD, POLICY, PROVIDER
 from cliproxy_operator.metrics import Metrics
 from cliproxy_operator.publish import Publisher
 from cliproxy_operator.reconcile import Reconciler
@@ -104,6 +107,19 @@ class Reconciled:
         self._put(PROVIDER, name, namespace, metadata, spec={**plain, **spec})
         return ObjectKey(Kind.LLM_PROVIDER, namespace, name)
 
+    def policy(self, name: str = "strict", namespace: str = "shop", **spec: Any) -> ObjectKey:
+        """Have a policy there."""
+        self._put(POLICY, name, namespace, {"uid": "c1", "generation": 1}, spec=spec)
+        return ObjectKey(Kind.COOLDOWN_POLICY, namespace, name)
+
+    def holds(self, key: ObjectKey, status: msgspec.Struct) -> None:
+        """Have the API server hold a status of a provider, as after it was written."""
+        raw = self.store.get(PROVIDER, key.namespace, key.name)
+        assert raw is not None
+        self._put(
+            PROVIDER, key.name, key.namespace, dict(raw["metadata"]), spec=raw["spec"], status=to_wire(status)
+        )
+
     def pod(self, name: str = "app-1", namespace: str = "shop", *, uid: str = "p1") -> SidecarId:
         """Have a sidecar pod there, running and ready."""
         status = {
@@ -144,4 +160,4 @@ class Reconciled:
     def _put(self, resource: Any, name: str, namespace: str, metadata: dict[str, Any], **more: Any) -> None:
         self._version += 1
         named = {"name": name, "namespace": namespace, "resourceVersion": str(self._version)}
-        self.store.upsert(resource, {"metadata": named | metadata, **more})
+        self.store.upsert(resource, {"metadata": metadata | named, **more})

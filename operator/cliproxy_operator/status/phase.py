@@ -26,9 +26,9 @@ BAD_SHARE: Final = 0.25
 GOOD_SHARE: Final = 0.1
 """... until they are below this one, so that it does not flap."""
 
-_KNOWN: Final = (ProviderPhase.HEALTHY, ProviderPhase.DEGRADED)
+KNOWN: Final = (ProviderPhase.HEALTHY, ProviderPhase.DEGRADED)
 """What sidecars have told, and stands while they are silent for a moment."""
-_HEARD: Final = (*_KNOWN, ProviderPhase.COOLING_DOWN, ProviderPhase.UNHEALTHY)
+_HEARD: Final = (*KNOWN, ProviderPhase.COOLING_DOWN, ProviderPhase.UNHEALTHY)
 """What is said only of a provider that some sidecar runs."""
 _KEYS_MISSING: Final = (Reason.SECRET_NOT_FOUND.value, Reason.SECRET_KEY_NOT_FOUND.value)
 
@@ -63,7 +63,7 @@ def judge(
     before = previous.phase if previous is not None and view.awaited else None
     if not view.reported and before not in _HEARD:
         return _unheard(previous, view, now_utc)
-    if previous is not None and before in _KNOWN and out.worst is None:
+    if previous is not None and before in KNOWN and out.worst is None:
         degraded = previous.reason  # some sidecars' figures are not all sidecars'
     else:
         degraded = _degradation(previous, diagnostics, view, out)
@@ -83,7 +83,9 @@ def _unheard(previous: LLMProviderStatus | None, view: ProviderView, now: dateti
         return Verdict(ProviderPhase.UNKNOWN, Reason.NOT_CONNECTED)
     since = read_instant(synced.last_transition_time)
     silent = synced.status is not ConditionStatus.TRUE and (since is None or now - since > SILENCE)
-    if silent or previous.phase not in _KNOWN:
+    if view.silent_s is not None:  # they may run what they should, and nobody can tell
+        silent = silent or view.silent_s > SILENCE.total_seconds()
+    if silent or previous.phase not in KNOWN:
         return Verdict(ProviderPhase.UNKNOWN, Reason.NOT_CONNECTED)
     return Verdict(previous.phase, previous.reason)
 

@@ -239,6 +239,22 @@ def test_the_hit_ratio_is_all_sidecars_together(collector: Collector, clock: Man
     assert collector.hit_ratio([GROUP]) is None
 
 
+def test_silence_begins_when_the_last_link_is_lost(collector: Collector, clock: ManualClock) -> None:
+    assert collector.silent_s([GROUP]) is None, "nobody was ever linked"
+    collector.linked(ONE, Running(digest="d1"))
+    collector.linked(TWO, Running(digest="d1"))
+    clock.advance(10)
+    collector.lost(ONE, "closed")
+    clock.advance(10)
+    assert collector.silent_s([GROUP]) is None
+    collector.lost(TWO, "closed")
+    clock.advance(7)
+    assert collector.silent_s([GROUP]) == 7
+    collector.linked(ONE, Running(digest="d1"))
+    assert collector.silent_s([GROUP]) is None
+    assert collector.silent_s([("shed", "")]) is None
+
+
 def test_what_still_runs_is_no_news_and_keeps_the_counts(collector: Collector, wanted: Wanted) -> None:
     collector.linked(ONE, Running(digest="d1"))
     before = collector.view([GROUP])

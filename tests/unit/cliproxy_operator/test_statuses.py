@@ -24,8 +24,10 @@ class Written:
 
     def __init__(self) -> None:
         self.accepted: list[str] = []
+        self.last: Any = None
 
     async def status(self, key: ObjectKey, raw: Any, status: LLMProviderStatus) -> bool:
+        self.last = status
         accepted = find_condition(status.conditions, ConditionType.ACCEPTED)
         assert accepted is not None
         self.accepted.append(accepted.status.value)
@@ -97,3 +99,48 @@ async def test_a_sweep_of_a_namespace_looks_at_what_is_lent_to_it(
     await statuses._sweep("shop")
 
     assert set(statuses.queue._due_s) == {own, shared}
+
+
+async def test_what_no_sidecar_upholds_any_more_becomes_unknown_by_itself(
+    world: Reconciled, statuses: Statuses, written: Written
+) -> None:
+    """They run what they should, as far as is known, and nothing else happens: all links are cut."""
+    key = world.provider()
+    sidecar = world.pod()
+    await world.compile()
+    world.runs(sidecar)
+    await statuses._work(key)
+    world.holds(key, written.last)
+    assert (written.last.phase, written.last.sidecars.summary) == ("Healthy", "1/1")
+
+    world.collector.lost(sidecar, "timeout: nothing was heard")
+    await statuses._work(key)
+    assert statuses.now(key).phase == "Healthy"  # type: ignore[union-attr]
+    due_s = statuses.queue._due_s[key] - world.clock.now()
+    assert 60 < due_s < 65
+
+    world.clock.advance(due_s)
+    await statuses._work(key)
+    assert (written.last.phase, written.last.reason) == ("Unknown", "NotConnected")
+
+    world.holds(key, written.last)
+    world.runs(sidecar)
+    await statuses._work(key)
+    assert written.last.phase == "Healthy"
+
+
+async def test_a_days_trips_are_forgotten_by_themselves(
+    world: Reconciled, statuses: Statuses, written: Written
+) -> None:
+    provider, key = world.provider(), world.policy(default=True)
+    await world.compile()
+    assert world.host.cooldown(provider.id, 60, "manual")
+    await statuses._work(key)
+    assert written.last.trips_last_day == 1
+    assert statuses.queue._due_s[key] - world.clock.now() <= 3600
+
+    world.clock.advance(25 * 3600)
+    statuses.queue._due_s.clear()
+    await statuses._work(key)
+    assert written.last.trips_last_day == 0
+    assert key not in statuses.queue._due_s

@@ -28,6 +28,7 @@ from cliproxy_operator.view import SidecarId
 log = logging.getLogger(__name__)
 
 
+AGAIN_S: Final = 1.0
 CERTIFICATE_S: Final = 2.0
 """How long the beginning waits for our certificate: with the API server answering, milliseconds."""
 
@@ -79,7 +80,7 @@ class Activation:
             case Standing.LEADING:
                 if self._pki is not None:
                     self._pki.lead()
-                self._beginning = self._tasks.spawn(self._begin(epoch), "activation")
+                self._beginning = self._tasks.spawn(self._begin_until_done(epoch), "activation")
             case Standing.STANDBY:
                 self._forget()  # first: links that end are no news for a fleet that is forgotten
                 self._publisher.deactivate()
@@ -96,6 +97,18 @@ class Activation:
         self._alerting.reset()
         self._exporter.reset()
         self._reconciler.reset()
+
+    async def _begin_until_done(self, epoch: int) -> None:
+        """Begin, again if a defect ends that half-way: who holds the lease and does nothing helps nobody."""
+        while True:
+            try:
+                await self._begin(epoch)
+            except Exception:
+                log.exception("the beginning failed; it is tried again", extra={"epoch": epoch})
+                self._metrics.loop_failures.labels("activation").inc()
+                await asyncio.sleep(AGAIN_S)
+            else:
+                return
 
     async def _begin(self, epoch: int) -> None:
         await self._resync.synced.wait()

@@ -189,6 +189,7 @@ class Alerting:
             self._queue(uid, ruling, now)
             if ruling.ended_s is not None and self._is_done(ruling):
                 del self._rulings[uid]
+                self._forget_counts(ruling)
 
     # ------------------------------------------------------------------ rules come and go
 
@@ -313,6 +314,12 @@ class Alerting:
         where = {"namespace": ruling.key.namespace, "rule": ruling.key.name}
         self._metrics.alerts.remove_by_labels(where)
         self._metrics.notifications_waiting.remove_by_labels(where)
+
+    def _forget_counts(self, ruling: _Ruling) -> None:
+        """Drop what was counted of a rule that is gone, unless another one has its name by now."""
+        if ruling.key not in self._uids:
+            where = {"namespace": ruling.key.namespace, "rule": ruling.key.name}
+            self._metrics.notifications.remove_by_labels(where)
 
     def _is_warm(self) -> bool:
         """Whether the sidecars' words are in: a leader that has heard nobody yet knows no figures."""

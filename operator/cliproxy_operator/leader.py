@@ -267,6 +267,6 @@ class Leader:
         if self._told == (standing, epoch):
             return
         self._standing = standing
-        self._told = (standing, epoch)
         log.info("standing", extra={"standing": standing.value, "epoch": epoch})
         self._listener(standing, epoch)
+        self._told = (standing, epoch)  # only now: who could not act on it is told again

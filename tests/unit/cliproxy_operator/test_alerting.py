@@ -304,9 +304,11 @@ async def test_a_deleted_rule_leaves_no_figures(world: World) -> None:
     world.errors(50)
     await world.pass_(4)
     assert b'cliproxy_alerts{namespace="team",rule="failing"' in world.metrics.text()
+    assert b"cliproxy_notifications_total{" in world.metrics.text()
     world.store.remove(ALERT_RULE, NAMESPACE, "failing", version=world.version + 1)
     world.reconciler.compile()
     await world.pass_(20)
     assert [message.fires for message in world.channels.sent] == [True, False]
     assert b"cliproxy_alerts{" not in world.metrics.text()
+    assert b"cliproxy_notifications_total{" not in world.metrics.text()
     assert world.alerting._rulings == {}

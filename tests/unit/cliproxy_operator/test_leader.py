@@ -315,3 +315,20 @@ async def test_an_api_server_that_was_away_for_long_may_have_other_data(
     clock.advance(6.0)
     first.leader._reached()
     assert first.rewinds == 1
+
+
+async def test_a_standing_that_could_not_be_acted_on_is_told_again(
+    first: Replica, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(first.leader, "_listener", fail)
+        with pytest.raises(ZeroDivisionError):
+            await first.leader._step()
+    assert first.told == []
+
+    clock.advance(1)
+    await first.step()
+    assert first.told == [(Standing.LEADING, 1)]

@@ -255,3 +255,36 @@ async def test_a_text_about_the_end_is_none_and_its_cut_is_not_kept(
             answer = await sidecar.chat(stream=True)
             assert answer.headers["x-cliproxy-cache"] == "miss"
             assert "upstream_failed" in answer.text
+
+
+@pytest.mark.parametrize("kind", ["", "content-type: text/plain; charset=utf-8\r\n"])
+@pytest.mark.parametrize("asked", ["chat", "messages"])
+@pytest.mark.parametrize("begin", ["", ": hello\n\n", "\ufeff"])
+async def test_a_stream_that_does_not_say_what_it_is(begin: str, asked: str, kind: str) -> None:
+    said = (begin + WHOLE["chat"]).encode()
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(f"HTTP/1.1 200 OK\r\n{kind}content-length: {len(said)}\r\n\r\n".encode() + said)
+
+    async with RawServer(script) as server:
+        built = build.built(base_url=f"http://127.0.0.1:{server.port}/v1", models=("m",))
+        async with running_sidecar(build.push(built)) as sidecar:
+            ask = sidecar.chat if asked == "chat" else sidecar.message
+            answer = await ask(model="m", stream=True)
+            assert len(sidecar.log_lines("request_success")) == 1
+    assert "all of it" in answer.text
+    assert answer.content == said if asked == "chat" else answer.text.endswith(WHOLE["messages"][-15:])
+
+
+async def test_why_an_answer_cannot_be_translated_is_told() -> None:
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await peer.send(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}")
+
+    async with RawServer(script) as server:
+        built = build.built(base_url=f"http://127.0.0.1:{server.port}/v1", models=("m",))
+        async with running_sidecar(build.push(built)) as sidecar:
+            answer = await sidecar.message(model="m")
+    assert answer.status_code == 502
+    assert "`choices` of the answer is not what it must be" in answer.json()["error"]["message"]

@@ -30,6 +30,7 @@ __all__ = [
     "TransportError",
     "TransportFault",
     "classify_end",
+    "classify_nonsense",
     "classify_response",
     "classify_stream_error",
     "classify_transport",
@@ -191,6 +192,12 @@ def classify_transport(error: TransportError, *, after_headers: bool = False) ->
     if after_headers and cls is OutcomeClass.SERVER_ERROR:
         cls, retry = OutcomeClass.STREAM_ERROR, Retry.FAILOVER
     return Outcome(cls, scope_kind=SCOPES.get(cls), retry=retry, code=error.kind, reason=says)
+
+
+def classify_nonsense(field: str) -> Outcome:
+    """Classify an answer that cannot be put into the caller's format because of this field."""
+    outcome = classify_transport(TransportError("protocol", field), after_headers=True)
+    return replace(outcome, code="bad_answer", reason=f"`{field}` of the answer is not what it must be")
 
 
 def _classify_success(provider_type: ProviderType, response: Response, now_utc: datetime) -> Outcome:

@@ -113,8 +113,8 @@ class Attempt:
                     # Compressed although we asked for none: what cannot be looked into passes as it is.
                     return Answer(response.status, response.headers, [], complete=False)
                 if content_type.startswith(b"text/event-stream"):
-                    return await self._peek(response)
-                held = response.whole(MAX_HELD_BYTES) or await self._collect(response)
+                    return await self._peek(response, await response.read())
+                held = await self._collect(response)
                 return self._judge(response, held, block) if isinstance(held, bytes) else held
             return await self._error(response)
         except UpstreamFailed as failure:
@@ -160,8 +160,11 @@ class Attempt:
 
     async def _collect(self, response: UpstreamResponse) -> bytes | Answer | Failed:
         """Return the whole body, or what else is to be done with one that is not held."""
-        held, size = [], 0
+        held: list[bytes] = []
+        size = 0
         while chunk := await response.read():
+            if not held and chunk.startswith(_EVENTS):
+                return await self._peek(response, chunk)
             held.append(chunk)
             size += len(chunk)
             if size > MAX_HELD_BYTES:
@@ -170,12 +173,12 @@ class Attempt:
                 return Answer(response.status, response.headers, held, complete=False)
         return held[0] if len(held) == 1 else b"".join(held)
 
-    async def _peek(self, response: UpstreamResponse) -> Answer | Failed:
-        """Read a stream up to its first content, an error, or the bounds."""
+    async def _peek(self, response: UpstreamResponse, chunk: bytes) -> Answer | Failed:
+        """Read a stream, of which this came first, up to its first content, an error, or the bounds."""
         parser = SSEParser()
         answer = Answer(response.status, response.headers, [], complete=False, parser=parser)
         size = singles = 0
-        while chunk := await response.read():
+        while chunk:
             size += len(chunk)
             while chunk:
                 rest, end = b"", chunk.find(b"\n\n") + 2
@@ -188,6 +191,7 @@ class Attempt:
                 chunk = rest
             if size > MAX_HELD_STREAM_BYTES or len(answer.events) > MAX_HELD_EVENTS:
                 return answer
+            chunk = await response.read()
         # It ended in good order, but there was no answer in it.
         return Failed(classify_transport(TransportError("reset", "the stream was empty"), after_headers=True))
 
@@ -237,6 +241,9 @@ class Attempt:
 
 
 _JSON: Final = b"\r\ncontent-type: application/json"
+_EVENTS: Final = (b"data:", b"event:", b": ", b"\xef\xbb\xbfdata:")
+"""How a stream of events begins that does not call itself one: small servers of open models name no type, or
+that of plain text, and OpenAI's SDKs do not ask."""
 _CODED: Final = b"\r\ncontent-encoding: "
 _NO_HEADERS: Final[Mapping[str, str]] = {}
 

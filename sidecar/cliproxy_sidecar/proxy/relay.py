@@ -14,7 +14,14 @@ from cliproxy_sidecar.core.dialect import Operation
 from cliproxy_sidecar.core.errors import ErrorKind, error_event
 from cliproxy_sidecar.core.headers import answer_block
 from cliproxy_sidecar.core.likeness import PlainChunks
-from cliproxy_sidecar.core.outcome import SUCCESS, Outcome, TransportError, classify_end, classify_transport
+from cliproxy_sidecar.core.outcome import (
+    SUCCESS,
+    Outcome,
+    TransportError,
+    classify_end,
+    classify_nonsense,
+    classify_transport,
+)
 from cliproxy_sidecar.core.sse import Event, SSEParser, SSETooLarge
 from cliproxy_sidecar.core.stream import ContentKind, content_kind, named
 from cliproxy_sidecar.core.translate.fields import TranslationError
@@ -149,8 +156,7 @@ class Relay:
             self.outcome = self._failed or self.outcome or answer.outcome
             return None
         except TranslationError as error:
-            cut = classify_transport(TransportError("protocol", str(error)), after_headers=True)
-            return self._break_off(cut)
+            return self._break_off(classify_nonsense(error.field))
         except UpstreamFailed as failure:
             return self._break_off(self._attempt.cut(failure, after_headers=True))
         if self._failed is None and not self._ended:

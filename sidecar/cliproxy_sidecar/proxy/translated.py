@@ -12,7 +12,7 @@ from cliproxy_api.vocabulary import OutcomeClass, ProviderType
 from cliproxy_sidecar.core.dialect import Dialect, Operation
 from cliproxy_sidecar.core.errors import ErrorKind
 from cliproxy_sidecar.core.headers import Header
-from cliproxy_sidecar.core.outcome import TransportError, classify_transport
+from cliproxy_sidecar.core.outcome import TransportError, classify_nonsense, classify_transport
 from cliproxy_sidecar.core.sse import Event, SSETooLarge
 from cliproxy_sidecar.core.translate.fields import TranslationError
 from cliproxy_sidecar.core.translate.translation import Translation
@@ -57,7 +57,7 @@ async def _answer(attempt: Attempt, answer: Answer, translation: Translation) ->
     except UpstreamFailed as failure:
         return Failed(attempt.cut(failure, after_headers=True))
     except TranslationError as error:
-        return Failed(classify_transport(TransportError("protocol", str(error)), after_headers=True))
+        return Failed(classify_nonsense(error.field))
     return answer
 
 

@@ -21,6 +21,7 @@ from cliproxy_sidecar.core.dialect import (
     Form,
     Operation,
 )
+from cliproxy_sidecar.core.translate.completing import CompletedSteps, completed
 from cliproxy_sidecar.core.translate.counts import (
     count_from_gemini,
     count_to_callers_of_gemini,
@@ -113,20 +114,29 @@ def _messages_as_gemini(_: Object, created_s: int) -> Steps:
 
 
 # ------------------------------------------------------------ answers of OpenAI's chat
-def _chat_as_message(answer: Object, _: Object, __: int) -> Object:
-    return answer_to_messages(answer)
+def _chat_as_message(answer: Object, request: Object, created_s: int) -> Object:
+    return answer_to_messages(completed(answer, request, created_s))
 
 
 def _chat_as_response(answer: Object, request: Object, created_s: int) -> Object:
-    return message_to_response(answer_to_messages(answer), request, created_s=created_s)
+    message = _chat_as_message(answer, request, created_s)
+    return message_to_response(message, request, created_s=created_s)
 
 
-def _chat_as_gemini(answer: Object, _: Object, __: int) -> Object:
-    return answer_to_gemini(answer)
+def _chat_as_gemini(answer: Object, request: Object, created_s: int) -> Object:
+    return answer_to_gemini(completed(answer, request, created_s))
+
+
+def _chats_as_messages(request: Object, created_s: int) -> Steps:
+    return CompletedSteps(MessagesStream(), request, created_s)
 
 
 def _chats_as_responses(request: Object, created_s: int) -> Steps:
-    return _Chain(MessagesStream(), ResponsesStream(request, created_s=created_s))
+    return _Chain(_chats_as_messages(request, created_s), ResponsesStream(request, created_s=created_s))
+
+
+def _chats_as_geminis(request: Object, created_s: int) -> Steps:
+    return CompletedSteps(GeminiStream(), request, created_s)
 
 
 # ------------------------------------------------------------------ answers of Gemini
@@ -170,7 +180,7 @@ _CHAT_TO_MESSAGES: Final = Pair(
     _message_as_chat,
     lambda request, created_s: ChatStream(created_s=created_s, include_usage=_wants_usage(request)),
 )
-_MESSAGES_TO_CHAT: Final = Pair(CHAT, request_to_chat, _chat_as_message, lambda _, __: MessagesStream())
+_MESSAGES_TO_CHAT: Final = Pair(CHAT, request_to_chat, _chat_as_message, _chats_as_messages)
 _RESPONSES_TO_MESSAGES: Final = Pair(
     MESSAGES,
     responses_to_messages,
@@ -205,7 +215,7 @@ def _fill() -> None:
         wrap = _listed if operation is GENERATE_LIST else lambda answer: answer
         chat = partial(request_from_gemini, stream=stream)
         messages = partial(gemini_to_messages, stream=stream)
-        at_chat = Pair(CHAT, chat, wrap(_chat_as_gemini), lambda _, __: GeminiStream())
+        at_chat = Pair(CHAT, chat, wrap(_chat_as_gemini), _chats_as_geminis)
         at_anthropic = Pair(MESSAGES, messages, wrap(_message_as_gemini), _messages_as_gemini)
         _add(operation, Form.OPENAI, Form.CHAT, pair=at_chat)
         _add(operation, Form.ANTHROPIC, pair=at_anthropic)

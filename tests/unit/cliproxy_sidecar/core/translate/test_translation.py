@@ -279,7 +279,7 @@ def test_events_that_make_no_sense_are_the_providers_fault(event: dict[str, Any]
         translation("chat", {}).stream().feed(events_of([event]))
 
 
-@pytest.mark.parametrize("answer", [{}, {"choices": []}, {"choices": [{}]}, {"choices": [{"message": {}}]}])
+@pytest.mark.parametrize("answer", [{}, {"choices": []}, {"choices": [{}]}, {"choices": [{"message": None}]}])
 def test_answers_that_make_no_sense_are_the_providers_fault(answer: dict[str, Any]) -> None:
     with pytest.raises(TranslationError):
         translation("messages", {}).answer(json.dumps(answer).encode())

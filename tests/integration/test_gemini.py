@@ -11,11 +11,12 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from cliproxy_api.report import Tripped
 from cliproxy_api.vocabulary import ProviderType
 from cliproxy_dev.providers.provider import ScriptedProvider
 from cliproxy_dev.providers.script import HalfStream, Normal
 from support import build
-from support.sidecar import RunningSidecar, eventually, running_sidecar
+from support.sidecar import RunningSidecar, running_sidecar
 
 ASKED: dict[str, Any] = {"contents": [{"role": "user", "parts": [{"text": "Hello"}]}]}
 MODEL = "/v1beta/models/fast"
@@ -97,8 +98,8 @@ async def test_signals_are_understood(
         answer = await sidecar.post(f"{MODEL}:generateContent", ASKED)
         assert await outcome_of(sidecar, answer) == error_class
         if cooled is not None:
-            await eventually(lambda: reports.seen, what="a report")
-            assert str(reports.seen[-1].scope.kind) == cooled
+            (tripped,) = await reports.wait_for(Tripped)
+            assert str(tripped.scope.kind) == cooled
     if cooled is None:
         before = len(google.requests)
         await sidecar.post(f"{MODEL}:generateContent", ASKED)

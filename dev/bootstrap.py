@@ -58,6 +58,13 @@ def main() -> int:
     except CannotPrepare as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
+    except OSError as error:
+        print(
+            f"\n.venv cannot be made in {ROOT}: {error}\n"
+            "It takes a folder of yours with 1 GB free: clone there.",
+            file=sys.stderr,
+        )
+        return 1
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
@@ -212,7 +219,8 @@ def install(root: Path, venv: Path, progress: Progress) -> None:
 
 
 NO_NETWORK = """\
-If this machine has no way to a package index: copy the wheels of requirements/dev.txt into a directory and
+If this machine has no way to a package index: bring a directory with the wheels of requirements/dev.txt
+(`pip download -r requirements/dev.txt -d DIR` on a machine that has one) and
   PIP_NO_INDEX=1 PIP_FIND_LINKS=DIR make run
 or name a mirror: PIP_INDEX_URL=URL make run"""
 

@@ -24,6 +24,9 @@ Two ways round it:
      namespaces; to try it on a cluster without `make run`: docs/start.md, "On any cluster\""""
 
 
+OTHER_CACHE = "CLIPROXY_CACHE=DIR says where else to keep what is made once (1 GB)"
+
+
 class Unavailable(RuntimeError):
     """There is no control plane and none can be had; the message says what is missing and what to do."""
 
@@ -51,11 +54,18 @@ def wants_existing_cluster(env: Mapping[str, str]) -> bool:
 
 
 def cache_dir(env: Mapping[str, str]) -> Path:
-    """Return where things that are costly to make are kept; not created here."""
+    """Return where things that are costly to make are kept; not created here.
+
+    Raises `Unavailable` when nothing says where.
+    """
     if chosen := env.get("CLIPROXY_CACHE"):
         return Path(chosen).expanduser()
-    base = Path(env["XDG_CACHE_HOME"]) if env.get("XDG_CACHE_HOME") else Path.home() / ".cache"
-    return base / "cliproxy-operator"
+    if base := env.get("XDG_CACHE_HOME"):
+        return Path(base) / "cliproxy-operator"
+    try:
+        return Path.home() / ".cache" / "cliproxy-operator"
+    except RuntimeError as error:
+        raise Unavailable(f"This user has no home, and HOME is not set: {OTHER_CACHE}.") from error
 
 
 def cached(cache: Path, origin: str) -> Path:
@@ -94,7 +104,8 @@ def require(env: Mapping[str, str]) -> Binaries:
 def pair_in(directory: Path, origin: str) -> Binaries | None:
     """Return the pair that lies in `directory`, None unless both are there and executable."""
     server, etcd = (directory / program for program in PROGRAMS)
-    if not all(path.is_file() and os.access(path, os.X_OK) for path in (server, etcd)):
+    # In this order: a folder that may not be looked into is one without them.
+    if not all(os.access(path, os.X_OK) and path.is_file() for path in (server, etcd)):
         return None
     return Binaries(kube_apiserver=server, etcd=etcd, origin=origin)
 

@@ -18,6 +18,7 @@ from cliproxy_dev.controlplane import debian, download
 from cliproxy_dev.controlplane.find import (
     CACHE_DEBIAN,
     CACHE_RELEASE,
+    OTHER_CACHE,
     WAYS_ROUND,
     Binaries,
     CannotObtain,
@@ -40,12 +41,14 @@ def prepare(env: Mapping[str, str], progress: Progress) -> Binaries:
     cache = cache_dir(env)
     try:
         (cache / "controlplane").mkdir(parents=True, exist_ok=True)
+        with only_one(cache / "controlplane" / "lock", "kube-apiserver", progress):
+            if (pair := find(env)) is not None:  # another run obtained it while we waited
+                return pair
+            return _obtain(cache, env, progress)
     except OSError as error:
-        raise Unavailable(f"The cache {cache} cannot be written: {error}\n{WAYS_ROUND}") from error
-    with only_one(cache / "controlplane" / "lock", "kube-apiserver", progress):
-        if (pair := find(env)) is not None:  # another run obtained it while we waited
-            return pair
-        return _obtain(cache, env, progress)
+        raise Unavailable(
+            f"The cache {cache} cannot be written: {error}\n{OTHER_CACHE}.\n{WAYS_ROUND}"
+        ) from error
 
 
 def _obtain(cache: Path, env: Mapping[str, str], progress: Progress) -> Binaries:
@@ -59,9 +62,10 @@ def _obtain(cache: Path, env: Mapping[str, str], progress: Progress) -> Binaries
     for origin, obtain in ways:
         try:
             pair = _into_cache(cached(cache, origin), origin, obtain)
-        except CannotObtain as error:
-            progress.say(str(error).splitlines()[0])
-            reasons.append(str(error))
+        except (CannotObtain, OSError) as error:  # such as a disk that is full
+            why = str(error) if isinstance(error, CannotObtain) else f"{origin}: {error}"
+            progress.say(why.splitlines()[0])
+            reasons.append(why)
         else:
             progress.say(f"kube-apiserver and etcd are ready in {pair.etcd.parent}")
             log_path.unlink(missing_ok=True)

@@ -39,6 +39,10 @@ PORT_ATTEMPTS = 3  # another program may take a port between our asking and usin
 APISERVER_GRACE_S = 3.0  # it would wait a minute for open watches
 
 
+NEEDED_BYTES = 256 << 20
+"""Etcd lays out 128 MB at its start; logs and the audit log come on top."""
+
+
 class NotOurs(RuntimeError):
     """A fault was asked for in a cluster that this process did not start."""
 
@@ -235,6 +239,7 @@ class ControlPlane:
             self._binaries = require(self._env)
         # A run that was killed may have left its data, which etcd never flushed: begin anew.
         await asyncio.to_thread(shutil.rmtree, self.layout.root, ignore_errors=True)
+        check_room(self.run_dir)
         self._tokens = write_inputs(self.layout, self._users)
         for attempt in range(1, PORT_ATTEMPTS + 1):
             try:
@@ -290,6 +295,15 @@ class ControlPlane:
             raise Unavailable(f"the API server at {self.server} cannot be used: {error}") from error
         self.version = str(version["gitVersion"])
         self.minor = int(str(version["minor"]).rstrip("+"))
+
+
+def check_room(run_dir: Path, *, needed_bytes: int = NEEDED_BYTES) -> None:
+    """Raise `Unavailable` when etcd would find the disk full: all it has to say of that is a Go panic."""
+    if (free := shutil.disk_usage(run_dir).free) < needed_bytes:
+        raise Unavailable(
+            f"{run_dir} has {free >> 20} MB free, {needed_bytes >> 20} are needed; "
+            "TMPDIR=DIR names another disk."
+        )
 
 
 async def _healthy(session: aiohttp.ClientSession, url: str) -> bool:

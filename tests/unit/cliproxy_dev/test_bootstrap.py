@@ -164,3 +164,17 @@ def test_what_checks_the_distributions_python_is_python(monkeypatch: pytest.Monk
     monkeypatch.setattr(bootstrap.sys, "executable", "/opt/python/bin/python3")
     monkeypatch.setattr(bootstrap, "DISTRIBUTION_PYTHON", Path(sys._base_executable))  # type: ignore[attr-defined]
     assert bootstrap.better_python() is not None
+
+
+def test_a_folder_that_cannot_be_written_is_said_in_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def read_only(_: Path) -> None:
+        raise PermissionError(13, "Permission denied", "/somewhere/.venv.log")
+
+    monkeypatch.setattr(bootstrap, "better_python", lambda: None)
+    monkeypatch.setattr(bootstrap, "bootstrap", read_only)
+
+    assert bootstrap.main() == 1
+    assert "/somewhere/.venv.log" in (told := capsys.readouterr().err)
+    assert "clone there" in told

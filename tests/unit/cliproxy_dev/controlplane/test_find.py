@@ -99,3 +99,23 @@ def test_an_existing_cluster_must_be_asked_for(value: str, *, wanted: bool) -> N
 def test_an_existing_cluster_must_be_named() -> None:
     with pytest.raises(Unavailable, match="KUBECONFIG"):
         wants_existing_cluster({"USE_EXISTING_CLUSTER": "1"})
+
+
+def test_a_folder_that_may_not_be_looked_into_holds_nothing(
+    env: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(_: Path) -> bool:
+        raise PermissionError(13, "Permission denied")  # what stat says in another user's home
+
+    monkeypatch.setattr(Path, "is_file", forbidden)
+
+    assert find(env) is None
+
+
+def test_a_user_without_a_home_is_told_to_name_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.raises(Unavailable, match="CLIPROXY_CACHE=DIR"):
+        cache_dir({})

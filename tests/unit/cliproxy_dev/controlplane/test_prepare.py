@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import threading
 from pathlib import Path
@@ -155,3 +156,29 @@ def test_a_cache_that_cannot_be_made_is_named(env: dict[str, str], tmp_path: Pat
 
     with pytest.raises(Unavailable, match=r"cannot be written(?s:.*)KUBEBUILDER_ASSETS"):
         prepare.prepare(env | {"CLIPROXY_CACHE": str(tmp_path / "file" / "below")}, quiet())
+
+
+def test_a_full_disk_is_a_reason_like_any_other(
+    ways: Ways, env: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(download, "download", full)
+    monkeypatch.setattr(debian, "build", full)
+    with pytest.raises(Unavailable, match="No space left on device") as refused:
+        prepare.prepare(env, quiet())
+
+    assert "Two ways round it" in str(refused.value)
+    assert left_in(tmp_path) == ["lock"]
+
+
+def test_a_cache_that_cannot_be_written_is_named_and_how_to_choose_another(
+    ways: Ways, env: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "controlplane" / "lock").mkdir(parents=True)
+    with pytest.raises(Unavailable, match=f"The cache {tmp_path} cannot be written") as refused:
+        prepare.prepare(env, quiet())
+
+    assert "CLIPROXY_CACHE=DIR" in str(refused.value)
+    assert ways.calls == []

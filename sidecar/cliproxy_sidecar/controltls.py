@@ -55,6 +55,14 @@ class MountedContext(ssl.SSLContext):
             self._seen = seen
             self._trouble = ""
             log.info("control certificate read from %s", self.folder)
+        except FileNotFoundError as error:  # as in every first pod of a namespace, for a moment
+            if (trouble := str(error.filename)) != self._trouble:
+                self._trouble = trouble
+                log.info(
+                    "control certificate: %s is not there yet; the operator keeps it in the Secret "
+                    "cliproxy-sidecar-tls and can connect once it is mounted",
+                    trouble,
+                )
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
             if (trouble := str(error)) != self._trouble:
                 self._trouble = trouble

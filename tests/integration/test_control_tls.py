@@ -191,7 +191,7 @@ async def test_files_that_come_late_open_the_door(ours: Authority, tmp_path: Pat
     async with running_sidecar(tls_dir=folder) as sidecar, transport(sidecar, identity) as made:
         with pytest.raises(LinkError):
             await first_line(made)
-        assert "cannot be used" in sidecar.log_text()
+        assert "is not there yet" in sidecar.log_text()
         ours.mount(folder)
         assert await first_line(made)
 

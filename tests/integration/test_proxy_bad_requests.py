@@ -112,6 +112,8 @@ async def test_unknown_paths(both: SnapshotPush) -> None:
                 "invalid_request_error",
                 "unknown_url",
             ), path
+        assert "ends in /v1" in (await sidecar.post("/chat/completions", {})).text, "what is wrong most often"
+        assert "GET /v1/models lists" in (await sidecar.get("/v1/models/nobody")).text
         response = await sidecar.post("/v1/messages/batches", {})
         assert anthropic_error(response.status_code, response.text) == (404, "not_found_error")
 

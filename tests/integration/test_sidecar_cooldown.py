@@ -2,6 +2,8 @@
 
 import asyncio
 
+import pytest
+
 from cliproxy_api.report import Recovered, TrialSettled, TrialStarted, Tripped
 from cliproxy_api.scope import Scope
 from cliproxy_api.state import FleetCooldown
@@ -189,11 +191,12 @@ async def test_wrong_wishes_of_people_are_refused(scripted_openai: ScriptedProvi
             ({"duration": "soon"}, 400),
             ({"duration": "0s"}, 400),
             ({"duration": "9000h"}, 400),
-            ({"duration": 5}, 422),
-            ({"hours": 1}, 422),
+            ({"duration": 5}, 400),
+            ({"hours": 1}, 400),
         ):
             response = await sidecar.post("/v0/operations/providers/gpt/cooldown", body)
             assert response.status_code == status, body
+        assert "duration" in response.json()["detail"], "says what to send"
         assert (await sidecar.post("/v0/operations/providers/nobody/recover")).status_code == 404
         assert (await sidecar.get("/v0/operations/nothing")).status_code == 404
         assert (await sidecar.get("/v0/operations/openapi.json")).status_code == 404
@@ -224,3 +227,24 @@ async def test_errors_within_the_window_cool_the_model(scripted_openai: Scripted
         assert statuses == [502, 502, 502, 503, 503]
         assert len(scripted_openai.requests) == 3
         assert (await periods(sidecar))["gpt"]["reason"] == "error"
+
+
+async def test_a_wish_is_read_whatever_curl_calls_it(scripted_openai: ScriptedProvider) -> None:
+    """`curl -d` says that its body is a form."""
+    form = {"content-type": "application/x-www-form-urlencoded"}
+    async with running_sidecar(build.push(build.built(scripted_openai))) as sidecar:
+        path = "/v0/operations/providers/gpt/cooldown"
+        answer = await sidecar.post(path, b'{"duration":"5m","reason":"a\\n look"}', headers=form)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["cooldown"]["detail"] == "a look"
+
+
+@pytest.mark.parametrize(("path", "status"), [("", 200), ("/", 404), ("/nothing", 404)])
+async def test_whoever_looks_for_operations_is_told_which_there_are(
+    scripted_openai: ScriptedProvider, path: str, status: int
+) -> None:
+    async with running_sidecar(build.push(build.built(scripted_openai))) as sidecar:
+        answer = await sidecar.get(f"/v0/operations{path}")
+        assert answer.status_code == status
+        assert "GET /v0/operations/cooldown/status" in answer.text
+        assert "POST /v0/operations/providers/{provider:path}/recover" in answer.text

@@ -7,8 +7,9 @@ is the machines' business.
 from collections.abc import Callable
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import FastAPI, HTTPException, Path, Request
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi.routing import APIRoute
 
 from cliproxy_api.audit import AuditEvent, AuditOutcome, peer_text
 from cliproxy_api.durations import parse_duration_s
@@ -27,13 +28,14 @@ MAX_COOLDOWN_S = 30 * 86_400.0
 """A month; whoever wants longer disables the provider."""
 
 
-class CooldownRequest(BaseModel):
-    """Body of `POST providers/{provider}/cooldown`."""
+MAX_REASON_CHARS = 200
 
-    model_config = ConfigDict(extra="forbid")
 
-    duration: str = Field(default="10m", max_length=32)
-    reason: str = Field(default=MANUAL_REASON, max_length=200)
+class CooldownRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of `POST providers/{provider}/cooldown`; whatever curl calls it, it is JSON."""
+
+    duration: str = "10m"
+    reason: str = MANUAL_REASON
 
 
 def create_app(
@@ -85,13 +87,12 @@ def create_app(
         return figures.cache()
 
     @app.post("/v0/operations/providers/{provider:path}/cooldown")
-    async def cool(
-        provider: Annotated[str, Path()], request: Request, wish: CooldownRequest | None = None
-    ) -> dict[str, Any]:
-        wish = wish or CooldownRequest()
+    async def cool(provider: Annotated[str, Path()], request: Request) -> dict[str, Any]:
+        wish = _read(await request.body())
         known = _find(machines, provider)
-        machines.cool(known.id, _duration_s(wish.duration), wish.reason)
-        _tell(audit, AuditEvent.MANUAL_COOLDOWN, request, known, wish.reason, wish.duration)
+        reason = " ".join(wish.reason.split())[:MAX_REASON_CHARS] or MANUAL_REASON
+        machines.cool(known.id, _duration_s(wish.duration), reason)
+        _tell(audit, AuditEvent.MANUAL_COOLDOWN, request, known, reason, wish.duration)
         period = views.cooldown_status(machines, _now())["cooldown_periods"].get(known.name)
         return {"provider": known.name, "in_cooldown": period is not None, "cooldown": period}
 
@@ -102,7 +103,31 @@ def create_app(
         _tell(audit, AuditEvent.MANUAL_RECOVERY, request, known, "", None)
         return {"provider": known.name, "in_cooldown": False, "cooldown": None}
 
+    _index(app)
     return app
+
+
+def _index(app: FastAPI) -> None:
+    """List what the routes made so far serve, to those who ask for it or for what is not there."""
+    served = [f"{min(route.methods)} {route.path}" for route in app.routes if isinstance(route, APIRoute)]
+
+    @app.get("/v0/operations")
+    async def index() -> dict[str, Any]:
+        return {"served": served}
+
+    @app.get("/{path:path}")
+    async def elsewhere(path: str) -> dict[str, Any]:
+        raise HTTPException(404, {"message": f"there is nothing at '/{path[:200]}'", "served": served})
+
+
+def _read(body: bytes) -> CooldownRequest:
+    if not body.strip():
+        return CooldownRequest()
+    try:
+        return msgspec.json.decode(body, type=CooldownRequest)
+    except (ValueError, RecursionError, msgspec.MsgspecError) as error:
+        example = '{"duration": "10m", "reason": "manual"}'
+        raise HTTPException(400, f"{error}; send {example}") from None
 
 
 def _tell(  # noqa: PLR0917 -- one lever, pulled

@@ -53,6 +53,7 @@ from cliproxy_sidecar.proxy.refusal import (
 from cliproxy_sidecar.proxy.relay import BrokenAnswer
 from cliproxy_sidecar.proxy.reuse.call import Call
 from cliproxy_sidecar.proxy.tracing.tracer import Tracer
+from cliproxy_sidecar.proxy.unavailable import unknown_model
 from cliproxy_sidecar.runtime.audit import Audit
 from cliproxy_sidecar.runtime.clock import now_s, request_id
 from cliproxy_sidecar.runtime.light import own_task
@@ -67,6 +68,11 @@ ESTIMATED: Final = b"\r\nx-cliproxy-estimated: input_tokens"
 """Says that a figure is ours and rough."""
 _GEMINI: Final = Dialect.GEMINI
 _COUNT: Final = Need.COUNT
+_BASE_URLS: Final = (
+    "The base URL of OpenAI's SDKs ends in /v1 here, that of Anthropic's and Google's in no path; "
+    "GET /v1/models lists what can be asked for."
+)
+"""What most often is wrong with a path."""
 _BUSY_RETRY_S: Final = 1.0
 _NO_SNAPSHOT_RETRY_S: Final = 2.0
 
@@ -163,7 +169,10 @@ class ProxyApp:
             self._list(plan, operation, downstream, ledger)
             return None
         if self._metrics.active >= plan.limits.max_concurrent_requests:
-            message = f"The sidecar serves {self._metrics.active} requests, which is its limit."
+            message = (
+                f"The sidecar serves {self._metrics.active} requests, which is its limit "
+                "(limits.maxConcurrentRequests of its ProxyProfile)."
+            )
             busy = Refusal(ErrorKind.BUSY, message, retry_after_s=_BUSY_RETRY_S)
             self._refuse(downstream, ledger, dialect, busy)
             return None
@@ -173,7 +182,7 @@ class ProxyApp:
 
     def _beside(self, path: str) -> Aside | None:
         """Return who serves a path that is not the data path's; None: nobody."""
-        if path.startswith("/v0/operations/"):
+        if path.startswith("/v0/operations"):
             return self._operations
         if path == "/health" or path.startswith("/health/"):
             return self._health
@@ -204,7 +213,10 @@ class ProxyApp:
             bound = plan.limits.max_body_bytes
             body = downstream.whole_body(bound) or await downstream.read_body(at_most_bytes=bound)
         except BodyTooLarge:
-            message = f"The request's body exceeds {plan.limits.max_body_bytes} bytes."
+            message = (
+                f"The request's body exceeds {plan.limits.max_body_bytes} bytes "
+                "(limits.maxBodyBytes of the ProxyProfile)."
+            )
             return self._refuse(downstream, ledger, dialect, Refusal(ErrorKind.TOO_LARGE, message))
         except BodyTooSlow:
             slow = Refusal(ErrorKind.CALLER_TIMEOUT, "The request's body did not come in time.")
@@ -296,7 +308,7 @@ class ProxyApp:
         """Return what is wrong with a request before its body is read."""
         method, path = request.method, request.path
         if operation is None:
-            return Refusal(ErrorKind.UNKNOWN_PATH, f"There is nothing at {path[:200]!r}.")
+            return Refusal(ErrorKind.UNKNOWN_PATH, f"There is nothing at {path[:200]!r}. {_BASE_URLS}")
         if method != operation.method:
             message = f"{path[:200]} takes {operation.method}, not {method[:20]}."
             return Refusal(ErrorKind.WRONG_METHOD, message, allow=operation.method.encode())
@@ -305,7 +317,10 @@ class ProxyApp:
         if bound < request.head_bytes and (
             sum([len(name) + len(value) for name, value in request.headers]) > bound > 0
         ):
-            return Refusal(ErrorKind.HEADERS_TOO_LARGE, f"The request's headers exceed {bound} bytes.")
+            message = (
+                f"The request's headers exceed {bound} bytes (limits.maxHeaderBytes of the ProxyProfile)."
+            )
+            return Refusal(ErrorKind.HEADERS_TOO_LARGE, message)
         return None
 
     def _list(self, plan: Plan, operation: Operation, downstream: Downstream, ledger: Ledger) -> None:
@@ -316,7 +331,7 @@ class ProxyApp:
         else:
             body = list_body(plan.table.models, dialect)
         if body is None:
-            unknown = Refusal(ErrorKind.UNKNOWN_MODEL, "The model is not served here.", param="model")
+            unknown = unknown_model(model_in(path, operation))
             return self._refuse(downstream, ledger, dialect, unknown)
         downstream.begin(200, JSON_TYPE + REQUEST_ID % ledger.request_id.encode(), len(body))
         return downstream.end(body)

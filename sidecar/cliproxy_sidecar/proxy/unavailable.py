@@ -23,11 +23,7 @@ def no_target(model: str, lack: NoTarget, failures: Mapping[TargetId, Outcome], 
     """Return the refusal for a request that nobody takes; `failures` are those of this request."""
     match lack.reason:
         case Lack.UNKNOWN_MODEL:
-            return Refusal(
-                ErrorKind.UNKNOWN_MODEL,
-                f"The model {model!r} is not served here; GET /v1/models lists those that are.",
-                param="model",
-            )
+            return unknown_model(model)
         case Lack.OTHER_FORMAT:
             return Refusal(
                 ErrorKind.WRONG_FORMAT,
@@ -37,6 +33,12 @@ def no_target(model: str, lack: NoTarget, failures: Mapping[TargetId, Outcome], 
             )
         case Lack.ALL_COOLING | Lack.ALL_LIMITED | Lack.ALL_UNHEALTHY | Lack.EXHAUSTED:
             return _unavailable(model, lack, failures, now)
+
+
+def unknown_model(model: str) -> Refusal:
+    """Return the refusal for a model that nobody here has."""
+    message = f"The model {model[:256]!r} is not served here; GET /v1/models lists those that are."
+    return Refusal(ErrorKind.UNKNOWN_MODEL, message, param="model")
 
 
 def failed(model: str, target: Target, outcome: Outcome, blocked: Blocked | None, now: float) -> Refusal:

@@ -109,7 +109,11 @@ def create_app(
 
 def _index(app: FastAPI) -> None:
     """List what the routes made so far serve, to those who ask for it or for what is not there."""
-    served = [f"{min(route.methods)} {route.path}" for route in app.routes if isinstance(route, APIRoute)]
+    served = [
+        f"{min(route.methods or ('GET',))} {route.path}"
+        for route in app.routes
+        if isinstance(route, APIRoute)
+    ]
 
     @app.get("/v0/operations")
     async def index() -> dict[str, Any]:

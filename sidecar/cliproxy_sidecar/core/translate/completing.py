@@ -58,7 +58,7 @@ class _Calls:
 
     def __init__(self, answer_id: str) -> None:
         self._answer_id = answer_id
-        self._begun: dict[object, None] = {}
+        self._begun: dict[tuple[int, int], None] = {}
         """Those that have begun, by the numbers of choice and call."""
 
     def complete(self, choice: Object, part: str) -> None:
@@ -69,9 +69,9 @@ class _Calls:
                 continue
             if isinstance(function.get("arguments"), dict):
                 function["arguments"] = _encode(function["arguments"]).decode()
-            index = call.get("index")
+            of, index = choice.get("index"), call.get("index")
             # Whole calls may come without a number: each is a new one.
-            place: object = (choice.get("index"), index) if isinstance(index, int) else len(self._begun)
+            place = (of if isinstance(of, int) else 0, index if isinstance(index, int) else len(self._begun))
             if not call.get("id") and function.get("name") and place not in self._begun:
                 call["id"] = f"call_{self._answer_id}_{len(self._begun)}"
             if call.get("id"):

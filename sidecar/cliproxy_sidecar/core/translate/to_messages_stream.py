@@ -1,7 +1,9 @@
 """Chat completion chunks as Anthropic's stream, chunk by chunk.
 
-Anthropic's blocks follow one another, so a block is closed when something else begins; a server that goes
-back to a closed one makes no sense here. Joined, the events are the message that `to_messages_answer` makes.
+Anthropic's blocks follow one another, so a block is closed when something else begins. A call that begins
+before the arguments of the one before are whole is held back until they are: some servers write parallel
+calls in turns. One that goes back to a closed block makes no sense here. Joined, the events are the message
+that `to_messages_answer` makes.
 Sources: OpenAI API reference, chat completion chunks; Anthropic API documentation, streaming messages (read
 2026-11).
 """
@@ -10,7 +12,7 @@ from cliproxy_sidecar.core.translate.fields import Object, TranslationError, map
 from cliproxy_sidecar.core.translate.gemini_words import SIGNED, signature_of_call
 from cliproxy_sidecar.core.translate.reasoning import FOREIGN
 from cliproxy_sidecar.core.translate.to_messages_answer import reasoning_of, said_in
-from cliproxy_sidecar.core.translate.tools import id_to_messages
+from cliproxy_sidecar.core.translate.tools import UNPARSED, id_to_messages, input_of
 from cliproxy_sidecar.core.translate.usages import usage_to_messages
 from cliproxy_sidecar.core.translate.words import stop_reason
 
@@ -23,7 +25,18 @@ class MessagesStream:
 
     """
 
-    __slots__ = ("_block", "_called", "_calls", "_finish", "_next", "_refused", "_started", "_usage")
+    __slots__ = (
+        "_block",
+        "_called",
+        "_calls",
+        "_finish",
+        "_held",
+        "_next",
+        "_refused",
+        "_started",
+        "_usage",
+        "_written",
+    )
 
     def __init__(self) -> None:
         self._started = False
@@ -33,6 +46,10 @@ class MessagesStream:
         """Index of the next block; the open one has the index before it."""
         self._calls: dict[int, str] = {}
         """Ids of the calls that were begun, by OpenAI's index; the last is the open one."""
+        self._written: list[str] = []
+        """Arguments of the open call so far."""
+        self._held: dict[int, list[Object]] = {}
+        """Pieces of calls that wait for the open one, by OpenAI's index."""
         self._called = False
         self._refused = False
         self._finish: object = None
@@ -56,7 +73,9 @@ class MessagesStream:
             raise TranslationError("choices", "the stream is empty")
         reason = stop_reason(self._finish, called=self._called, refused=self._refused)
         end = {"stop_reason": reason, "stop_sequence": None}
+        held = self._release(whole=False)
         return [
+            *held,
             *self._close(),
             {"type": "message_delta", "delta": end, "usage": usage_to_messages(self._usage)},
             {"type": "message_stop"},
@@ -101,10 +120,17 @@ class MessagesStream:
         index = call.get("index")
         place = index if isinstance(index, int) else self._unnumbered(call)
         sent = call.get("id")
+        if place in self._held:
+            self._held[place].append(call)
+            return []
         events: list[Object] = []
         # Gemini has numbered several calls 0: another id is another call.
         if place not in self._calls or (sent and sent != self._calls[place]):
+            if self._block == "tool_use" and not self._is_whole():
+                self._held[place] = [call]
+                return []
             name = text(function.get("name"), f"{field}.function.name")
+            self._written = []
             self._calls.pop(place, None)
             self._calls[place] = text(sent, f"{field}.id")
             block = {"type": "tool_use", "id": id_to_messages(sent, f"{field}.id"), "name": name, "input": {}}
@@ -119,8 +145,25 @@ class MessagesStream:
             raise TranslationError(field, "more arguments for a call that had ended")
         piece = function.get("arguments")
         if piece:
-            delta = {"type": "input_json_delta", "partial_json": text(piece, f"{field}.function.arguments")}
-            events.append(self._piece(delta))
+            self._written.append(text(piece, f"{field}.function.arguments"))
+            events.append(self._piece({"type": "input_json_delta", "partial_json": piece}))
+        return events + self._release(whole=True) if self._held else events
+
+    def _is_whole(self) -> bool:
+        """Whether the open call has all its arguments, as far as they show it."""
+        written = "".join(self._written)
+        return written.endswith("}") and UNPARSED not in input_of(written, "arguments")
+
+    def _release(self, *, whole: bool) -> list[Object]:
+        """Let held calls go on, the first at least: if the open one is `whole`, or in any case."""
+        if whole and not self._is_whole():
+            return []
+        events: list[Object] = []
+        while self._held and not (whole and events):
+            held, self._held = self._held, {}
+            events += self._close()
+            for call in [call for pieces in held.values() for call in pieces]:
+                events += self._call(call, "delta.tool_calls")
         return events
 
     def _unnumbered(self, call: Object) -> int:

@@ -25,6 +25,7 @@ from cliproxy_sidecar.core.dialect import (
     is_native,
     serves,
 )
+from cliproxy_sidecar.core.sse import SSEParser
 from cliproxy_sidecar.core.translate.draft import Destination, Draft
 from cliproxy_sidecar.core.translate.fields import TranslationError
 from cliproxy_sidecar.core.translate.pairs import pair_for
@@ -256,14 +257,50 @@ def call(index: int, **call: Any) -> dict[str, Any]:
 
 
 def test_arguments_for_a_call_that_had_ended_are_the_providers_fault() -> None:
-    begun = [
-        call(0, id="a", function={"name": "f", "arguments": "{"}),
-        call(1, id="b", function={"name": "g"}),
-    ]
+    said = {**START, "choices": [{"index": 0, "delta": {"content": "Well"}}]}
+    begun = [call(0, id="a", function={"name": "f", "arguments": "{"}), said]
     translator = translation("messages", {}).stream()
     translator.feed(events_of([*begun, call(0, function={"arguments": ""})]))
     with pytest.raises(TranslationError, match="had ended"):
         translator.feed(events_of([call(0, function={"arguments": "}"})]))
+
+
+def begin(index: int, arguments: str = "") -> dict[str, Any]:
+    return call(index, id=f"id{index}", function={"name": f"f{index}", "arguments": arguments})
+
+
+def more(index: int, arguments: str) -> dict[str, Any]:
+    return call(index, function={"arguments": arguments})
+
+
+@pytest.mark.parametrize(
+    ("pieces", "inputs"),
+    [
+        ([begin(0), begin(1), more(0, '{"a":1}'), more(1, '{"b":2}')], [{"a": 1}, {"b": 2}]),
+        ([begin(0, '{"a":'), begin(1, '{"b":'), more(1, "2}"), more(0, "1}")], [{"a": 1}, {"b": 2}]),
+        ([begin(0), begin(1), begin(2), more(2, '{"c":3}'), more(0, '{"a":1}')], [{"a": 1}, {}, {"c": 3}]),
+        ([begin(0), begin(1), more(0, '{"a":{}}'), begin(2, "{}"), more(1, "{}")], [{"a": {}}, {}, {}]),
+        ([begin(0), begin(1, '{"b":2}')], [{}, {"b": 2}]),
+    ],
+)
+@pytest.mark.parametrize("caller", ["messages", "responses-chat"])
+def test_parallel_calls_may_be_written_in_turns(
+    caller: str, pieces: list[dict[str, Any]], inputs: list[dict[str, Any]]
+) -> None:
+    translator = translation(caller, {}).stream()
+    out = translator.feed(events_of([START, *pieces, "data: [DONE]\n\n"]))
+    events = [json.loads(event.data) for event in SSEParser().feed(out)]
+    if caller == "messages":
+        opened = [event for event in events if event["type"] == "content_block_start"]
+        assert [event["content_block"]["id"] for event in opened] == [f"id{n}" for n in range(len(inputs))]
+        written = {event["index"]: "" for event in opened}
+        for event in events:
+            if event["type"] == "content_block_delta":
+                written[event["index"]] += event["delta"]["partial_json"]
+        found = [json.loads(text or "{}") for text in written.values()]
+    else:
+        found = [json.loads(item["arguments"]) for item in events[-1]["response"]["output"]]
+    assert found == inputs
 
 
 @pytest.mark.parametrize(

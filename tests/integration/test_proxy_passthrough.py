@@ -1,5 +1,6 @@
 """What goes through the sidecar unchanged, and the few things that change on the way."""
 
+import asyncio
 import json
 
 import pytest
@@ -9,7 +10,7 @@ from cliproxy_dev.providers.provider import ScriptedProvider
 from cliproxy_dev.providers.script import Fail, Raw
 from support import build
 from support.rawserver import Peer, RawServer
-from support.sidecar import running_sidecar
+from support.sidecar import HOST, eventually, running_sidecar
 
 ODD_JSON = (
     b'{ "unknown" : [1,2 , {"x":null}],\n "model":"%s" ,"n":1e3,'
@@ -207,3 +208,27 @@ async def test_half_a_character_breaks_neither_request_nor_answer(asked: str, *,
     if asked == "chat":
         assert got == [body.replace(rb"\ud83d", rb"\ufffd")]
     assert json.loads(got[0])["messages"][0]["content"] == "a smile: \ufffd"
+
+
+async def test_a_length_may_begin_with_any_number_of_zeros() -> None:
+    said = b'{"data":"%b"}' % (b"x" * 1_200_000)
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        length = b"0" * 5000 + b"%d" % len(said)
+        head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %b\r\n\r\n" % length
+        await peer.send(head + said)
+
+    async with RawServer(script) as server:
+        built = build.built(base_url=f"http://127.0.0.1:{server.port}/v1", models=("m",))
+        async with running_sidecar(build.push(built)) as sidecar:
+            reader, writer = await asyncio.open_connection(HOST, sidecar.proxy_port)
+            writer.write(
+                b"POST /v1/chat/completions HTTP/1.1\r\ncontent-length: %b13\r\n\r\n" % (b"0" * 5000)
+            )
+            await eventually(lambda: sidecar.sidecar.metrics.active == 1, what="the head")
+            writer.write(b'{"model":"m"}')
+            async with asyncio.timeout(5):
+                assert b" 200 OK" in await reader.readuntil(b"\r\n")
+            writer.transport.abort()
+            assert "failed by a bug" not in sidecar.log_text()

@@ -270,6 +270,11 @@ class RequestReader:
         self._between = True
 
 
+def length_of(value: bytes) -> int:
+    """Return a length that llhttp has let through: of 64 bits at most, but behind any number of zeros."""
+    return int(value.lstrip(b"0") or b"0")
+
+
 def _target(url: bytes) -> tuple[str, bytes]:
     """Return the path and the query of a request's target, and remember short ones: callers use a few."""
     if url[:1] != b"/" or _HASH in url:

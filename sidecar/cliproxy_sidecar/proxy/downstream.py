@@ -8,7 +8,7 @@ from enum import Enum, auto
 from http import HTTPStatus
 from typing import Final, Protocol
 
-from cliproxy_sidecar.core.h1request import Request
+from cliproxy_sidecar.core.h1request import Request, length_of
 from cliproxy_sidecar.runtime.light import Signal
 
 _BODILESS: Final = frozenset({204, 304})
@@ -157,7 +157,7 @@ class Downstream:
     async def _wait_for_body(self, request: Request, at_most_bytes: int) -> None:
         request.bound(at_most_bytes)
         for name, value in request.headers:
-            if name == b"content-length" and int(value) > at_most_bytes:
+            if name == b"content-length" and length_of(value) > at_most_bytes:
                 raise BodyTooLarge
         self.line.expect_body()
         self.arrived = Signal()

@@ -12,6 +12,7 @@ from typing import ClassVar, Final
 from cliproxy_sidecar.core.asked_usage import is_answer_to_us
 from cliproxy_sidecar.core.dialect import Operation
 from cliproxy_sidecar.core.errors import ErrorKind, error_event
+from cliproxy_sidecar.core.h1request import length_of
 from cliproxy_sidecar.core.headers import answer_block
 from cliproxy_sidecar.core.likeness import PlainChunks
 from cliproxy_sidecar.core.outcome import (
@@ -271,5 +272,5 @@ def declared_length(headers: RawHeaders) -> int | None:
     """Return the length that an answer's head declares; None: it does not."""
     for name, value in headers:
         if name.lower() == b"content-length" and value.isdigit():
-            return int(value)
+            return length_of(value)
     return None

@@ -39,8 +39,6 @@ PUBLIC_ADDRESSES: Final[Mapping[ProviderType, str]] = {
 """Used when `baseURL` is left out. Sources: the providers' API references (read 2026-11); Gemini's is its own
 API (docs/adr/0017)."""
 
-"""A billion dollars: no price is higher, and a document holds it in 64 bits."""
-
 
 def resolve_credentials(
     provider: LLMProvider, secrets: Mapping[tuple[str, str], SecretView | None]

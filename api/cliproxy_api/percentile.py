@@ -10,6 +10,8 @@ from cliproxy_api.report import ProviderTraffic
 
 BOUNDS_MS: Final = (5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000, 60_000)
 """Upper ends of the buckets: from a cached answer to a long completion."""
+MAX_NUMBER: Final = 2**60
+"""No latency in ms, and no count of attempts, is greater."""
 OVERFLOW: Final = -1
 """Key of the bucket above the last bound."""
 
@@ -46,10 +48,13 @@ def percentile_ms(buckets: Mapping[int, int], share: float) -> float | None:
     """Estimate the latency in ms that `share` (0 to 1) of the attempts do not exceed; None without any.
 
     Attempts are taken as evenly spread inside their bucket. Above the last bound nothing more is known than
-    that bound. Unknown bounds are read as bounds of their own; bounds and counts below 1 do not count.
+    that bound. Unknown bounds are read as bounds of their own; bounds and counts below 1 do not count, nor do
+    those above `MAX_NUMBER`.
     """
     counts = {
-        bound: count for bound, count in buckets.items() if count > 0 and (bound > 0 or bound == OVERFLOW)
+        bound: count
+        for bound, count in buckets.items()
+        if 0 < count <= MAX_NUMBER and (0 < bound <= MAX_NUMBER or bound == OVERFLOW)
     }
     total = sum(counts.values())
     if not total:

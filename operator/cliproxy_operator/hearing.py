@@ -89,8 +89,9 @@ class Hearing:
                 if not self._may_speak(sidecar, report.provider):
                     return
             case Traffic(providers=providers):
-                theirs = {id_: one for id_, one in providers.items() if self._may_speak(sidecar, id_)}
-                report = msgspec.structs.replace(report, providers=theirs)
+                if not providers.keys() <= self._reconciler.usable(sidecar.namespace):
+                    theirs = {id_: one for id_, one in providers.items() if self._may_speak(sidecar, id_)}
+                    report = msgspec.structs.replace(report, providers=theirs)
             case _:
                 pass  # of itself alone, or read against what it holds
         self._hear(sidecar, report)
@@ -168,7 +169,8 @@ class Hearing:
 
     def _may_speak(self, sidecar: SidecarId, provider_id: str) -> bool:
         """Whether what a sidecar says of a provider counts."""
-        if self._reconciler.may_hold(sidecar.namespace, provider_id):
+        own = provider_id.startswith(f"{sidecar.namespace}/")  # also while it is not in force
+        if own or provider_id in self._reconciler.usable(sidecar.namespace):
             return True
         if sidecar not in self._meddling:
             self._meddling.add(sidecar)

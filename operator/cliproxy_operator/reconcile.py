@@ -5,7 +5,7 @@ rules are `compile.py`'s, who is concerned by a change is `concern.py`'s.
 """
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, KeysView, Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -13,6 +13,7 @@ from cliproxy_api.references import secret_references
 from cliproxy_api.resources.common import ObjectMeta
 from cliproxy_api.resources.llmprovider import LLMProvider
 from cliproxy_api.resources.proxyprofile import ProxyProfile
+from cliproxy_api.snapshot import Provider
 from cliproxy_operator.adopting import Adoptions
 from cliproxy_operator.clock import Clock
 from cliproxy_operator.collect import Collector, Group
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 
 DEBOUNCE_S: Final = 0.02
 """`kubectl apply` of several objects becomes one snapshot."""
+_NOBODY: Final[Mapping[str, Provider]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,12 +250,10 @@ class Reconciler:
         result = self.results.get(group[0])
         return result.held.get(group[1], frozenset()) if result is not None else frozenset()
 
-    def may_hold(self, namespace: str, provider_id: str) -> bool:
-        """Whether a provider is a namespace's own, or lent to it: its sidecars may run it."""
-        if provider_id.startswith(f"{namespace}/"):
-            return True
+    def usable(self, namespace: str) -> KeysView[str]:
+        """Return the providers (ids) in force that a namespace may use: its own, and those lent to it."""
         result = self.results.get(namespace)
-        return result is not None and provider_id in result.compiled.providers
+        return result.compiled.providers.keys() if result is not None else _NOBODY.keys()
 
     def guests(self, namespace: str) -> frozenset[ObjectKey]:
         """Return the providers of other namespaces that a namespace's snapshots hold."""

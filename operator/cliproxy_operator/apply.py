@@ -13,6 +13,7 @@ import msgspec
 from cliproxy_api.resources.common import to_wire
 from cliproxy_operator import events
 from cliproxy_operator.clock import Clock, rfc3339, rfc3339_micro
+from cliproxy_operator.eventgate import EventGate
 from cliproxy_operator.gather import RESOURCES
 from cliproxy_operator.inputs import ObjectKey
 from cliproxy_operator.kinds import EVENT, PROVIDER
@@ -55,6 +56,7 @@ class Writer:
         self._metrics = metrics
         self._may_write = may_write
         self._instance = instance
+        self._gate = EventGate()
 
     async def status(self, key: ObjectKey, judged: Object, status: msgspec.Struct) -> bool:
         """Apply the status that was judged from this version of an object; False if the object is gone.
@@ -109,18 +111,29 @@ class Writer:
         await self._kube.patch_metadata(PROVIDER, key.namespace, key.name, {"annotations": dict(annotations)})
 
     async def post(self, key: ObjectKey, raw: Object, event: events.Event) -> None:
-        """Post one Event about an object. Best effort: the condition says the same, and stays."""
+        """Post one Event about an object, in bounded numbers. Best effort: the condition says the same."""
         if not self._may_write():
             return
         level = logging.WARNING if event.type == "Warning" else logging.INFO
         told = {"kind": key.kind.value, "object": key.id, "reason": event.reason, "note": event.message}
         log.log(level, "transition", extra=told)
+        left_out = self._gate.admits(key, self._clock.now())
+        if left_out is None:
+            return
+        body = self._event(key, raw, event)
+        if left_out:
+            more = f" ({left_out} Events since the last one were not posted)"
+            body["message"] = body["message"][: MAX_EVENT_CHARS - len(more)] + more
         try:
-            await self._kube.create(EVENT, key.namespace, self._event(key, raw, event))
+            await self._kube.create(EVENT, key.namespace, body)
         except ApiError as error:
             log.info(
                 "event not posted", extra={"object": key.id, "reason": event.reason, "error": str(error)}
             )
+
+    def forget(self, key: ObjectKey) -> None:
+        """The object is gone."""
+        self._gate.forget(key)
 
     async def _look(self, key: ObjectKey) -> None:
         """Read an object anew: its version counts even if it went back, as after a restored backup."""

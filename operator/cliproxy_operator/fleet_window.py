@@ -1,7 +1,8 @@
 """Counting over time in bounded memory: failures of a scope, and what happened in the last 24 hours.
 
 Both count in buckets of a fixed width, so that size does not grow with traffic; an event counts until its
-whole bucket is too old, that is up to one bucket longer than the window.
+whole bucket is too old, that is up to one bucket longer than the window. What lies ahead, as after the wall
+clock was set back, does not count: it would for as long as the clock was wrong.
 """
 
 from collections import Counter
@@ -34,7 +35,9 @@ class FailureWindow:
         bucket = int(now.timestamp() / width_s)
         self._buckets.setdefault(bucket, Counter())[outcome_class] += count
         self.evidence = evidence
-        self._buckets = {key: value for key, value in self._buckets.items() if key >= bucket - BUCKETS}
+        self._buckets = {
+            key: value for key, value in self._buckets.items() if bucket - BUCKETS <= key <= bucket
+        }
 
     def total(self) -> int:
         """Return how many there were within the window, as of the last `add`."""
@@ -63,7 +66,7 @@ class DayCount:
         """Count something that happens now."""
         hour = _hour(now)
         self._hours[hour] = self._hours.get(hour, 0) + count
-        self._hours = {key: value for key, value in self._hours.items() if key > hour - HOURS}
+        self._hours = {key: value for key, value in self._hours.items() if hour - HOURS < key <= hour}
 
     def spread(self, now: datetime, count: int) -> None:
         """Put a count of the last 24 hours, known only as a sum, evenly over them; replaces what is known."""
@@ -75,7 +78,7 @@ class DayCount:
     def total(self, now: datetime) -> int:
         """Return the count of the last 24 hours, this one included."""
         hour = _hour(now)
-        return sum(count for key, count in self._hours.items() if key > hour - HOURS)
+        return sum(count for key, count in self._hours.items() if hour - HOURS < key <= hour)
 
 
 def _hour(now: datetime) -> int:

@@ -164,6 +164,7 @@ class Statuses:
         if entry is None:
             self._written_s.pop(key, None)
             self._manual.forget(key)
+            self._writer.forget(key)
             self._adoptions.forget(key)
             return
         if not self._leader.may_write():

@@ -9,6 +9,7 @@ import pytest
 
 from cliproxy_api.resources.llmprovider_status import LLMProviderStatus
 from cliproxy_operator.apply import NotLeadingError, Writer
+from cliproxy_operator.events import Event
 from cliproxy_operator.inputs import Kind, ObjectKey
 from cliproxy_operator.kinds import PROVIDER, Resource
 from cliproxy_operator.kube import ApiError
@@ -21,13 +22,14 @@ NEW = LLMProviderStatus(observed_generation=1)
 
 
 class OneObject:
-    """An API server with one provider, which counts its versions."""
+    """An API server with one provider, which counts its versions, and its Events."""
 
     def __init__(self, version: int) -> None:
         self.version = version
         self.on_get: Callable[[], object] = lambda: None
         """Called while it is asked for, when it has been read."""
         self.statuses: list[Mapping[str, Any]] = []
+        self.events: list[str] = []
 
     def raw(self) -> dict[str, Any]:
         return {"metadata": {"namespace": "shop", "name": "claude", "resourceVersion": str(self.version)}}
@@ -36,6 +38,9 @@ class OneObject:
         found = self.raw()
         self.on_get()
         return found
+
+    async def create(self, resource: Resource, namespace: str | None, body: Mapping[str, Any]) -> None:
+        self.events.append(body["message"])
 
     async def apply_status(
         self, resource: Resource, namespace: str, name: str, status: Mapping[str, Any], *, version: str
@@ -50,13 +55,14 @@ class OneObject:
 class Case:
     def __init__(self, version: int) -> None:
         self.leads = True
+        self.clock = ManualClock()
         self.kube = OneObject(version)
         self.store = Store(lambda _change: None)
         self.store.upsert(PROVIDER, self.kube.raw())
         self.writer = Writer(
             kube=self.kube,  # type: ignore[arg-type]
             store=self.store,
-            clock=ManualClock(),
+            clock=self.clock,
             metrics=Metrics(),
             may_write=lambda: self.leads,
             instance="op-1",
@@ -108,3 +114,25 @@ async def test_an_event_that_overtakes_the_look_after_a_conflict_holds() -> None
     held = case.store.get(PROVIDER, "shop", "claude")
     assert held is not None
     assert held["metadata"]["resourceVersion"] == "10"
+
+
+async def test_an_object_that_flaps_has_a_bounded_number_of_events() -> None:
+    case = Case(7)
+    for number in range(100):
+        await case.writer.post(KEY, case.kube.raw(), Event("Warning", "CoolingDown", f"the {number}th"))
+    assert case.kube.events == [f"the {number}th" for number in range(25)]
+
+    other = ObjectKey(Kind.LLM_PROVIDER, "shop", "gpt")
+    await case.writer.post(other, case.kube.raw(), Event("Warning", "CoolingDown", "another's"))
+    assert case.kube.events[25:] == ["another's"]
+
+    case.clock.advance(300)
+    for words in ("x" * 2000, "too much again"):
+        await case.writer.post(KEY, case.kube.raw(), Event("Normal", "Recovered", words))
+    (last,) = case.kube.events[26:]
+    assert len(last) == 1000
+    assert last.endswith("x (75 Events since the last one were not posted)")
+
+    case.writer.forget(KEY)
+    await case.writer.post(KEY, case.kube.raw(), Event("Normal", "Accepted", "made again"))
+    assert case.kube.events[27:] == ["made again"]

@@ -178,6 +178,14 @@ class TestThreshold:
         assert timed.hear(counted(5, scope=scopes[-1]))
         assert timed.one().scope == scopes[-1]
 
+    def test_failures_of_a_clock_that_was_set_back_do_not_count(self) -> None:
+        timed = TimedFleet()
+        timed.now += timedelta(days=3650)
+        timed.hear(counted(4))
+        timed.now = BEGIN
+        assert not timed.hear(counted(4))
+        assert timed.hear(counted(1))
+
     def test_old_failures_do_not_trip_what_has_just_come_back(self) -> None:
         timed = TimedFleet(provider(cooldown=rules(detection_window_s=3600.0)))
         timed.hear(tripped(1.0))

@@ -36,6 +36,9 @@ class Written:
     async def post(self, *_: Any) -> None:
         pass
 
+    def forget(self, key: ObjectKey) -> None:
+        pass
+
 
 @pytest.fixture
 async def world() -> Reconciled:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cliproxy_dev.controlplane.find import CannotObtain
+from cliproxy_dev.controlplane.find import CannotObtain, wants_existing_cluster
 from cliproxy_dev.controlplane.progress import Progress
 from cliproxy_dev.controlplane.start import ControlPlane
 from cliproxy_dev.images.build import Image, build_all
@@ -20,11 +20,18 @@ from support.cluster import LoopThread, create_namespace, install_crds, remove_n
 HERE = Path(__file__).parent
 
 
+OF_THEIR_OWN = ("running_world", "running_field", "running_trial", "DEMO")
+"""Names by which a module of this folder shows that it starts whole worlds, each with a control plane."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark everything in this folder, so that `-m "not cluster"` leaves it out."""
+    theirs = wants_existing_cluster(os.environ)
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.cluster)
+            if theirs and any(hasattr(getattr(item, "module", None), name) for name in OF_THEIR_OWN):
+                item.add_marker(pytest.mark.skip("runs on a control plane of its own, not on yours"))
 
 
 @pytest.fixture(scope="session")

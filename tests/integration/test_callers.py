@@ -322,11 +322,7 @@ async def test_a_caller_that_takes_nothing_is_given_up(way: str, monkeypatch: py
     assert left == ([] if way.startswith("one piece") and not way.endswith("again") else [True])
 
 
-@PATCHES_PARTS
-async def test_a_caller_that_takes_slowly_is_not_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listener, "TICK_S", 0.01)
-    monkeypatch.setattr(connection, "KEEP_ALIVE_S", 0.05)
-    monkeypatch.setattr(connection, "STALL_S", 0.2)
+async def test_a_caller_that_takes_slowly_is_not_given_up() -> None:
     size = 40_000_000
 
     async def pour(downstream: Downstream) -> None:
@@ -334,8 +330,25 @@ async def test_a_caller_that_takes_slowly_is_not_given_up(monkeypatch: pytest.Mo
 
     async with serving(pour) as house, house.caller() as caller:
         await caller.send(GET)
-        got = await caller.reader.readuntil(b"\r\n\r\n")
-        for _ in range(8):
-            got = await caller.reader.readexactly(size // 8)
-            await asyncio.sleep(0.05)
-        assert len(got) == size // 8
+        await caller.reader.readuntil(b"\r\n\r\n")
+        (one,) = house.listener.connections
+        one.strike()  # Its time begins.
+        for _ in range(3):
+            left_bytes = one.unsent_bytes
+            await caller.reader.readexactly(size // 8)
+            await eventually(lambda: one.unsent_bytes < left_bytes, what="progress")  # noqa: B023 -- at once
+            one.strike()
+        await caller.reader.readexactly(size // 8)
+        assert house.listener.connections == {one}
+        caller.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        await eventually(lambda: one.strike() or not house.listener.connections, what="the end")
+
+
+async def test_an_old_caller_is_not_asked_for_its_body() -> None:
+    """HTTP/1.0 knows no interim answers: it would take one for the answer (RFC 9110 section 10.1.1)."""
+    async with serving() as house, house.caller() as caller:
+        await caller.send(b"POST /a HTTP/1.0\r\nexpect: 100-continue\r\ncontent-length: 5\r\n\r\n")
+        callers = house.listener.connections
+        await eventually(lambda: any(one._busy for one in callers), what="the request")
+        await caller.send(b"hello")
+        assert await caller.answer() == (200, b"POST /a hello")

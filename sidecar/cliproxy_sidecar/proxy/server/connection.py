@@ -165,7 +165,7 @@ class CallerConnection:
         """Give the caller its time for the body from now on, and ask for it if it waits for that."""
         self.deadline = self._house.now + BODY_S
         request = cast("Downstream", self._busy).request
-        if request.expects_continue and not request.body_bytes:
+        if request.expects_continue and not request.body_bytes and not request.old:
             self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def address(self, which: str) -> tuple[str, int] | None:

@@ -124,8 +124,13 @@ def _temperature(draft: Draft, value: Any) -> None:
 
 
 def _stop(draft: Draft, value: Any) -> None:
-    stops = [value] if isinstance(value, str) else sequence(value, "stop")
-    draft.body["stop_sequences"] = [text(item, f"stop[{place}]") for place, item in enumerate(stops)]
+    """Anthropic refuses stops of nothing but white space; others may take them."""
+    given = [value] if isinstance(value, str) else sequence(value, "stop")
+    stops = [text(item, f"stop[{place}]") for place, item in enumerate(given)]
+    for place, stop in enumerate(stops):
+        if stop.isspace():
+            raise TranslationError(f"stop[{place}]", "must not be white space alone there")
+    draft.body["stop_sequences"] = [stop for stop in stops if stop]
 
 
 def _tools(draft: Draft, value: Any) -> None:

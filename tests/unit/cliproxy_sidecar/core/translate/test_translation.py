@@ -168,6 +168,7 @@ FILE = {"type": "file", "file": {"file_id": "file-1"}}
         ({"max_tokens": True}, "max_tokens"),
         ({"n": True}, "n"),
         ({"stop": [1]}, "stop[0]"),
+        ({"stop": ["END", " \n"]}, "stop[1]"),
     ],
 )
 def test_a_chat_request_is_refused_by_the_fields_name(request_: dict[str, Any], field: str) -> None:
@@ -241,6 +242,14 @@ def test_small_equals() -> None:
         },
         "left_out": [],
     }
+
+
+def test_an_empty_stop_is_none() -> None:
+    for stop, expected in (("", []), (["", "END"], ["END"])):
+        body = request_outcome("chat", {"messages": [{"role": "user", "content": "Hi"}], "stop": stop})[
+            "body"
+        ]
+        assert body["stop_sequences"] == expected
 
 
 def test_turns_of_the_assistant_are_joined() -> None:

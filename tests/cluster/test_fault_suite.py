@@ -14,7 +14,7 @@ from cliproxy_dev.demo.narrator import Narrator
 from cliproxy_dev.faults import aiming, apiserver, behind, objects, sidecars
 from cliproxy_dev.faults.checks import Verdict
 from cliproxy_dev.faults.field import Field, Setting, running_field
-from cliproxy_dev.faults.killing import ALL_LINKED, kill_at
+from cliproxy_dev.faults.killing import ALL_LINKED, ATTEMPTS, kill_at
 from cliproxy_dev.faults.run import Run
 from cliproxy_dev.faults.steps import Step
 
@@ -61,13 +61,19 @@ async def killed_when_all_were_told_and_nothing_was_written(field: Field, run_di
 
 
 async def killed_while_a_trial_is_under_way(field: Field, run_dir: Path) -> None:
-    """The next operator is linked with all while the trial still runs, and lets nobody else try."""
+    """The next operator is linked with all while the trial still runs, and lets nobody else try.
+
+    On a machine that is busy enough the trial may be over by then, which shows nothing: once more.
+    """
     field.tell.chapter(Step.TRIAL)
     field.notes.clear()
-    run = Run(field)
-    await kill_at(Step.TRIAL, field, run)
-    judged(await run.finish(), Step.TRIAL, run_dir)
-    assert field.notes == {Step.TRIAL: 1, ALL_LINKED: 1}
+    for _ in range(ATTEMPTS):
+        run = Run(field)
+        await kill_at(Step.TRIAL, field, run)
+        judged(await run.finish(), Step.TRIAL, run_dir)
+        if ALL_LINKED in field.notes:
+            break
+    assert field.notes.get(ALL_LINKED) == 1
 
 
 def judged(verdict: Verdict, name: str, run_dir: Path) -> None:

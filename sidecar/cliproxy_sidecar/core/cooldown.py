@@ -184,6 +184,9 @@ class Cooldowns:
             else:
                 reports += state.unknown(now)
         self._seen = seen
+        for state in self._scopes.cooling():
+            if state.scope not in seen:
+                state.unlisted()
         self.advance(now)
         return tuple(reports)
 

@@ -263,6 +263,11 @@ class ScopeState:
         self.entry, self.own = None, True
         return told
 
+    def unlisted(self) -> None:
+        """Note that a document does not list the scope: whoever waits for a permit goes on alone."""
+        if self.phase is CooldownPhase.HALF_OPEN and self.entry is None:
+            self.alone = self.here = True
+
     def obey(self, entry: Entry) -> None:
         """Stand where the document says."""
         told = entry.cooldown

@@ -614,6 +614,15 @@ class TestLinks:
         assert [one.age_s for one in cooldowns.trying(13.0)] == [1.0]
         assert refused(cooldowns, 13.0).phase is HALF_OPEN
 
+    def test_who_tries_alone_goes_on_when_the_fleet_does_not_know_of_it(self) -> None:
+        cooldowns = machine()
+        trip(cooldowns, 0.0)
+        assert phases(cooldowns, 10.0) == {KEY: HALF_OPEN}
+        cooldowns.attach(attached=True, now=11.0)
+        assert refused(cooldowns, 11.0).phase is HALF_OPEN
+        cooldowns.adopt(push(sent_s=11.0), 11.0)
+        assert admitted(cooldowns, 11.0).trials
+
     def test_a_leader_whose_clock_is_behind_does_not_let_a_second_trial_begin(self) -> None:
         cooldowns = self.half_open()
         permit = admitted(cooldowns, 1.0)

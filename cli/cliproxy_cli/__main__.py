@@ -7,7 +7,7 @@ from typing import Final, TextIO
 
 from cliproxy_cli.context import Context
 from cliproxy_cli.failures import FAILED, INTERRUPTED, CommandFailed
-from cliproxy_cli.output import Colour, paint
+from cliproxy_cli.output import Colour, paint, wants_colours
 from cliproxy_cli.parser import build_parser
 
 CLEAR: Final = "\033[H\033[2J"
@@ -59,7 +59,7 @@ def _watch(context: Context) -> int:
 
 
 def _tell(context: Context, failure: CommandFailed) -> None:
-    colours = context.err.isatty() and not context.environment.get("NO_COLOR")
+    colours = wants_colours(context.err, context.environment, refused=bool(context.option("no_color")))
     context.note(f"{paint('error:', Colour.RED, colours=colours)} {failure}")
     if failure.hint:
         context.note(f"{paint('try:', Colour.CYAN, colours=colours)} {failure.hint}")

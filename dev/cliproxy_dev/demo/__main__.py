@@ -6,6 +6,7 @@ Exit codes: 0 every step was seen to happen, 1 a step failed or a part did not s
 import argparse
 import asyncio
 import contextlib
+import io
 import signal
 import sys
 import tempfile
@@ -73,6 +74,8 @@ def main() -> int:
     parser.add_argument("--once", action="store_true", help="exit after the play (make run ONCE=1)")
     parser.add_argument("--run-dir", type=Path, help="where files go; default: a new temporary directory")
     args = parser.parse_args()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without UTF-8 must not end the play
     with contextlib.ExitStack() as stack:
         run_dir = args.run_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="cliproxy-")))
         return asyncio.run(_until_interrupted(run_dir, once=args.once))

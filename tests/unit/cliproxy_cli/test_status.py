@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from cliproxy_cli.__main__ import main
 from support.commandline import StubApi, Terminal, listed, provider, run
 
 TEAM = "/apis/cliproxy.io/v1alpha1/namespaces/team-a/llmproviders"
@@ -76,6 +77,19 @@ def test_only_a_terminal_gets_colours(api: StubApi, kubeconfig: Path) -> None:
     assert "\033" not in run("status", kubeconfig=kubeconfig).out
     assert "\033" not in run("status", kubeconfig=kubeconfig, out=Terminal(), NO_COLOR="1").out
     assert "\033" not in run("status", "--no-color", kubeconfig=kubeconfig, out=Terminal()).out
+
+
+def test_errors_have_no_colours_where_results_have_none(tmp_path: Path) -> None:
+    asked = ["--kubeconfig", str(tmp_path / "none"), "status"]
+    for more, environment, painted in (
+        ([], {}, True),
+        (["--no-color"], {}, False),
+        ([], {"TERM": "dumb"}, False),
+        ([], {"NO_COLOR": "1"}, False),
+    ):
+        told = Terminal()
+        assert main([*asked, *more], environment=environment, out=Terminal(), err=told) == 1
+        assert ("\033" in told.getvalue()) is painted, (more, environment)
 
 
 def test_what_a_provider_said_does_not_steer_the_terminal(api: StubApi, kubeconfig: Path) -> None:

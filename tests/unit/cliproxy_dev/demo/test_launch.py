@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -25,6 +28,21 @@ async def test_somebody_elses_cluster_is_left_alone(monkeypatch: pytest.MonkeyPa
             raise AssertionError("it started")
 
     assert left_in(tmp_path) == []
+
+
+def test_a_terminal_without_utf8_ends_no_play(tmp_path: Path) -> None:
+    theirs = {"USE_EXISTING_CLUSTER": "1", "KUBECONFIG": str(tmp_path)}
+    answer = subprocess.run(
+        [sys.executable, "-m", "cliproxy_dev.demo", "--once"],
+        env=os.environ | theirs | {"PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+
+    assert (answer.returncode, answer.stderr) == (1, "")
+    assert "docs/start.md" in answer.stdout
 
 
 @pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])

@@ -74,6 +74,7 @@ async def running_world(
         tell.progress("scripted providers listen; starting operator, node agent and its two pods")
         settings = {**_operator_environment(world, port), **(environment or {})}
         agent = ["cliproxy_dev.nodeagent", "--kubeconfig", str(plane.kubeconfig), "--run-dir", str(run_dir)]
+        agent.append("--serve-logs")
         await _start(stack, world, "node-agent", agent, None)
         await _start(
             stack, world, "operator", ["cliproxy_operator"], lambda: _leads(world), environment=settings

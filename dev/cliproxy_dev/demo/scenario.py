@@ -287,6 +287,7 @@ def print_goodbye(world: World, tell: Narrator) -> None:
 export KUBECONFIG={shlex.quote(str(world.plane.kubeconfig))} PATH="$PATH":{shlex.quote(str(world.tools))}
 {kubectl} get llm -o wide
 {kubectl} cliproxy status
+{kubectl} logs app-1 -c cliproxy --tail=5
 {kubectl} annotate llmprovider claude cliproxy.io/cooldown=1m
 
 curl -s {world.proxy_url("app-1")}/v1/chat/completions -d '{question}'

@@ -21,6 +21,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--first-address", default="127.0.1.10", help="the first pod's loopback address")
     parser.add_argument("--addresses", type=int, default=240, help="how many pods there can be")
     parser.add_argument("--namespace", action="append", default=[], help="only this one (may be repeated)")
+    parser.add_argument(
+        "--serve-logs", action="store_true", help="be a Node, so that kubectl logs and kubectl exec work"
+    )
     chosen = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     try:
@@ -31,6 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
             namespaces=frozenset(chosen.namespace),
             first_address=chosen.first_address,
             addresses=chosen.addresses,
+            serve_logs=chosen.serve_logs,
         )
     except (kubeconfig.BadKubeconfig, ValueError) as error:
         print(error, file=sys.stderr)

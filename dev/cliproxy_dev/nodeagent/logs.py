@@ -16,6 +16,7 @@ from asyncio.trsock import TransportSocket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 
+import aiohttp
 from aiohttp import web
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -27,6 +28,7 @@ from cliproxy_dev.nodeagent.execs import Execs
 
 ADDRESS = "127.0.0.1"
 NOT_FOUND = 404
+UNREGISTER_S = 2.0
 CLOSED = -1
 HANG_UP_LOOKS = 200
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -92,9 +94,12 @@ async def register(api: KubeApi, name: str, port: int) -> None:
 
 
 async def unregister(api: KubeApi, name: str) -> None:
-    """Take the Node away again."""
+    """Take the Node away again; where the API server is away it stays, and nobody is the worse for it."""
     try:
-        await api.delete(f"/api/v1/nodes/{name}")
+        async with asyncio.timeout(UNREGISTER_S):
+            await api.delete(f"/api/v1/nodes/{name}")
+    except (aiohttp.ClientError, OSError):
+        return
     except ApiError as error:
         if error.status != NOT_FOUND:
             raise

@@ -89,11 +89,11 @@ dashboards: venv ## write the chart's dashboards and docs/metrics.md from the co
 metrics: control-plane ## ask every panel's query of a real Prometheus with real traffic behind it; keep the table
 	@$(VENV)/python -m cliproxy_dev.monitoring --show
 
-images: venv ## build both images without a container engine (Debian, root); AGAIN=1: twice, and compare the layers
-	@$(VENV)/python -m cliproxy_dev.images $(if $(AGAIN),--again)
+images: venv ## build both images without a container engine (Debian, root); COMPILED=1: with the hot path compiled; AGAIN=1: twice, and compare the layers
+	@$(VENV)/python -m cliproxy_dev.images $(if $(COMPILED),--compiled) $(if $(AGAIN),--again)
 
-test-images: control-plane ## build both images, and play them as containers against a real kube-apiserver: helm test, backups
-	@TEST_IMAGES=1 $(PYTEST) -q -rP tests/cluster/test_images.py tests/cluster/test_image_containers.py tests/cluster/test_image_backup.py
+test-images: control-plane ## build both images, and play them as containers against a real kube-apiserver (COMPILED=1: the compiled sidecar)
+	@TEST_IMAGES=1 TEST_IMAGES_COMPILED=$(if $(COMPILED),1) $(PYTEST) -q -rP tests/cluster/test_images.py tests/cluster/test_image_containers.py tests/cluster/test_image_backup.py
 
 newest: venv ## build the newest Kubernetes' server for custom resources (Debian; 10 minutes); AGAIN=1: from what Debian has today
 	@$(VENV)/python -m cliproxy_dev.newest prepare $(if $(AGAIN),--again)
@@ -109,8 +109,8 @@ compiled: venv ## compile the sidecar's hot path into build/compiled (a C compil
 test-compiled: compiled redis ## the sidecar's tests on the compiled hot path (WORDS= are pytest's)
 	@PYTHONPATH=build/compiled $(PYTEST) -q $(or $(WORDS),tests/unit/cliproxy_sidecar tests/integration tests/property tests/golden tests/translate_golden tests/fuzz)
 
-test-313: venv ## the tests on Python 3.13, in a Debian 13 of their own (Debian, root; WORDS= are pytest's)
-	@$(VENV)/python -m cliproxy_dev.images.suite $(WORDS)
+test-313: venv ## the tests on Python 3.13, in a Debian 13 of their own (Debian, root; COMPILED=1: on the compiled hot path; WORDS= are pytest's)
+	@$(VENV)/python -m cliproxy_dev.images.suite $(if $(COMPILED),--compiled) $(WORDS)
 
 audit: venv ## hadolint, shellcheck and checkov on the Dockerfiles, scripts and the rendered chart
 	@$(VENV)/python -m cliproxy_dev.audit

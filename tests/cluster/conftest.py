@@ -16,6 +16,7 @@ from cliproxy_dev.images.build import Image, build_all
 from cliproxy_dev.newest import build
 from cliproxy_dev.newest.plane import CHOICE, chosen
 from support.cluster import LoopThread, create_namespace, install_crds, remove_namespace
+from support.played import COMPILED_IMAGES
 
 HERE = Path(__file__).parent
 
@@ -68,9 +69,9 @@ def crds(control_plane: ControlPlane, fixture_loop: LoopThread) -> list[str]:
 
 @pytest.fixture(scope="session")
 def images() -> dict[str, Image]:
-    """Both images, built if need be: minutes."""
+    """Both images, built if need be: minutes. The sidecar's is compiled if TEST_IMAGES_COMPILED says so."""
     try:
-        return build_all(os.environ, Progress(sys.__stderr__))
+        return build_all(os.environ, Progress(sys.__stderr__), compiled=COMPILED_IMAGES)
     except CannotObtain as error:
         pytest.skip(str(error))
 

@@ -1,9 +1,10 @@
-"""Each image by itself, as any container engine runs it: health, no shell, and the end on SIGTERM."""
+"""Each image by itself, as any engine runs it: health, no shell, no compiler, and the end on SIGTERM."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,12 +13,15 @@ import pytest
 from cliproxy_dev.controlplane.find import CannotObtain
 from cliproxy_dev.images.build import Image
 from support.cluster import eventually
-from support.played import Container, Podman, write_kubeconfig
+from support.hotpath import hot_modules
+from support.played import COMPILED_IMAGES, Container, Podman, write_kubeconfig
 
 pytestmark = [
     pytest.mark.timeout(900),
     pytest.mark.skipif(os.environ.get("TEST_IMAGES") != "1", reason="make test-images builds and plays them"),
 ]
+BUILDS = re.compile(r"(?:.*-)?(?:gcc|g\+\+|cc|cpp|as|ld|clang|make)(?:[-.][\d.]+)?")
+"""Names of programs that make machine code."""
 AWAY = "/etc/kubeconfig"
 Start = Callable[[str], Container]
 
@@ -69,3 +73,29 @@ async def test_as_process_1_it_ends_well_on_sigterm(start: Start, name: str) -> 
 
     assert container.exit_code() == "0", container.log()[-2000:]
     assert container.state("OOMKilled") == "false"
+
+
+async def test_the_hot_path_runs_as_machine_code_if_that_was_asked_for(start: Start) -> None:
+    container = start("sidecar")
+    await until(container, healthy=True)
+
+    # Compiled modules begin one another without the import system, so that only some have their own file in
+    # memory; the machine code of all is in one library.
+    shared = [path for path in container.libraries() if "/cliproxy_sidecar_hot__mypyc." in path]
+    assert len(shared) == (1 if COMPILED_IMAGES else 0)
+    modules = [path.removeprefix("sidecar/").removesuffix(".py").replace("/", ".") for path in hot_modules()]
+    suffixes = [Path(file).suffix for file in container.files_of(modules)]
+    assert suffixes == [".so" if COMPILED_IMAGES else ".py"] * len(modules)
+
+
+@pytest.mark.parametrize("name", ["operator", "sidecar"])
+def test_nothing_that_builds_is_in_the_image(start: Start, name: str) -> None:
+    root = start(name).process() / "root"
+    programs = {path.name for path in (root / "usr/bin").iterdir()}
+    assert "python3" in programs
+    assert [one for one in sorted(programs) if BUILDS.fullmatch(one)] == []
+    assert list(root.glob("usr/include/python3*")) == []
+    packages = {path.name for path in next(root.glob("app/lib/python3*/site-packages")).iterdir()}
+    assert "msgspec" in packages
+    assert {"mypy", "mypyc", "setuptools", "hatchling", "pip"} & packages == set()
+    assert list(root.glob("app/**/*.c")) == []

@@ -16,6 +16,8 @@ from cliproxy_dev.images.build import Image
 from cliproxy_dev.images.engine import Engine, obtain
 from cliproxy_dev.images.play import HARDENED
 
+COMPILED_IMAGES = os.environ.get("TEST_IMAGES_COMPILED") == "1"
+"""Whether the sidecar's image is to have the compiled hot path (`make test-images COMPILED=1`)."""
 WITHOUT_SYSTEMD = {"DISABLE_HC_SYSTEMD": "true"}
 """There is nobody here to ask the health check in turns: the tests do."""
 
@@ -78,6 +80,22 @@ class Container:
     def has_shell(self) -> bool:
         """Whether a shell can be run in it."""
         return self.podman.run("exec", self.name, "/bin/sh", "-c", "exit 0").code == 0
+
+    def process(self) -> Path:
+        """Return what this machine's kernel tells of its first process."""
+        return Path("/proc", self.state("Pid"))
+
+    def libraries(self) -> set[str]:
+        """Return the files in the image whose machine code its first process has in memory."""
+        lines = (self.process() / "maps").read_text("utf-8").splitlines()
+        return {words[5] for line in lines if len(words := line.split()) > 5 and "x" in words[1]}
+
+    def files_of(self, modules: list[str]) -> list[str]:
+        """Return from which files the image's Python imports these modules."""
+        code = f"import importlib; print(*[importlib.import_module(one).__file__ for one in {modules}])"
+        answer = self.podman.run("exec", self.name, "/app/bin/python", "-c", code)
+        assert answer.code == 0, answer.said
+        return answer.said.splitlines()[-1].split()
 
     def freeze(self) -> None:
         """Let its first process do nothing more."""

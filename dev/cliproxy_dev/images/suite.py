@@ -2,7 +2,8 @@
 
 The system is laid out once in the cache, with a `.venv` made from the lock by its own Python; the tests see
 a copy of the checkout. Packages are fetched first; the tests then run in a network of their own, which has
-loopback addresses and nothing else. Words given are pytest's. Needs Debian and root.
+loopback addresses and nothing else. Words given are pytest's; with `--compiled` before them the hot path is
+compiled there, and the tests run that (ADR 24). Needs Debian and root.
 """
 
 from __future__ import annotations
@@ -28,16 +29,19 @@ from cliproxy_dev.images.engine import Engine, ImagesFailed, obtain
 from cliproxy_dev.process import tethered
 
 INCLUDED: Final = (
-    "python3,python3-venv,ca-certificates,debian-archive-keyring,git,iproute2,make,openssl,procps,zsh,fish"
+    "python3,python3-venv,ca-certificates,debian-archive-keyring,git,iproute2,make,openssl,procps,zsh,fish,"
+    "gcc,libc6-dev,python3-dev"
 )
 CACHE: Final = "/cache"
 FROM_OUR_CACHE: Final = ("controlplane", "tools")
 """Programs that bring their own libraries; what else is costly is fetched anew, for this Debian."""
-FETCH: Final = (
+FETCH: Final[tuple[tuple[str, ...], ...]] = (
     ("python3", "dev/bootstrap.py"),
     (".venv/bin/python", "-m", "cliproxy_dev.controlplane", "prepare"),
     (".venv/bin/python", "-m", "cliproxy_dev.redisserver"),
 )
+COMPILED: Final = f"{CACHE}/compiled"
+COMPILE: Final = (".venv/bin/python", "-m", "cliproxy_dev.compiled", COMPILED)
 DEFAULT: Final = ("-q", "--durations=10")
 LOCAL_PLACE: Final = re.compile(r"(?:^|[\s='\"]|file://)(/[^\s'\"]+)")
 NOT_COPIED: Final = (
@@ -85,7 +89,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         engine = obtain(os.environ, progress)
         with only_one(engine.root / "lock-suite", "the tests in a Debian of their own", progress):
-            return _run(engine, arguments or DEFAULT, progress)
+            return _run(engine, arguments, progress)
     except (CannotObtain, ImagesFailed) as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
@@ -93,6 +97,9 @@ def main(arguments: Sequence[str]) -> int:
 
 def _run(engine: Engine, words: Sequence[str], progress: Progress) -> int:
     kept = engine.root / f"suite-{hashlib.sha256(INCLUDED.encode()).hexdigest()[:8]}"
+    for old in engine.root.glob("suite-*"):
+        if old != kept:
+            shutil.rmtree(old)
     if not (kept / "root").is_dir():
         kept.mkdir(exist_ok=True)
         with (
@@ -103,10 +110,19 @@ def _run(engine: Engine, words: Sequence[str], progress: Progress) -> int:
             (Path(name) / "root").rename(kept / "root")
     with tempfile.TemporaryDirectory(dir=kept, prefix="run-") as gone:
         shutil.copytree(ROOT, Path(gone) / "src", symlinks=True, ignore=shutil.ignore_patterns(*NOT_COPIED))
-        for step in FETCH:
+        steps, tests = plan(words)
+        for step in steps:
             if (code := _inside(kept, Path(gone), step, alone=False)) != 0:
                 return code
-        return _inside(kept, Path(gone), [".venv/bin/python", "-m", "pytest", *words], alone=True)
+        return _inside(kept, Path(gone), tests, alone=True)
+
+
+def plan(words: Sequence[str]) -> tuple[tuple[tuple[str, ...], ...], tuple[str, ...]]:
+    """Return what is run with the network to prepare the tests, and the tests."""
+    pytest = (".venv/bin/python", "-m", "pytest")
+    if words[:1] != ["--compiled"]:
+        return FETCH, (*pytest, *(words or DEFAULT))
+    return (*FETCH, COMPILE), ("env", f"PYTHONPATH={COMPILED}", *pytest, *(words[1:] or DEFAULT))
 
 
 def _inside(kept: Path, gone: Path, command: Sequence[str], *, alone: bool) -> int:

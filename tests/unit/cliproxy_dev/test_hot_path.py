@@ -1,20 +1,13 @@
 """What is compiled into the wheel: modules that exist, and none that compiling would change."""
 
 import importlib.util
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
-
-
-def modules() -> list[str]:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    listed: list[str] = project["tool"]["hatch"]["build"]["targets"]["wheel"]["hooks"]["custom"]["modules"]
-    return listed
+from support.hotpath import ROOT, hot_modules
 
 
 def judge() -> Callable[[Path], Any]:
@@ -29,9 +22,9 @@ def judge() -> Callable[[Path], Any]:
 
 def test_every_listed_module_may_be_compiled() -> None:
     refuse = judge()
-    assert modules() == sorted(set(modules()))
-    assert len(modules()) > 30
-    for name in modules():
+    assert hot_modules() == sorted(set(hot_modules()))
+    assert len(hot_modules()) > 30
+    for name in hot_modules():
         refuse(ROOT / name)
 
 

@@ -41,6 +41,8 @@ FETCH: Final[tuple[tuple[str, ...], ...]] = (
     (".venv/bin/python", "-m", "cliproxy_dev.redisserver"),
 )
 COMPILED: Final = f"{CACHE}/compiled"
+TOLD_BY_MYPYC: Final = "ignore:the (type, exc, tb) signature of throw() is deprecated:DeprecationWarning"
+"""From Python 3.12 on, of what mypyc's run time does to hand an error to a coroutine; only tests see it."""
 COMPILE: Final = (".venv/bin/python", "-m", "cliproxy_dev.compiled", COMPILED)
 DEFAULT: Final = ("-q", "--durations=10")
 LOCAL_PLACE: Final = re.compile(r"(?:^|[\s='\"]|file://)(/[^\s'\"]+)")
@@ -122,7 +124,14 @@ def plan(words: Sequence[str]) -> tuple[tuple[tuple[str, ...], ...], tuple[str, 
     pytest = (".venv/bin/python", "-m", "pytest")
     if words[:1] != ["--compiled"]:
         return FETCH, (*pytest, *(words or DEFAULT))
-    return (*FETCH, COMPILE), ("env", f"PYTHONPATH={COMPILED}", *pytest, *(words[1:] or DEFAULT))
+    return (*FETCH, COMPILE), (
+        "env",
+        f"PYTHONPATH={COMPILED}",
+        *pytest,
+        "-W",
+        TOLD_BY_MYPYC,
+        *(words[1:] or DEFAULT),
+    )
 
 
 def _inside(kept: Path, gone: Path, command: Sequence[str], *, alone: bool) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cliproxy_dev.images.suite import COMPILE, COMPILED, DEFAULT, FETCH, plan
+from cliproxy_dev.images.suite import COMPILE, COMPILED, DEFAULT, FETCH, TOLD_BY_MYPYC, plan
 
 PYTEST = (".venv/bin/python", "-m", "pytest")
 
@@ -16,5 +16,5 @@ def test_compiled_tests_run_what_the_last_step_before_them_made() -> None:
     steps, tests = plan(["--compiled", "-q", "tests/unit"])
     assert steps == (*FETCH, COMPILE)
     assert COMPILE[-1] == COMPILED
-    assert tests == ("env", f"PYTHONPATH={COMPILED}", *PYTEST, "-q", "tests/unit")
-    assert plan(["--compiled"])[1][2:] == (*PYTEST, *DEFAULT)
+    assert tests == ("env", f"PYTHONPATH={COMPILED}", *PYTEST, "-W", TOLD_BY_MYPYC, "-q", "tests/unit")
+    assert plan(["--compiled"])[1][2:] == (*PYTEST, "-W", TOLD_BY_MYPYC, *DEFAULT)

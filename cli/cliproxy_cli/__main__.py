@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, TextIO
 
 from cliproxy_cli.context import Context
-from cliproxy_cli.failures import FAILED, INTERRUPTED, CommandFailed
+from cliproxy_cli.failures import FAILED, INTERRUPTED, MISUSED, CommandFailed
 from cliproxy_cli.output import Colour, paint, wants_colours
 from cliproxy_cli.parser import build_parser
 
@@ -21,7 +21,11 @@ def main(
     err: TextIO | None = None,
 ) -> int:
     """Run the command that `argv` (by default the process's) asks for; return its exit code."""
-    options = build_parser().parse_args(argv)
+    parser, words = build_parser(), sys.argv[1:] if argv is None else argv
+    if not words:
+        parser.print_help(err or sys.stderr)
+        return MISUSED
+    options = parser.parse_args(words)
     context = Context(
         options=options,
         environment=os.environ if environment is None else environment,

@@ -1,5 +1,6 @@
 """`cliproxy status` shows what stands in the objects, and says what to do when it cannot."""
 
+import io
 from pathlib import Path
 
 from cliproxy_cli.__main__ import main
@@ -90,6 +91,13 @@ def test_errors_have_no_colours_where_results_have_none(tmp_path: Path) -> None:
         told = Terminal()
         assert main([*asked, *more], environment=environment, out=Terminal(), err=told) == 1
         assert ("\033" in told.getvalue()) is painted, (more, environment)
+
+
+def test_without_a_command_all_are_listed() -> None:
+    told = io.StringIO()
+
+    assert main([], environment={}, err=told) == 2
+    assert "support-bundle" in told.getvalue()
 
 
 def test_what_a_provider_said_does_not_steer_the_terminal(api: StubApi, kubeconfig: Path) -> None:

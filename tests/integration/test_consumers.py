@@ -229,6 +229,27 @@ async def test_from_elsewhere_only_an_admin_reaches_the_operations(
     assert answer.status_code == status
 
 
+@pytest.mark.parametrize(
+    ("peer", "own", "key", "status"),
+    [
+        ("127.0.0.6", "192.0.2.80", None, 403),  # as a mesh's proxy in the pod hands callers on
+        ("127.0.0.1", "192.0.2.80", None, 403),
+        ("127.0.0.6", "192.0.2.80", BATCH, 200),
+        ("127.0.0.1", "127.0.0.1", None, 200),
+    ],
+)
+async def test_who_comes_from_loopback_to_the_pods_address_comes_from_elsewhere(
+    scripted_openai: ScriptedProvider, peer: str, own: str, key: str | None, status: int
+) -> None:
+    push = push_with((consumer(), consumer("batch", admin=True)), build.built(scripted_openai))
+    async with running_sidecar(push) as sidecar:
+        transport = httpx.ASGITransport(sidecar.sidecar.operations, client=(peer, 4711))
+        async with httpx.AsyncClient(transport=transport, base_url=f"http://{own}:8317") as client:
+            headers = {} if key is None else bearer(key)
+            answer = await client.get("/v0/operations/costs", headers=headers)
+    assert answer.status_code == status
+
+
 async def test_callers_of_geminis_format_are_known_and_refused_in_it(
     scripted_openai: ScriptedProvider,
 ) -> None:

@@ -6,12 +6,11 @@ FastAPI is loaded when somebody first knocks: a sidecar that nobody looks into d
 
 import asyncio
 import importlib
-import ipaddress
 from collections.abc import Callable
 
 from cliproxy_api.audit import AuditEvent, AuditOutcome, peer_text
 from cliproxy_api.snapshot import Snapshot
-from cliproxy_sidecar.core.limits.identity import Stranger, identify
+from cliproxy_sidecar.core.limits.identity import Stranger, identify, is_local
 from cliproxy_sidecar.runtime.asgi import App, Receive, Scope, Send, answer
 from cliproxy_sidecar.runtime.audit import Audit
 from cliproxy_sidecar.runtime.clock import now_s
@@ -49,7 +48,7 @@ class OperationsDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request from the same machine, or of an admin."""
-        if _is_loopback(scope):
+        if is_local(scope.get("client"), scope.get("server")):
             scope[WHO] = "this machine"
         elif not self._is_admin(scope):
             await answer(send, 403, _FORBIDDEN)
@@ -62,9 +61,8 @@ class OperationsDoor:
         if limits.ring is None:
             self._tell(AuditEvent.ACCESS_REFUSED, "from another machine", scope)
             return False
-        client = scope.get("client")
-        address, query = client[0] if client else "", scope.get("query_string", b"")
-        found = identify(limits.ring, limits.guesses, scope["headers"], query, address, now_s())
+        client, own, query = scope.get("client"), scope.get("server"), scope.get("query_string", b"")
+        found = identify(limits.ring, limits.guesses, scope["headers"], query, client, own, now_s())
         if isinstance(found, Stranger):
             self._refused(found.why)
             self._tell(AuditEvent.AUTHENTICATION_FAILURE, found.why, scope)
@@ -91,12 +89,3 @@ class OperationsDoor:
                 module = await asyncio.to_thread(importlib.import_module, _MODULE)
                 self._app = module.create_app(*self._parts)
             return self._app
-
-
-def _is_loopback(scope: Scope) -> bool:
-    client = scope.get("client")
-    if not client:
-        return False
-    address = ipaddress.ip_address(client[0])
-    mapped = getattr(address, "ipv4_mapped", None)
-    return (mapped or address).is_loopback

@@ -44,8 +44,9 @@ def caller_of(
     now: float,
 ) -> Caller | Refusal:
     """Return whose request it is, or the refusal of a stranger, which is counted and told."""
-    client, request = downstream.line.address("peername"), downstream.request
-    found = identify(ring, guesses, request.headers, request.query, client[0] if client else "", now)
+    line, request = downstream.line, downstream.request
+    client = line.address("peername")
+    found = identify(ring, guesses, request.headers, request.query, client, line.address("sockname"), now)
     if isinstance(found, Caller):
         return found
     metrics.authentication_failures.add(("proxy", found.why))

@@ -1,11 +1,13 @@
 """Takes secrets out of what leaves the house: values under telling names, keys by shape, queries of URLs.
 
-Rather too much than too little: a bundle is read by people who must not have the keys.
+Of pods also what programs are started with, of AlertRules the paths of receivers. Rather too much than too
+little: a bundle is read by people who must not have the keys.
 """
 
 import re
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 HIDDEN: Final = "[hidden]"
 _TELLING: Final = re.compile(
@@ -20,9 +22,10 @@ _KEYS: Final = re.compile(
       \b(?:sk|pk|rk|gsk|xai|xox[abpr]|ghp|gho|hf|r8|pplx|AIza|ya29)[-_.A-Za-z0-9]{12,}  # providers' prefixes
     | \beyJ[-_A-Za-z0-9]{8,}\.[-_A-Za-z0-9]{8,}\.[-_A-Za-z0-9]*                          # JSON web tokens
     | (?<=hooks\.slack\.com/services/)\S+
+    | (?<=discord\.com/api/webhooks/)\S+ | (?<=discordapp\.com/api/webhooks/)\S+
     | (?<=Bearer\s)\S+ | (?<=bearer\s)\S+ | (?<=Basic\s)\S+
     | -----BEGIN[^-]+PRIVATE\ KEY-----.*?(?:-----END[^-]+PRIVATE\ KEY-----|\Z)
-    | (?<=://)[^/\s:@]+:[^/\s@]+(?=@)                                                    # user and password
+    | (?<=://)[^/\s:@]*:[^/\s@]+(?=@)                                                    # user and password
     """,
     re.VERBOSE | re.DOTALL,
 )
@@ -33,6 +36,8 @@ _ASSIGNED: Final = re.compile(
 )
 _QUERY: Final = re.compile(r"(?P<url>https?://[^\s?\"']+)\?[^\s\"']+")
 _MANAGED: Final = frozenset({"managedFields", "uid"})
+_WORDS: Final = ("args", "command")
+_OURS: Final = ("cliproxy-operator", "cliproxy-sidecar")
 
 
 def redact(value: Any, *, under: str = "") -> Any:
@@ -64,11 +69,45 @@ def _object(value: Mapping[str, Any], under: str) -> dict[str, Any]:
         return dict.fromkeys(map(str, value), HIDDEN)
     if under in {"data", "stringData", "binaryData"}:
         return dict.fromkeys(map(str, value), HIDDEN)
-    found = {}
+    found: dict[str, Any] = {}
+    ours = _is_ours(value)
     variable = "name" in value and "value" in value  # a container's variable, or a header's: who knows
     for name, one in value.items():
         if name in _MANAGED or name == _LAST_APPLIED:
             continue
-        hidden = variable and name == "value" and isinstance(one, str) and one
-        found[str(name)] = HIDDEN if hidden else redact(one, under=str(name))
+        if name in _WORDS and isinstance(one, list) and not ours:
+            found[str(name)] = [HIDDEN] * len(one)  # a program's own: `--db-password`, and then the password
+        elif name == "notifications":
+            found[str(name)] = redact(_origins_only(one))
+        else:
+            hidden = variable and name == "value" and isinstance(one, str) and one
+            found[str(name)] = HIDDEN if hidden else redact(one, under=str(name))
     return found
+
+
+def _is_ours(container: Mapping[str, Any]) -> bool:
+    """Whether it is a container of this project's images, whose arguments hold no secrets."""
+    image = container.get("image")
+    return isinstance(image, str) and image.rpartition("/")[2].startswith(_OURS)
+
+
+def _origins_only(value: Any) -> Any:
+    """Return a copy whose `url`s end with the host: many receivers know a sender by the address's path."""
+    if isinstance(value, Mapping):
+        return {
+            name: _origin(one) if name == "url" and isinstance(one, str) else _origins_only(one)
+            for name, one in value.items()
+        }
+    if isinstance(value, list):
+        return [_origins_only(one) for one in value]
+    return value
+
+
+def _origin(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return HIDDEN
+    host = parts.netloc.rpartition("@")[2]
+    more = parts.path.strip("/") or parts.query or parts.fragment
+    return f"{parts.scheme}://{host}/{HIDDEN}" if more else f"{parts.scheme}://{host}"

@@ -26,9 +26,9 @@ MAX_LOGS: Final = 20
 """Pods whose logs are taken, the least ready first."""
 OPERATORS: Final = "app.kubernetes.io/part-of=cliproxy"
 CRDS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-README: Final = """What stands in here, without secrets: Secrets were not read, values of headers and of
-containers' variables and whatever looks like a key were replaced by [hidden]. Look through it all
-before you hand it on.
+README: Final = """What stands in here, without secrets: Secrets were not read; values of headers and of
+containers' variables, arguments of applications, paths of receivers' addresses and whatever looks
+like a key were replaced by [hidden]. Look through it all before you hand it on.
 """
 
 

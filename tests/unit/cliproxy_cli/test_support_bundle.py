@@ -24,6 +24,11 @@ KEYS = {
     "field": "planted-token-field-10",
     "assigned": "planted-assigned-11",
     "slack": "T000/B000/planted12",
+    "argument": "planted-argument-13",
+    "probe": "planted-probe-14",
+    "webhook": "planted-webhook-15",
+    "discord": "1234/planted-discord-16",
+    "redis": "planted-redis-17",
 }
 
 
@@ -50,12 +55,41 @@ def provider() -> dict[str, Any]:
     }
 
 
+def rule() -> dict[str, Any]:
+    return {
+        "kind": "AlertRule",
+        "metadata": {"name": "money", "namespace": "team-a"},
+        "spec": {
+            "notifications": [
+                {
+                    "name": "a",
+                    "webhook": {"url": f"https://receiver.example.com:8443/hooks/{KEYS['webhook']}"},
+                },
+                {"name": "b", "webhook": {"url": f"https://discord.com/api/webhooks/{KEYS['discord']}"}},
+                {"name": "c", "alertmanager": {"url": "http://alertmanager:9093"}},
+            ]
+        },
+    }
+
+
 @pytest.fixture
 def served(api: StubApi) -> StubApi:
     env = [{"name": "OPENAI_API_KEY", "value": KEYS["env"]}, {"name": "MODE", "value": KEYS["env"]}]
     containers = [
-        {"name": "app", "image": "shop:1", "env": env},
-        {"name": "cliproxy-sidecar", "image": "x", "env": env},
+        {
+            "name": "app",
+            "image": "shop:1",
+            "env": env,
+            "command": ["/bin/sh", "-c", f"exec shop --cache redis://:{KEYS['redis']}@cache:6379/0"],
+            "args": ["--db-password", KEYS["argument"]],
+            "livenessProbe": {"exec": {"command": ["redis-cli", "-a", KEYS["probe"], "ping"]}},
+        },
+        {
+            "name": "cliproxy",
+            "image": "images.example:5000/team/cliproxy-sidecar:1.2",
+            "env": env,
+            "args": ["--an-argument-of-ours"],
+        },
     ]
     pod = {
         "metadata": {"name": "web-1", "namespace": "team-a"},
@@ -69,14 +103,16 @@ def served(api: StubApi) -> StubApi:
         f"{KINDS}/llmproviders": listed(provider()),
         f"{KINDS}/proxyprofiles": listed(),
         f"{KINDS}/cooldownpolicies": listed(),
+        f"{KINDS}/alertrules": listed(rule()),
         f"{NAMESPACE}/pods": listed(pod),
         f"{NAMESPACE}/events": listed(event, other),
         f"{NAMESPACE}/pods/web-1/log": log
-        + f"api_key={KEYS['assigned']} https://hooks.slack.com/services/{KEYS['slack']}\n",
+        + f"api_key={KEYS['assigned']} https://hooks.slack.com/services/{KEYS['slack']}\n"
+        + f"https://discord.com/api/webhooks/{KEYS['discord']} redis://:{KEYS['redis']}@cache:6379\n",
         "/version": {"gitVersion": "v1.33.0"},
     }
-    message = "alertrules is forbidden"
-    api.refusals[f"{KINDS}/alertrules"] = (403, {"reason": "Forbidden", "message": message})
+    message = "cooldownpolicies is forbidden"
+    api.refusals[f"{KINDS}/cooldownpolicies"] = (403, {"reason": "Forbidden", "message": message})
     return api
 
 
@@ -116,11 +152,14 @@ def test_what_helps_is_in_it_and_what_is_missing_is_said(
     assert "name: keys\n      key: claude" in parts["llmproviders.yaml"]
     assert "api.example.com/v1" in parts["llmproviders.yaml"]
     assert "of no interest" not in parts["events.yaml"]
-    assert "provider said" in parts["logs/team-a/web-1/cliproxy-sidecar.log"]
+    assert "url: https://receiver.example.com:8443/[hidden]" in parts["alertrules.yaml"]
+    assert "url: http://alertmanager:9093\n" in parts["alertrules.yaml"]
+    assert "--an-argument-of-ours" in parts["pods.yaml"]
+    assert "provider said" in parts["logs/team-a/web-1/cliproxy.log"]
     assert not [name for name in parts if name.endswith("app.log")]
     assert "v1.33.0" in parts["about.json"]
-    assert "alertrules: alertrules is forbidden" in parts["errors.txt"]
-    assert "left out: alertrules" in ran.err
+    assert "cooldownpolicies: cooldownpolicies is forbidden" in parts["errors.txt"]
+    assert "left out: cooldownpolicies" in ran.err
 
 
 def test_an_archive_is_not_overwritten(served: StubApi, kubeconfig: Path, tmp_path: Path) -> None:
@@ -147,3 +186,22 @@ def test_values_under_telling_names_go(name: str) -> None:
 def test_plain_words_stay() -> None:
     text = "429 from groq: rate limit reached for model llama-3.3-70b-versatile, try again in 7.66s"
     assert redact_text(text) == text
+
+
+@pytest.mark.parametrize(
+    ("url", "left"),
+    [
+        ("https://hooks.example.com/a/b", f"https://hooks.example.com/{HIDDEN}"),
+        ("https://hooks.example.com/", "https://hooks.example.com"),
+        ("https://hooks.example.com?token=x", f"https://hooks.example.com/{HIDDEN}"),
+        ("https://me:pw@hooks.example.com:8443/a", f"https://hooks.example.com:8443/{HIDDEN}"),
+        ("https://[half/a", HIDDEN),
+    ],
+)
+def test_of_a_receivers_address_the_host_stays(url: str, left: str) -> None:
+    assert redact({"notifications": [{"webhook": {"url": url}}]}) == {
+        "notifications": [{"webhook": {"url": left}}]
+    }
+    assert redact({"endpoint": {"url": "http://collector:4318/v1"}}) == {
+        "endpoint": {"url": "http://collector:4318/v1"}
+    }

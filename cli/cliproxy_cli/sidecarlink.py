@@ -23,6 +23,8 @@ URL: Final = "CLIPROXY_URL"
 TOKEN: Final = "CLIPROXY_TOKEN"  # noqa: S105 -- a variable's name
 _FORWARDING: Final = re.compile(r"Forwarding from (127\.0\.0\.1:\d+) ->")
 _LINES: Final = 10
+_PORT_NAME: Final = "cliproxy-proxy"
+"""Of the container's port, in injected pods and in the chart's gateway."""
 NOT_FOUND: Final = 404
 
 
@@ -55,18 +57,33 @@ def ask(url: str, path: str, *, token: str = "") -> Any:
         raise CommandFailed(f"{url} cannot be asked: {getattr(error, 'reason', None) or error}") from None
 
 
-@contextlib.contextmanager
-def forwarded(context: Context, pod: str) -> Iterator[str]:
-    """Yield a URL that leads into a pod's sidecar, through `kubectl port-forward`, which ends with the block.
-
-    Raises:
-        CommandFailed: there is no kubectl, or it cannot forward; in its words.
-
-    """
+def find_kubectl(context: Context) -> str:
+    """Return the path of the person's kubectl. Raises `CommandFailed` if there is none."""
     kubectl = shutil.which("kubectl", path=context.environment.get("PATH"))
     if kubectl is None:
         raise CommandFailed("kubectl is not on the PATH", hint=f"or give --url URL, or set {URL}")
-    words = [kubectl, "port-forward", f"pod/{pod}", f":{PROXY_PORT}", "-n", context.own_namespace]
+    return kubectl
+
+
+def proxy_port(pod: Mapping[str, Any]) -> int:
+    """Return where a pod's sidecar listens to callers, as its container says."""
+    spec = pod.get("spec") or {}
+    for container in [*(spec.get("containers") or []), *(spec.get("initContainers") or [])]:
+        for port in container.get("ports") or []:
+            if port.get("name") == _PORT_NAME:
+                return int(port["containerPort"])
+    return PROXY_PORT
+
+
+@contextlib.contextmanager
+def forwarded(context: Context, kubectl: str, pod: str, port: int) -> Iterator[str]:
+    """Yield a URL that leads into a pod's sidecar, through `kubectl port-forward`, which ends with the block.
+
+    Raises:
+        CommandFailed: kubectl cannot forward; in its words.
+
+    """
+    words = [kubectl, "port-forward", f"pod/{pod}", f":{port}", "-n", context.own_namespace]
     for name in ("kubeconfig", "context"):
         if value := context.option(name):
             words += [f"--{name}", value]

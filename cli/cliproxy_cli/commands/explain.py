@@ -4,6 +4,8 @@ Which sidecar that was is asked of each in turn; the sentences are the sidecar's
 """
 
 import urllib.parse
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from cliproxy_api.kinds import POD
@@ -11,10 +13,22 @@ from cliproxy_cli.context import Context
 from cliproxy_cli.failures import CommandFailed
 from cliproxy_cli.output import Cell, Colour, Row, paint
 from cliproxy_cli.parser import Subparsers, add_command
-from cliproxy_cli.sidecarlink import TOKEN, URL, ask, forwarded, given_url
+from cliproxy_cli.sidecarlink import TOKEN, URL, ask, find_kubectl, forwarded, given_url, proxy_port
 
 MAX_PODS: Final = 50
 """Asked in turn; a larger fleet wants --pod."""
+RUNNING: Final = "Running"
+
+
+@dataclass
+class Asked:
+    """What came of asking."""
+
+    told: dict[str, Any] | None = None
+    sidecars: int = 0
+    """That answered."""
+    left_out: list[str] = field(default_factory=list)
+    """Pods that could not be asked, and why."""
 
 
 def register(subparsers: Subparsers) -> None:
@@ -39,41 +53,69 @@ def run(context: Context) -> int:
     request = context.options.request
     path = f"/v0/operations/requests/{urllib.parse.quote(request, safe='')}/explain"
     token = context.environment.get(TOKEN, "")
-    told, asked = None, 0
     if url := given_url(context, context.environment):
-        told, asked = ask(url, path, token=token), 1
+        asked = Asked(told=ask(url, path, token=token), sidecars=1)
     else:
-        for pod in _pods(context):
-            asked += 1
-            with forwarded(context, pod) as url:
-                told = ask(url, path)
-            if told is not None:
-                break
-    if told is None:
-        raise CommandFailed(
-            f"no request {request!r} is known to {asked} sidecar{'' if asked == 1 else 's'}",
-            hint="each remembers its last 1,000; take the id from the answer's x-request-id",
-        )
+        asked = _ask_each(context, path)
+    for reason in asked.left_out:
+        context.note(f"not asked: {reason}")
+    if asked.told is None:
+        raise _unknown(request, asked)
     if context.form == "table":
-        _print(context, told)
+        _print(context, asked.told)
     else:
-        context.dump(told)
+        context.dump(asked.told)
     return 0
 
 
-def _pods(context: Context) -> list[str]:
+def _ask_each(context: Context, path: str) -> Asked:
+    """Ask the pods in turn until one knows; one that cannot be asked keeps nobody from asking the next."""
+    asked, kubectl, pods = Asked(), find_kubectl(context), _pods(context)
+    running = [pod for pod in pods if _phase(pod) == RUNNING]
+    if len(running) > MAX_PODS:
+        raise CommandFailed(
+            f"{len(running)} pods have a sidecar here", hint="name the one that served it: --pod POD"
+        )
+    if others := Counter(_phase(pod) for pod in pods if _phase(pod) != RUNNING):
+        phases = ", ".join(f"{count} {phase}" for phase, count in sorted(others.items()))
+        asked.left_out.append(f"pods that do not run: {phases}")
+    for pod in running:
+        name = str(pod["metadata"]["name"])
+        try:
+            with forwarded(context, kubectl, name, proxy_port(pod)) as url:
+                asked.told = ask(url, path)
+        except CommandFailed as failure:
+            asked.left_out.append(f"pod {name}: {failure}")
+            continue
+        asked.sidecars += 1
+        if asked.told is not None:
+            break
+    return asked
+
+
+def _unknown(request: str, asked: Asked) -> CommandFailed:
+    if asked.left_out and not asked.sidecars:
+        return CommandFailed("no sidecar could be asked", hint="choose another namespace with -n, or --pod")
+    return CommandFailed(
+        f"no request {request!r} is known to {asked.sidecars} sidecar{'' if asked.sidecars == 1 else 's'}"
+        + ("; not all could be asked" if asked.left_out else ""),
+        hint="each remembers its last 1,000; take the id from the answer's x-request-id",
+    )
+
+
+def _pods(context: Context) -> list[dict[str, Any]]:
     if pod := context.option("pod"):
-        return [pod]
-    pods = [str(one["metadata"]["name"]) for one in context.kube.items(POD, context.own_namespace)]
+        return [context.kube.get(POD.path(context.own_namespace, pod))]
+    pods = context.kube.items(POD, context.own_namespace)
     if not pods:
         raise CommandFailed(
             f"no pods with a sidecar in namespace {context.own_namespace}", hint="choose another with -n"
         )
-    if len(pods) > MAX_PODS:
-        raise CommandFailed(
-            f"{len(pods)} pods have a sidecar here", hint="name the one that served it: --pod POD"
-        )
     return pods
+
+
+def _phase(pod: dict[str, Any]) -> str:
+    return str((pod.get("status") or {}).get("phase") or "Unknown")
 
 
 def _print(context: Context, told: dict[str, Any]) -> None:

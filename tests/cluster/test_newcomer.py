@@ -168,6 +168,10 @@ async def test_install_upgrade_uninstall_and_the_kept_authority(cluster: Cluster
             await cluster.api.delete(f"{group}/namespaces/default/{name}")
         label = {"metadata": {"labels": {"cliproxy.io/inject": None}}}
         await cluster.api.merge_patch("/api/v1/namespaces/default", label)
+        kept = await our_secrets(cluster.api)
+        assert {("default", "cliproxy-snapshot"), (HOME, "cliproxy-ca")} <= kept, "they outlive the release"
+        await install.next("kubectl delete secret")
+        assert await our_secrets(cluster.api) == set()
         await install.next("kubectl delete crd")
         await asyncio.gather(install.next("kubectl delete namespace"), finalized(cluster))
 
@@ -188,6 +192,13 @@ async def accepted(api: KubeApi) -> bool:
 async def secret(api: KubeApi, name: str) -> Json:
     data: Json = (await api.get(f"/api/v1/namespaces/{HOME}/secrets/{name}"))["data"]
     return data
+
+
+async def our_secrets(api: KubeApi) -> set[tuple[str, str]]:
+    """Return (namespace, name) of the Secrets that may hold a provider's key, or one of ours."""
+    found = (await api.get("/api/v1/secrets"))["items"]
+    names = {(one["metadata"]["namespace"], one["metadata"]["name"]) for one in found}
+    return {(namespace, name) for namespace, name in names if name.startswith("cliproxy-")}
 
 
 async def finalized(cluster: Cluster) -> None:

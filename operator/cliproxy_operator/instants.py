@@ -4,11 +4,20 @@ Rounding is always up: what is announced must not be over too early.
 """
 
 from datetime import UTC, datetime, timedelta
+from typing import Final
+
+ROUNDING: Final = timedelta(seconds=2)
+"""An instant that was rounded up, here or by who wrote it, lies no further ahead than this."""
 
 
 def rounded_up(moment: datetime) -> datetime:
     """Return the instant, or the next whole second if it is between two."""
     return moment if moment.microsecond == 0 else moment.replace(microsecond=0) + timedelta(seconds=1)
+
+
+def lies_ahead(moment: datetime, now: datetime) -> bool:
+    """Whether an instant at which something has happened is yet to come: a clock was wrong, then or now."""
+    return moment - now > ROUNDING
 
 
 def later(one: datetime | None, other: datetime | None) -> datetime | None:

@@ -11,6 +11,7 @@ from typing import Final
 
 from cliproxy_api.vocabulary import AlertState
 from cliproxy_operator.alerts.machine import Standing
+from cliproxy_operator.instants import lies_ahead
 
 GROUP_WAIT: Final = timedelta(seconds=2)
 """A burst over many providers becomes one message; no person is faster than this."""
@@ -57,7 +58,8 @@ def owed(
 ) -> Owed | datetime | None:
     """Return the message that is due; an instant: not before then; None: nothing, unless something changes.
 
-    `repeat` None: what fires is told once (the receiver keeps it). `last_sent` is this channel's last try.
+    `repeat` None: what fires is told once (the receiver keeps it). `last_sent` is this channel's last try;
+    one that lies ahead was told by a wrong clock: it must not silence the channel until it has come.
     """
     due: list[datetime] = []
     firing, over, still = [], [], []
@@ -79,7 +81,9 @@ def owed(
                 due.append(again)
     if not due:
         return None
-    at = min(due) if last_sent is None else max(min(due), last_sent + GROUP_INTERVAL)
+    at = min(due)
+    if last_sent is not None and not lies_ahead(last_sent, now):
+        at = max(at, last_sent + GROUP_INTERVAL)
     if now < at:
         return at
     return Owed(tuple(sorted(firing)), tuple(sorted(over)), tuple(sorted(still)))

@@ -4,7 +4,7 @@ Which write is worth it is `status/writing`'s.
 """
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final
 
 from cliproxy_api.conditions import clip
@@ -18,13 +18,12 @@ from cliproxy_api.resources.alertrule import (
 from cliproxy_api.vocabulary import AlertState, Delivery
 from cliproxy_operator.alerts.machine import Standing
 from cliproxy_operator.alerts.rule import Entry, RuleAlerts, Told
-from cliproxy_operator.instants import read_instant, rounded_up, write_instant
+from cliproxy_operator.instants import lies_ahead, read_instant, rounded_up, write_instant
 
 MAX_PROVIDERS: Final = 100
 MAX_MESSAGE_CHARS: Final = 512
 _WORST_FIRST: Final = {AlertState.FIRING: 0, AlertState.PENDING: 1, AlertState.INACTIVE: 3}
 _TO_BE_TOLD: Final = 2
-_ROUNDING: Final = timedelta(seconds=2)
 
 
 def provider_alerts(rule: RuleAlerts) -> tuple[ProviderAlert, ...]:
@@ -54,7 +53,7 @@ def restore(rule: RuleAlerts, status: AlertRuleStatus, now: datetime) -> None:
         if entry is not None:
             rule.entries[written.provider] = entry
     for channel in status.channels:
-        at = read_instant(channel.at)
+        at = _past(read_instant(channel.at), now)
         if at is not None and channel.result is not None:
             rule.channels[channel.name] = Told(at, channel.result, channel.message or "")
             rule.tried(channel.name, at)
@@ -73,7 +72,7 @@ def adopt(rule: RuleAlerts, status: AlertRuleStatus, now: datetime) -> None:
         if entry is not None:
             rule.entries[written.provider] = entry
     for channel in status.channels:
-        at = read_instant(channel.at)
+        at = _past(read_instant(channel.at), now)
         if channel.name not in rule.channels and at is not None and channel.result is not None:
             rule.channels[channel.name] = Told(at, channel.result, channel.message or "")
     _forget_strangers(rule)
@@ -124,15 +123,15 @@ def _entry(written: ProviderAlert, now: datetime) -> Entry | None:
         state=written.state,
         since=since,
         value=written.value,
-        fired_at=read_instant(written.fired_at),
+        fired_at=_past(read_instant(written.fired_at), now),
         clear_since=_past(read_instant(written.clear_since), now),
     )
     told = {one.channel: at for one in written.told if (at := _past(read_instant(one.at), now)) is not None}
-    return Entry(standing, told=told, last=_last(written.last_notification), unknown=written.unknown)
+    return Entry(standing, told=told, last=_last(written.last_notification, now), unknown=written.unknown)
 
 
-def _last(written: DeliveryStatus | None) -> Told | None:
-    at = read_instant(written.at) if written is not None else None
+def _last(written: DeliveryStatus | None, now: datetime) -> Told | None:
+    at = _past(read_instant(written.at), now) if written is not None else None
     if written is None or at is None or written.result is None:
         return None
     return Told(at, Delivery(written.result), written.message or "", written.channel or "")
@@ -140,7 +139,7 @@ def _last(written: DeliveryStatus | None) -> Told | None:
 
 def _past(moment: datetime | None, now: datetime) -> datetime | None:
     """Return an instant, now if it lies ahead by more than rounding: a wrong clock silences nothing."""
-    return rounded_up(now) if moment is not None and moment - now > _ROUNDING else moment
+    return rounded_up(now) if moment is not None and lies_ahead(moment, now) else moment
 
 
 def _written(moment: datetime | None) -> str | None:

@@ -17,7 +17,7 @@ from cliproxy_operator.alerts.figures import Figure
 from cliproxy_operator.alerts.judge import Figures, holds, metrics_of
 from cliproxy_operator.alerts.machine import Standing, Timing, step
 from cliproxy_operator.alerts.owed import GIVE_UP_AFTER, Known, Owed, owed
-from cliproxy_operator.instants import rounded_up
+from cliproxy_operator.instants import lies_ahead, rounded_up
 
 RESEND_AFTER: Final = timedelta(seconds=60)
 """An Alertmanager forgets what is not told again; Prometheus does so as often."""
@@ -126,7 +126,8 @@ class RuleAlerts:
         still = tuple(name for name, one in self.entries.items() if self._fires(one) and channel in one.told)
         if not still:
             return found
-        resend = self._resent.get(channel, datetime.min.replace(tzinfo=now.tzinfo)) + RESEND_AFTER
+        last = self._resent.get(channel)
+        resend = now if last is None or lies_ahead(last, now) else last + RESEND_AFTER
         if now >= resend:
             return Owed(still=tuple(sorted(still)))
         return resend if found is None else min(found, resend)

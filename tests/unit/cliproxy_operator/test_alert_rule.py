@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
-from cliproxy_api.resources.alertrule import AlertRuleStatus, ProviderAlert
+from cliproxy_api.resources.alertrule import AlertRuleStatus, ChannelStatus, ProviderAlert
 from cliproxy_api.vocabulary import AlertState, Delivery
-from cliproxy_operator.alerts.restoring import restore
+from cliproxy_operator.alerts.restoring import adopt, restore
 from cliproxy_operator.alerts.rule import RuleAlerts
 from support.alerting import BAD, GOOD, START, UNKNOWN, Play
 from support.objects import alert_rule
@@ -206,6 +206,45 @@ def test_dates_of_another_hand_do_not_silence_an_alert() -> None:
     restore(alerts, AlertRuleStatus(observed_generation=1, providers=(odd, unreadable)), START)
     assert alerts.entries["a"].standing.since == START
     assert "b" not in alerts.entries
+
+
+def test_a_former_leader_whose_clock_was_ahead_silences_no_channel() -> None:
+    play = Play()
+    ahead = ChannelStatus(name="hook", at="2999-01-01T00:00:00Z", result=Delivery.DELIVERED)
+    restore(play.alerts, AlertRuleStatus(observed_generation=1, channels=(ahead,)), START)
+    assert play.alerts.channels["hook"].at == START
+    play.at(5, a=BAD)
+    assert play.at(9, a=BAD).deliver() is None, "the distance is kept all the same"
+    assert play.at(10, a=BAD).deliver() is not None
+
+
+def test_a_backup_of_a_clock_that_was_ahead_says_nothing_of_the_future() -> None:
+    play = Play()
+    ahead = ChannelStatus(name="hook", at="2999-01-01T00:00:00Z", result=Delivery.FAILED)
+    adopt(play.alerts, AlertRuleStatus(observed_generation=1, channels=(ahead,)), START)
+    assert play.alerts.channels["hook"].at == START
+
+
+def test_a_clock_that_is_set_back_silences_no_channel() -> None:
+    play = Play().at(3600, a=BAD).at(3602, a=BAD)
+    play.deliver()
+    play.at(0, a=BAD, b=BAD)
+    assert play.at(2, a=BAD, b=BAD).deliver() is not None
+    assert [(name, at - START) for _, name, _, at in play.sent] == [
+        ("a", timedelta(seconds=3602)),
+        ("b", timedelta(seconds=2)),
+    ]
+    assert play.at(4, a=BAD, b=BAD, c=BAD).at(11, a=BAD, b=BAD, c=BAD).deliver() is None, "as ever"
+    assert play.at(12, a=BAD, b=BAD, c=BAD).deliver() is not None
+
+
+def test_a_clock_that_is_set_back_does_not_let_an_alertmanager_forget() -> None:
+    play = Play(alert_rule(notifications=[AM])).at(3600, a=BAD).at(3602, a=BAD)
+    play.deliver("am")
+    again = play.at(100, a=BAD).deliver("am")
+    assert again is not None
+    assert again.still == ("a",)
+    assert play.at(110, a=BAD).deliver("am") is None
 
 
 def test_status_lists_the_worst_first() -> None:

@@ -135,6 +135,8 @@ class Exporter:
             body = prometheus_rule(rule, selected(rule, self._providers(key.namespace)))
         except NotExpressibleError as error:
             return Export(before.name, _failed(Reason.NOT_EXPRESSIBLE, f"spec.condition: {error}"))
+        # Before it is compared: the same rule made anew has to own it, or it goes with the former one.
+        body["metadata"]["ownerReferences"] = [_owner(rule)]
         name, content = rule_name(key.name), msgspec.json.encode(body)
         written = self._written.get(key)
         if written is not None and written[0] == content and self._clock.now() - written[1] < AGAIN_S:
@@ -145,7 +147,6 @@ class Exporter:
         if not await self._is_ours(key, name):
             words = f"there is a PrometheusRule {name} that is not ours: rename it, or this rule"
             return Export(before.name, _failed(Reason.EXPORT_FAILED, words))
-        body["metadata"]["ownerReferences"] = [_owner(rule)]
         await self._kube.apply(PROMETHEUS_RULE, key.namespace, name, body, manager=FIELD_MANAGER)
         self._written[key] = (content, self._clock.now())
         resting = ", without rules while the rule is suspended" if rule.spec.suspend else ""

@@ -234,6 +234,17 @@ async def test_a_wrong_password_is_for_a_person(channels: Channels, postbox: tup
     assert box.mails == []
 
 
+async def test_a_login_that_cannot_be_checked_now_is_tried_again(
+    channels: Channels, postbox: tuple[Postbox, int]
+) -> None:
+    box, port = postbox
+    box.login = "454 4.7.0 Temporary authentication failure"
+    outcome = await channels.deliver(message(), mail_to(port), SECRETS)
+    assert outcome == Later("127.0.0.1 cannot check the login now (454)")
+    box.login = None
+    assert await channels.deliver(message(), mail_to(port), SECRETS) == Delivered()
+
+
 async def test_a_server_that_is_busy_is_asked_again(channels: Channels, postbox: tuple[Postbox, int]) -> None:
     box, port = postbox
     box.code = "451 come back later"

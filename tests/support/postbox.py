@@ -26,6 +26,8 @@ class Postbox:
         self.mails: list[tuple[list[str], bytes]] = []
         self.encrypted: list[bool] = []
         self.code = "250 OK"
+        self.login: str | None = None
+        """What every login is answered; None: by its password."""
 
     async def handle_RCPT(  # noqa: N802 -- aiosmtpd's name
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -41,10 +43,13 @@ class Postbox:
             self.encrypted.append(session.ssl is not None)
         return self.code
 
-
-def _login(_server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: Any) -> AuthResult:
-    good = isinstance(data, LoginPassword) and data == LoginPassword(USER.encode(), PASSWORD.encode())
-    return AuthResult(success=good, handled=good)
+    def authenticate(
+        self, _server: SMTP, _session: Session, _envelope: Envelope, _how: str, data: Any
+    ) -> AuthResult:
+        if self.login is not None:
+            return AuthResult(success=False, handled=False, message=self.login)
+        good = isinstance(data, LoginPassword) and data == LoginPassword(USER.encode(), PASSWORD.encode())
+        return AuthResult(success=good, handled=good)
 
 
 @contextmanager
@@ -60,7 +65,7 @@ def serving() -> Iterator[tuple[Postbox, int]]:
         tls_context=context,
         require_starttls=True,
         auth_required=True,
-        authenticator=_login,
+        authenticator=box.authenticate,
     )
     server.start()
     try:

@@ -56,7 +56,11 @@ async def send_mail(
 def _judged(error: Exception, host: str, timeout_s: float) -> Outcome:
     match error:
         case aiosmtplib.SMTPAuthenticationError(code=code):
-            return Never(f"{host} refuses the login ({code}); check username and the Secret's value")
+            if code >= PERMANENT:
+                words = f"refuses the login ({code}); check username and the Secret's value"
+            else:  # 454: it cannot check anybody's (RFC 4954 section 6)
+                words = f"cannot check the login now ({code})"
+            return _of_code(code, f"{host} {words}")
         case aiosmtplib.SMTPRecipientsRefused(recipients=recipients):
             codes = sorted({one.code for one in recipients})
             words = f"{host} refuses every recipient ({', '.join(map(str, codes))})"

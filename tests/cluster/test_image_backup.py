@@ -1,8 +1,8 @@
 """The chart's backup CronJob as its controller would run it: pods of its template, from the operator's image.
 
 There is no controller manager here, so the test makes the pods; the volume claim is a folder of the node
-agent, as no provisioner runs. All else is the installed CronJob's own: account, arguments, mounts, init
-containers.
+agent, as no provisioner runs. All else is the installed CronJob's own: account, arguments, mounts, a
+container for each namespace.
 """
 
 from __future__ import annotations
@@ -111,28 +111,32 @@ async def test_the_cronjobs_pods_back_up_and_keep_as_many_as_they_should(
         await shop.provider("gpt", type="openai", models=[{"name": "gpt-4o"}])
         path = f"/apis/batch/v1beta1/namespaces/{namespace}/cronjobs/{OPERATOR}-backup"
         template = (await api.get(path))["spec"]["jobTemplate"]["spec"]["template"]
-        assert [one["name"] for one in template["spec"]["initContainers"]] == [f"backup-{other}"]
+        names = [one["name"] for one in template["spec"]["containers"]]
+        assert names == [f"backup-{other}", f"backup-{namespace}"]
         volume = tmp_path / "node" / "claims" / f"{namespace}_{OPERATOR}-backup"
 
         for number in range(KEEP + 1):
             phase = await run(release, api, template, f"backup-{number}")
-            assert phase == "Succeeded", log(node, namespace, number)
+            assert phase == "Succeeded", "\n".join(log(node, namespace, number, one) for one in names)
 
         kept = sorted(volume.glob(f"*{namespace}*"))
         assert len(kept) == KEEP
-        assert len(list(volume.glob(f"*{other}*"))) == KEEP
+        theirs = sorted(volume.glob(f"*{other}*"))
+        assert len(theirs) == KEEP
         for backup in kept:
             assert (backup.stat().st_uid, backup.stat().st_mode & 0o777) == (USER, 0o600)
         said = verified(kept[-1], key)
         assert "gpt" in said, said
 
-        bindings = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/rolebindings"
+        bindings = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{other}/rolebindings"
         await api.delete(f"{bindings}/{OPERATOR}-backup")
         assert await run(release, api, template, "backup-refused") == "Failed"
-        assert "forbidden" in log(node, namespace, "refused")
-        assert sorted(volume.glob(f"*{namespace}*")) == kept
+        assert "forbidden" in log(node, namespace, "refused", names[0])
+        assert sorted(volume.glob(f"*{other}*")) == theirs
+        newest = max(volume.glob(f"*{namespace}*"))
+        assert newest not in kept, "a namespace that cannot be read is none of the others' business"
 
 
-def log(node: NodeAgent, namespace: str, run: object) -> str:
-    path = node.log_path(namespace, f"backup-{run}", f"backup-{namespace}")
+def log(node: NodeAgent, namespace: str, run: object, container: str) -> str:
+    path = node.log_path(namespace, f"backup-{run}", container)
     return path.read_text("utf-8") if path.exists() else "it has said nothing"

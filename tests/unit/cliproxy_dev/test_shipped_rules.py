@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -115,3 +116,31 @@ def test_an_operator_may_be_larger_than_a_sidecar(tmp_path: Path) -> None:
         ],
     }
     run_rules([test], tmp_path, groups=GROUPS, every="1m")
+
+
+def test_the_rule_of_the_backups_page_fires_when_none_has_succeeded_for_long(tmp_path: Path) -> None:
+    page = Path(__file__).resolve().parents[3] / "docs" / "backup.md"
+    found = re.search(r"^```yaml\n(alert: .*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    assert found is not None
+    groups = [{"name": "page", "rules": [yaml.safe_load(found[1])]}]
+    job = '{namespace="cliproxy-system", cronjob="cliproxy-operator-backup"}'
+    made = (f"kube_cronjob_created{job}", "0x50")
+    succeeded = (f"kube_cronjob_status_last_successful_time{job}", "_x9 36000x40")
+
+    def case(series: Series, when: dict[str, bool]) -> dict[str, Any]:
+        expression = "count(ALERTS{alertname='CliproxyBackupMissing'})"
+        samples = {True: [{"labels": "{}", "value": 1}], False: []}
+        return {
+            "interval": "1h",
+            "input_series": [{"series": name, "values": values} for name, values in series],
+            "promql_expr_test": [
+                {"expr": expression, "eval_time": one, "exp_samples": samples[fires]}
+                for one, fires in when.items()
+            ],
+        }
+
+    tests = [
+        case([made], {"35h": False, "37h": True}),
+        case([made, succeeded], {"37h": False, "45h": False, "47h": True}),
+    ]
+    run_rules(tests, tmp_path, groups=groups, every="1h")

@@ -23,8 +23,8 @@ SCHEMAS = {
 }
 OTHERS = {"Namespace", "Certificate"}
 """Kinds of others."""
-OTHER_FIELDS = {"receivers", "OPENAI_BASE_URL"}
-"""By which a file of others is known: OpenTelemetry's collector, an application's variables."""
+OTHER_FIELDS = {"receivers", "OPENAI_BASE_URL", "alert"}
+"""By which a file of others is known: OpenTelemetry's collector, an application's variables, a rule."""
 
 
 def blocks() -> Iterator[tuple[str, Any]]:

@@ -158,7 +158,9 @@ class RuleAlerts:
             if entry is None:
                 continue
             if delivered and name in message.firing:
-                entry.told[channel] = told.at
+                # Over while it was under way, and nobody is to hear so: as if never told.
+                if self._fires(entry) or self.spec.resolve.notify:
+                    entry.told[channel] = told.at
             elif delivered:
                 entry.told.pop(channel, None)
             mine = Told(told.at, told.result, told.message, channel)

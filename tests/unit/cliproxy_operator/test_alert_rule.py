@@ -4,8 +4,9 @@ from datetime import timedelta
 
 from cliproxy_api.resources.alertrule import AlertRuleStatus, ChannelStatus, ProviderAlert
 from cliproxy_api.vocabulary import AlertState, Delivery
+from cliproxy_operator.alerts.owed import Owed
 from cliproxy_operator.alerts.restoring import adopt, restore
-from cliproxy_operator.alerts.rule import RuleAlerts
+from cliproxy_operator.alerts.rule import RuleAlerts, Told
 from support.alerting import BAD, GOOD, START, UNKNOWN, Play
 from support.objects import alert_rule
 
@@ -105,6 +106,18 @@ def test_over_is_not_told_if_nobody_wants_to_hear_it() -> None:
     play.deliver()
     assert play.at(20, a=GOOD).at(40, a=GOOD).deliver() is None
     assert play.alerts.entries["a"].told == {}
+
+
+def test_what_is_over_while_it_is_being_told_is_told_to_be_over_only_if_that_is_wanted() -> None:
+    for notify in (True, False):
+        play = Play(alert_rule(resolve={"notify": notify})).at(0, a=BAD).at(2, a=BAD)
+        firing = play.alerts.owed("hook", play.now)
+        assert isinstance(firing, Owed)
+        play.alerts.tried("hook", play.now)
+        play.at(4, a=GOOD).alerts.settle("hook", firing, Told(play.now, Delivery.DELIVERED))
+        over = play.at(40, a=GOOD).deliver()
+        assert (over is not None) is notify
+        assert play.at(60, a=BAD).at(62, a=BAD).deliver() is not None, "another alert is news"
 
 
 def test_a_suspended_rule_is_judged_and_nobody_is_told_until_it_is_not() -> None:

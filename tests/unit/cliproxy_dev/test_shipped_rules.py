@@ -17,6 +17,7 @@ SIDECAR = 'job="shop/cliproxy-sidecars", instance="10.0.0.1:9090"'
 OPERATOR = 'job="cliproxy-operator", instance="10.0.0.2:8080"'
 ATTEMPTS = (f"cliproxy_provider_attempts_total{{{OF}}}", "0+60x160")
 LEADS = (f"cliproxy_operator_leader{{{OPERATOR}}}", "1x160")
+CHANNEL = 'namespace="shop", rule="failing", channel="oncall", receiver="slack"'
 LATENCY = "cliproxy_provider_attempt_duration_seconds_bucket"
 
 Series = list[tuple[str, str]]
@@ -71,9 +72,7 @@ CASES: dict[str, Series] = {
     "CliproxyMemoryHigh": [LEADS, gauge(f"process_resident_memory_bytes{{{SIDECAR}}}", 60e6, 120e6)],
     "CliproxySidecarsOutOfSync": [gauge(f"cliproxy_provider_sidecars_unsynced{{{OF}}}", 0, 2)],
     "CliproxySidecarsUnlinked": [LEADS, gauge(f'cliproxy_operator_links{{{OPERATOR}, state="down"}}', 0, 1)],
-    "CliproxyNotificationsWaiting": [
-        gauge('cliproxy_notifications_waiting{rule="failing", channel="oncall", receiver="slack"}', 0, 1)
-    ],
+    "CliproxyNotificationsWaiting": [gauge(f"cliproxy_notifications_waiting{{{CHANNEL}}}", 0, 1)],
     "CliproxyDefect": [counter('cliproxy_operator_loop_failures_total{loop="status"}', 1)],
 }
 
@@ -113,6 +112,25 @@ def test_an_operator_may_be_larger_than_a_sidecar(tmp_path: Path) -> None:
         "input_series": [{"series": series, "values": values} for series, values in (LEADS, memory)],
         "promql_expr_test": [
             {"expr": 'ALERTS{alertname="CliproxyMemoryHigh"}', "eval_time": "25m", "exp_samples": []}
+        ],
+    }
+    run_rules([test], tmp_path, groups=GROUPS, every="1m")
+
+
+def test_rules_of_one_name_in_two_namespaces_are_told_apart(tmp_path: Path) -> None:
+    other = CHANNEL.replace("shop", "stage")
+    waiting = [(f"cliproxy_notifications_waiting{{{one}}}", "1x30") for one in (CHANNEL, other)]
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": series, "values": values} for series, values in waiting],
+        "promql_expr_test": [
+            {
+                "expr": 'count by (namespace) (ALERTS{alertname="CliproxyNotificationsWaiting"})',
+                "eval_time": "20m",
+                "exp_samples": [
+                    {"labels": f'{{namespace="{name}"}}', "value": 1} for name in ("shop", "stage")
+                ],
+            }
         ],
     }
     run_rules([test], tmp_path, groups=GROUPS, every="1m")

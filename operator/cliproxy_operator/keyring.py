@@ -22,6 +22,8 @@ NEXT_CERTIFICATE: Final = "next.crt"
 NEXT_KEY: Final = "next.key"
 FORMER_CERTIFICATE: Final = "former.crt"
 FORMER_UNTIL: Final = "former.until"
+_PASSING: Final = (NEXT_CERTIFICATE, NEXT_KEY, FORMER_CERTIFICATE, FORMER_UNTIL)
+"""In the Secret for a while only."""
 DIGEST_KEY: Final = "digest.key"
 DIGEST_KEY_BYTES: Final = 32
 
@@ -59,6 +61,8 @@ def read(secret: Mapping[str, Any] | None) -> Keyring:
     digest_key = text(data, DIGEST_KEY)
     signing = _pair(data, CERTIFICATE_FILE, KEY_FILE)
     next_ = _pair(data, NEXT_CERTIFICATE, NEXT_KEY)
+    if next_ is not None and signing is not None and next_.certificate == signing.certificate:
+        next_ = None  # what was left of a copy that was put back: it signs already (`left_over`)
     return Keyring(
         signing=signing if signing is not None and x509.read_authority(signing) is not None else None,
         next=next_ if next_ is not None and x509.read_authority(next_) is not None else None,
@@ -98,6 +102,15 @@ def data_of(keyring: Keyring) -> dict[str, str]:
     if keyring.digest_key is not None:
         texts[DIGEST_KEY] = keyring.digest_key.reveal()
     return {name: base64.b64encode(value.encode()).decode() for name, value in texts.items() if value}
+
+
+def left_over(held: Mapping[str, str], wanted: Mapping[str, str]) -> dict[str, str]:
+    """Return what is over and stands in the Secret all the same, as the nothing to write in its place.
+
+    What server-side apply leaves out stays, if another manager owns it as well: whoever put a copy back that
+    was taken while there was a next or a former authority. What is written over is ours alone, and goes next.
+    """
+    return {name: "" for name in _PASSING if held.get(name) and name not in wanted}
 
 
 def text(data: Mapping[str, Any], name: str) -> str:

@@ -180,9 +180,12 @@ class Pki:
         now = self._clock.utc()
         step = plan_authorities(held.facts(), self._timing, now)
         wanted = keyrings.advance(held, step, self._timing, now)
-        if keyrings.data_of(wanted) != ((raw or {}).get("data") or {}):
-            await self._apply(self._home, CA_SECRET, "Opaque", keyrings.data_of(wanted), raw)
+        data = keyrings.data_of(wanted)
+        if data != ((raw or {}).get("data") or {}):
+            made = await self._apply(self._home, CA_SECRET, "Opaque", data, raw)
             log.info("authority written", extra={"step": _words(step), "secret": CA_SECRET})
+            if left := keyrings.left_over(made.get("data") or {}, data):
+                await self._apply(self._home, CA_SECRET, "Opaque", data | left, made)
         if not self._active:
             return 0.0
         if self._keyring is None or wanted.bundle() != self._keyring.bundle():
@@ -249,12 +252,12 @@ class Pki:
 
     async def _apply(
         self, namespace: str, name: str, type_: str, data: dict[str, str], before: dict[str, Any] | None
-    ) -> None:
-        """Write a Secret, if it still is what the decision was made from."""
+    ) -> dict[str, Any]:
+        """Write a Secret, if it still is what the decision was made from; returns it."""
         metadata: dict[str, Any] = {"labels": {"app.kubernetes.io/managed-by": "cliproxy-operator"}}
         if before is not None:
             metadata["resourceVersion"] = before["metadata"]["resourceVersion"]
-        await self._kube.apply(
+        return await self._kube.apply(
             SECRET,
             namespace,
             name,

@@ -9,7 +9,7 @@ import pytest
 
 from cliproxy_operator import x509
 from cliproxy_operator.hidden import Hidden
-from cliproxy_operator.keyring import Keyring, advance, data_of, read
+from cliproxy_operator.keyring import Keyring, advance, data_of, left_over, read
 from cliproxy_operator.pki_plan import AuthorityStep, Timing, plan_authorities
 from cliproxy_operator.x509 import Pair
 
@@ -56,6 +56,29 @@ def test_a_whole_rotation() -> None:
     ended = after(promoted, 248)
     assert ended.bundle() == announced.next.certificate
     assert ended.digest_key == first.digest_key
+
+
+def test_a_next_authority_that_signs_already_is_none() -> None:
+    announced = after(found(), 240)
+    promoted = after(announced, 241)
+    copied = {name: text for name, text in data_of(announced).items() if name.startswith("next.")}
+    assert len(copied) == 2
+
+    held = read({"data": data_of(promoted) | copied})
+
+    assert held == promoted
+    assert after(held, 241) == promoted, "it is not promoted again, and the former one stays trusted"
+
+
+def test_what_is_over_and_stands_there_all_the_same_is_written_over_with_nothing() -> None:
+    announced = after(found(), 240)
+    promoted = after(announced, 241)
+    wanted = data_of(promoted)
+    assert left_over(wanted, wanted) == {}
+    assert left_over(data_of(announced) | wanted, wanted) == {"next.crt": "", "next.key": ""}
+    assert left_over(wanted | {"next.crt": "", "next.key": "", "mine": "eA=="}, wanted) == {}
+    ended = data_of(after(promoted, 248))
+    assert left_over(wanted | ended, ended) == {"former.crt": "", "former.until": ""}
 
 
 def test_nothing_due_changes_nothing() -> None:

@@ -61,6 +61,27 @@ class SecretKube:
             raise ApiError(0, "ClientConnectorError", "nobody there")
 
 
+class CopiedKube(SecretKube):
+    """Besides, kubectl owns what it has put back, as long as nobody else writes another value over it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.copied: dict[str, str] = {}
+
+    def put_back(self) -> None:
+        self.copied = dict(self.secrets[CA]["data"])
+
+    async def apply(
+        self, resource: Resource, namespace: str, name: str, body: Mapping[str, Any], *, manager: str
+    ) -> dict[str, Any]:
+        made = await super().apply(resource, namespace, name, body, manager=manager)
+        if (namespace, name) == CA:
+            data = body["data"]
+            self.copied = {one: held for one, held in self.copied.items() if data.get(one, held) == held}
+            made["data"] = self.copied | data
+        return made
+
+
 class Desk:
     """One replica's keeper."""
 
@@ -230,6 +251,44 @@ async def test_a_whole_life_of_an_authority(tasks: Tasks) -> None:
         assert leaf.trusts == frozenset(x509.key_ids(authority["ca.crt"]))
         assert leaf.life.ends > desk.clock.utc()
     assert len(seen) == 3, "the first authority and two that followed"
+
+
+async def test_a_copy_of_the_day_of_a_next_authority_that_was_put_back_leaves_nothing_behind(
+    tasks: Tasks,
+) -> None:
+    kube = CopiedKube()
+    desk = Desk(tasks, kube)
+    await desk.lead()
+
+    async def later(days: float) -> dict[str, str]:
+        for _ in range(round(days * 4)):
+            desk.clock.advance(DAY_S / 4)
+            await desk.settle()
+        for _ in range(4):
+            desk.pki.touched(*CA)
+            desk.clock.advance(2.0)
+            await desk.settle()
+        return desk.files(CA)
+
+    first = desk.files(CA)["tls.crt"]
+    announced = await later(243.75)
+    assert announced["tls.crt"] == first
+    assert announced["next.crt"]
+    kube.put_back()
+
+    promoted = await later(2)
+    assert promoted["tls.crt"] == announced["next.crt"]
+    assert promoted["former.crt"] == first
+    assert not {"next.crt", "next.key"} & set(promoted)
+    kube.put_back()
+    writes = kube.writes.count(CA_SECRET)
+    still = await later(4)
+    assert still == promoted, "the former authority is trusted until its last certificate has ended"
+    assert kube.writes.count(CA_SECRET) == writes, "nothing is due, nothing is written"
+
+    ended = await later(4)
+    assert set(ended) == {"tls.crt", "tls.key", "ca.crt", "digest.key"}
+    assert ended["ca.crt"] == promoted["tls.crt"]
 
 
 async def test_a_spoilt_authority_that_nobody_remembers_is_made_anew_and_told(

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Final, TextIO
 
+from cliproxy_cli.commands.completion import COMPLETE, completing
 from cliproxy_cli.context import Context
 from cliproxy_cli.failures import FAILED, INTERRUPTED, MISUSED, CommandFailed
 from cliproxy_cli.output import Colour, paint, wants_colours
@@ -21,11 +22,11 @@ def main(
     err: TextIO | None = None,
 ) -> int:
     """Run the command that `argv` (by default the process's) asks for; return its exit code."""
-    parser, words = build_parser(), sys.argv[1:] if argv is None else argv
+    parser, words = build_parser(), list(sys.argv[1:] if argv is None else argv)
     if not words:
         parser.print_help(err or sys.stderr)
         return MISUSED
-    options = parser.parse_args(words)
+    options = completing(words[1:]) if words[0] == COMPLETE else parser.parse_args(words)
     context = Context(
         options=options,
         environment=os.environ if environment is None else environment,
@@ -76,7 +77,7 @@ def run() -> None:
 
 def complete() -> None:
     """Entry point that kubectl asks for completions of `kubectl cliproxy`; `:4`: no names of files."""
-    code = main(["__complete", "--", *sys.argv[1:]])
+    code = main([COMPLETE, "--", *sys.argv[1:]])
     sys.stdout.write(":4\n")
     sys.exit(code)
 

@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 MAX_COOLDOWN_S: Final = 30 * 86_400.0
 """A longer wish is `enabled: false`."""
+MAX_VALUE_CHARS: Final = 200
+"""Of an annotation, in log lines, Events and the audit trail."""
 NAMES: Final = (RECOVER_ANNOTATION, COOLDOWN_ANNOTATION)
 
 
@@ -147,5 +149,10 @@ class Manual:
 def _asked(raw: Any) -> Asked | None:
     metadata = raw["metadata"]
     annotations = metadata.get("annotations") or {}
-    values = tuple((name, str(annotations[name])) for name in NAMES if name in annotations)
+    values = tuple((name, _bounded(str(annotations[name]))) for name in NAMES if name in annotations)
     return Asked(uid=str(metadata.get("uid", "")), values=values) if values else None
+
+
+def _bounded(text: str) -> str:
+    """Return an annotation's value (256 KiB at most) fit for a log; no cut one is a duration."""
+    return text if len(text) <= MAX_VALUE_CHARS else f"{text[:MAX_VALUE_CHARS]}…"

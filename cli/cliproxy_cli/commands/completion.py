@@ -34,11 +34,13 @@ compdef _cliproxy cliproxy
 _FISH: Final = """\
 complete -c cliproxy -f -a '(cliproxy __complete -- (commandline -opc)[2..] (commandline -ct) 2>/dev/null)'
 """
+COMPLETE: Final = "__complete"
+"""What scripts call, and people need not know of."""
 SCRIPTS: Final = {"bash": _BASH, "zsh": _ZSH, "fish": _FISH}
 
 
 def register(subparsers: Subparsers) -> None:
-    """Add the command, and the hidden one that scripts call."""
+    """Add the command."""
     parser = add_command(
         subparsers,
         "completion",
@@ -52,9 +54,11 @@ def register(subparsers: Subparsers) -> None:
         forms=(),
     )
     parser.add_argument("shell", choices=tuple(SCRIPTS), metavar="SHELL", help=", ".join(SCRIPTS))
-    hidden = subparsers.add_parser("__complete", add_help=False)
-    hidden.add_argument("words", nargs="*")
-    hidden.set_defaults(run=complete)
+
+
+def completing(given: list[str]) -> argparse.Namespace:
+    """Return the options of what follows `COMPLETE`: `--` and words. No parser holds it, so none names it."""
+    return argparse.Namespace(run=complete, words=given[1:] if given[:1] == ["--"] else given)
 
 
 def run(context: Context) -> int:
@@ -87,7 +91,7 @@ def words(context: Context, before: list[str]) -> list[str]:
     if pending is not None:
         return _values(context, pending)
     options = [name for action in parser._actions for name in action.option_strings]  # noqa: SLF001
-    commands = [name for name in _subparsers(parser) if not name.startswith("_")]
+    commands = list(_subparsers(parser))
     places = [action for action in parser._actions if not action.option_strings and not commands]  # noqa: SLF001
     values = _values(context, places[positions]) if positions < len(places) else []
     return [*commands, *values, *options]

@@ -45,9 +45,8 @@ def _commands(parser: argparse.ArgumentParser, prefix: str) -> Iterator[tuple[st
     for action in parser._actions:  # noqa: SLF001 -- argparse has no other way to ask
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
             for name, command in action.choices.items():
-                if not name.startswith("_"):
-                    parts = list(_commands(command, f"{prefix} {name}"))
-                    yield from parts or [(f"{prefix} {name}", command)]
+                parts = list(_commands(command, f"{prefix} {name}"))
+                yield from parts or [(f"{prefix} {name}", command)]
 
 
 def _description(command: argparse.ArgumentParser) -> str:

@@ -22,6 +22,14 @@ def test_commands_complete_and_the_hidden_one_does_not() -> None:
     assert words("co") == ["cooldown", "cost", "completion"]
 
 
+def test_a_mistyped_command_is_told_those_that_people_use() -> None:
+    ran = run("statsu")
+    assert ran.code == 2
+    assert "invalid choice: 'statsu'" in ran.err
+    assert "support-bundle" in ran.err
+    assert "__complete" not in ran.err
+
+
 def test_options_and_their_values_complete() -> None:
     assert "--watch" in words("status", "--")
     assert words("completion", "") == ["bash", "zsh", "fish"]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
+
+import pytest
 
 from cliproxy_api.vocabulary import COOLDOWN_ANNOTATION, RECOVER_ANNOTATION
 from cliproxy_operator.audit import Audit
 from cliproxy_operator.inputs import Kind, ObjectKey
-from cliproxy_operator.manual import Manual
+from cliproxy_operator.manual import MAX_VALUE_CHARS, Manual
 from support.manualclock import ManualClock
 
 KEY = ObjectKey(Kind.LLM_PROVIDER, "shop", "claude")
@@ -71,3 +74,15 @@ def test_a_new_leadership_takes_what_it_finds() -> None:
 
 def test_of_both_at_once_the_cooldown_holds() -> None:
     assert taken(annotated(cooldown="1m", recover="now")) == ["recover", "cool 60"]
+
+
+@pytest.mark.parametrize("value", ["x" * 262_144, "10m" + " " * 300])
+def test_of_a_value_as_long_as_an_annotation_may_be_little_is_logged(
+    value: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    assert taken(annotated(cooldown=value)) == []
+    (said,) = [one.__dict__ for one in caplog.records if one.message == "cooldown asked for by annotation"]
+    assert said["value"] == value[:MAX_VALUE_CHARS] + "…"
+    assert said["fault"]
+    assert len(said["fault"]) <= MAX_VALUE_CHARS

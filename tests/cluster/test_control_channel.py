@@ -131,6 +131,27 @@ async def authority_survives_deletion(world: World) -> None:
     await eventually(back, what="the same authority is there again")
 
 
+async def what_is_over_does_not_stay(world: World) -> None:
+    """Somebody has put a copy back: with a next authority that signs by now, a former one that is over."""
+    data = (await world.kube.get(CA_SECRET))["data"]
+    over = {"next.crt": data["tls.crt"], "next.key": data["tls.key"], "former.crt": data["tls.crt"]}
+    metadata = {"name": "cliproxy-ca", "namespace": OPERATOR_NAMESPACE}
+    body = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "type": "Opaque",
+        "metadata": metadata,
+        "data": data | over,
+    }
+    made = await world.kube.apply(CA_SECRET, body, manager="kubectl")
+    assert made["data"] == data | over
+
+    async def gone() -> bool:
+        return bool((await world.kube.get(CA_SECRET))["data"] == data)
+
+    await eventually(gone, within_s=30, what="the authority's Secret holds what is in force, and no more")
+
+
 async def pod_like(world: World, name: str) -> None:
     """Create another pod like app-1."""
     source = world.manifest("pods.yaml").read_text("utf-8")
@@ -215,6 +236,7 @@ async def test_certificates(world: World) -> None:
     await channel_is_mutual_tls(world)
     await certificate_is_put_right(world)
     await authority_survives_deletion(world)
+    await what_is_over_does_not_stay(world)
 
 
 async def test_the_operator_is_away(world: World) -> None:

@@ -7,6 +7,7 @@ import pytest
 from cliproxy_sidecar.core.h1request import MAX_HEAD_BYTES, Fault
 from cliproxy_sidecar.proxy.downstream import Downstream
 from cliproxy_sidecar.proxy.server import connection, listener
+from cliproxy_sidecar.runtime.clock import now_s
 from cliproxy_sidecar.runtime.light import Signal, in_task
 from support.badpeers import GARBAGE
 from support.callers import MAX_BODY_BYTES, echo, serving
@@ -180,6 +181,17 @@ async def test_time_is_up_for_slow_bodies_and_silent_callers(monkeypatch: pytest
             await caller.send(GET)
             assert await caller.answer() == (200, b"GET /a ")
             assert await caller.rest() == b""
+
+
+@PATCHES_PARTS
+async def test_the_first_caller_after_a_quiet_time_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "KEEP_ALIVE_S", 0.05)
+    async with serving() as house:
+        quiet_until_s = now_s() + connection.KEEP_ALIVE_S
+        await eventually(lambda: now_s() > quiet_until_s, what="a time without callers")
+        async with house.caller() as caller:
+            await caller.send(GET)
+            assert await caller.answer() == (200, b"GET /a ")
 
 
 @pytest.mark.parametrize("as_task", [True, False])

@@ -107,8 +107,9 @@ class CallerConnection:
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin."""
         self._transport = cast("asyncio.Transport", transport)
-        self.deadline = self._house.now + KEEP_ALIVE_S
+        # First joined: in a house without callers no clock has been read for as long as it was empty.
         self._house.joined(self)
+        self.deadline = self._house.now + KEEP_ALIVE_S
 
     def data_received(self, data: bytes) -> None:
         """Read what came."""

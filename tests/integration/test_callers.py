@@ -1,6 +1,7 @@
 """The proxy port's server against callers of every manner: what is HTTP is served, what is not is refused."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,8 @@ from support.sidecar import eventually
 POST = b"POST /a?b=1 HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\nhello"
 MALFORMED = connection._REFUSALS[Fault.MALFORMED]
 GET = b"GET /a HTTP/1.1\r\nhost: x\r\n\r\n"
+FAR_S = now_s() + 1e6
+"""When all time is up."""
 CHUNKED = b"POST /a HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
@@ -344,16 +347,69 @@ async def test_a_caller_that_takes_slowly_is_not_given_up() -> None:
         await caller.send(GET)
         await caller.reader.readuntil(b"\r\n\r\n")
         (one,) = house.listener.connections
-        one.strike()  # Its time begins.
         for _ in range(3):
             left_bytes = one.unsent_bytes
             await caller.reader.readexactly(size // 8)
             await eventually(lambda: one.unsent_bytes < left_bytes, what="progress")  # noqa: B023 -- at once
-            one.strike()
+            one.strike(FAR_S)
         await caller.reader.readexactly(size // 8)
         assert house.listener.connections == {one}
         caller.writer.transport.pause_reading()  # type: ignore[attr-defined]
-        await eventually(lambda: one.strike() or not house.listener.connections, what="the end")
+        await eventually(lambda: one.strike(FAR_S) or not house.listener.connections, what="the end")
+
+
+@PATCHES_PARTS
+async def test_a_body_is_late_also_if_an_answer_before_it_is_taken_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(listener, "TICK_S", 0.01)
+    monkeypatch.setattr(connection, "BODY_S", 0.05)
+    size = 40_000_000
+
+    async def pour(downstream: Downstream) -> None:
+        if downstream.request.method == "GET":
+            downstream.answer(200, b"", b"y" * size)
+        else:
+            await echo(downstream)
+
+    async with serving(pour) as house, house.caller() as caller:
+        await caller.send(GET + POST[:-1])
+        assert await caller.answer() == (200, b"y" * size)
+        assert await caller.answer() == (408, b"POST /a too slow")
+        assert await caller.rest() == b""
+
+
+class Waiting(asyncio.Transport):
+    """A transport with bytes that nobody takes."""
+
+    left_bytes = 0
+    aborted = False
+
+    def write(self, data: Any) -> None:
+        self.left_bytes += len(data)
+
+    def get_write_buffer_size(self) -> int:
+        return self.left_bytes
+
+    def close(self) -> None: ...
+
+    def abort(self) -> None:
+        self.aborted = True
+
+
+async def test_the_last_bytes_of_a_closed_connection_are_not_kept_for_ever() -> None:
+    async with serving() as house:
+        one, transport = connection.CallerConnection(house.listener), Waiting()
+        one.connection_made(transport)
+        one.data_received(GET[:-2] + b"connection: close\r\n\r\n")
+        one.pause_writing()
+        transport.left_bytes -= 1
+        one.resume_writing()
+        one.strike(FAR_S)
+        assert not transport.aborted
+        one.strike(FAR_S)
+        assert transport.aborted
+        one.connection_lost(None)
 
 
 async def test_an_old_caller_is_not_asked_for_its_body() -> None:

@@ -77,10 +77,11 @@ class CallerConnection:
         "_light",
         "_reader",
         "_reading_paused",
+        "_sends_until",
         "_starting",
+        "_takes_until",
         "_transport",
         "_untaken_bytes",
-        "deadline",
         "drained",
         "write_paused",
     )
@@ -96,12 +97,20 @@ class CallerConnection:
         self._starting = False
         self._closed = False
         self._reading_paused = False
+        self._sends_until = _NEVER
+        """For the head or the body that is the caller's to send."""
+        self._takes_until = _NEVER
+        """For the caller to take some of what waits for it."""
         self._untaken_bytes = 0
-        """That waited for the caller when its time to take them began; 0: it has not begun."""
+        """That waited for the caller when its time to take them began."""
         self.write_paused = False
         self.drained = Signal()
         """Set when the caller has read what was in the way."""
-        self.deadline = _NEVER
+
+    @property
+    def deadline(self) -> float:
+        """When to `strike`, in the house's time."""
+        return min(self._sends_until, self._takes_until)
 
     # ------------------------------------------------------------- the transport's calls
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -109,7 +118,7 @@ class CallerConnection:
         self._transport = cast("asyncio.Transport", transport)
         # First joined: in a house without callers no clock has been read for as long as it was empty.
         self._house.joined(self)
-        self.deadline = self._house.now + KEEP_ALIVE_S
+        self._sends_until = self._house.now + KEEP_ALIVE_S
 
     def data_received(self, data: bytes) -> None:
         """Read what came."""
@@ -151,9 +160,8 @@ class CallerConnection:
     def resume_writing(self) -> None:
         """Let the answer go on."""
         self.write_paused = False
-        self._untaken_bytes = 0
-        if self._light is not None:
-            self.deadline = _NEVER
+        if not self._closed:  # Else the transport is still there for what is left to be taken.
+            self._takes_until = _NEVER
         self.drained.set()
 
     # --------------------------------------------------------------- what answers need
@@ -164,7 +172,7 @@ class CallerConnection:
 
     def expect_body(self) -> None:
         """Give the caller its time for the body from now on, and ask for it if it waits for that."""
-        self.deadline = self._house.now + BODY_S
+        self._sends_until = self._house.now + BODY_S
         request = cast("Downstream", self._busy).request
         if request.expects_continue and not request.body_bytes and not request.old:
             self.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -190,21 +198,18 @@ class CallerConnection:
         return not self._house.draining and self._reader.fault is None
 
     # -------------------------------------------------------------- what the listener says
-    def strike(self) -> None:
-        """Act on the deadline: it has passed."""
-        self.deadline = _NEVER
-        busy = self._busy
-        untaken_bytes = self.unsent_bytes
-        if 0 < self._untaken_bytes <= untaken_bytes:
-            self.abort()
-        elif untaken_bytes:
-            self._await_taking()
-        elif busy is None or self._light is None:
-            self._close()
-        elif not busy.request.complete:
-            busy.late = True
-            if busy.arrived is not None:
-                busy.arrived.set()
+    def strike(self, now: float) -> None:
+        """Act on what should have happened by now."""
+        if self._sends_until <= now:
+            self._sends_until = _NEVER
+            self._miss()
+        if self._takes_until <= now:
+            self._takes_until = _NEVER
+            untaken_bytes = self.unsent_bytes
+            if 0 < self._untaken_bytes <= untaken_bytes:
+                self.abort()
+            elif untaken_bytes:
+                self._await_taking()
 
     def retire(self) -> None:
         """Close now, or after the answer that is under way."""
@@ -235,7 +240,7 @@ class CallerConnection:
 
     def _serve(self, request: Request) -> None:
         house = self._house
-        self.deadline = _NEVER
+        self._sends_until = self._takes_until = _NEVER
         if self.write_paused:
             self._await_taking()
         busy = self._busy = Downstream(self, request)
@@ -255,7 +260,7 @@ class CallerConnection:
         else:
             # The rest of the body is dropped: closing under a caller that still sends would hide the answer.
             busy.request.bound(0)
-            self.deadline = self._house.now + BODY_S
+            self._sends_until = self._house.now + BODY_S
             self._resume_reading()
             if not busy.keeps and self._transport is not None and not self._transport.is_closing():
                 self._transport.write_eof()
@@ -266,11 +271,27 @@ class CallerConnection:
             self._close()
             return
         self._busy = None
-        self._untaken_bytes = 0
-        self.deadline = self._house.now + KEEP_ALIVE_S
+        self._sends_until = self._house.now + KEEP_ALIVE_S
+        if self.write_paused:
+            self._await_taking()
         reader = self._reader
         if (reader.heads or reader.fault is not None or self._reading_paused) and not self._starting:
             self._start()
+
+    def _miss(self) -> None:
+        """Act on a head or body that has not come in time."""
+        busy = self._busy
+        if busy is None and self.unsent_bytes:
+            # No next head is due before the last answer has been taken.
+            self._sends_until = self._house.now + KEEP_ALIVE_S
+            if self._takes_until == _NEVER:
+                self._await_taking()
+        elif busy is None or self._light is None:
+            self._close()
+        elif not busy.request.complete:
+            busy.late = True
+            if busy.arrived is not None:
+                busy.arrived.set()
 
     def _lose(self, busy: Downstream) -> None:
         """Give up a request whose caller has gone."""
@@ -286,13 +307,14 @@ class CallerConnection:
         """Close when what is written has been taken."""
         if self._transport is not None and not self._closed:
             self._closed = True
+            self._sends_until = _NEVER
             self._transport.close()
             self._await_taking()
 
     def _await_taking(self) -> None:
         """Give the caller its time to take what waits for it."""
         self._untaken_bytes = self.unsent_bytes
-        self.deadline = self._house.now + STALL_S
+        self._takes_until = self._house.now + STALL_S
 
     def _pause_reading(self) -> None:
         if not self._reading_paused and self._transport is not None:

@@ -74,7 +74,7 @@ class Listener:
     def _tick(self) -> None:
         self.now = now = now_s()
         for connection in [one for one in self.connections if one.deadline <= now]:
-            connection.strike()
+            connection.strike(now)
         self._timer = None
         if self.connections:
             self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)

@@ -275,6 +275,25 @@ async def test_draining_lets_answers_finish_and_idle_callers_go() -> None:
         await asyncio.open_connection("127.0.0.1", house.port)
 
 
+async def test_draining_waits_for_no_body_of_a_request_that_is_answered() -> None:
+    go = asyncio.Event()
+
+    async def refuse(downstream: Downstream) -> None:
+        await in_task()
+        await go.wait()
+        downstream.answer(429, b"", b"no")
+
+    async with serving(refuse) as house, house.caller() as caller:
+        await caller.send(POST[:-1])
+        await eventually(lambda: any(one._busy for one in house.listener.connections), what="the request")
+        draining = asyncio.ensure_future(house.listener.drain(connection.BODY_S))
+        await asyncio.sleep(0)
+        go.set()
+        assert (await caller.rest()).endswith(b"no")
+        async with asyncio.timeout(5):
+            await draining
+
+
 async def test_draining_breaks_off_what_does_not_end() -> None:
     async def never(downstream: Downstream) -> None:
         await Signal()

@@ -257,6 +257,8 @@ class CallerConnection:
             self._close()
         elif busy.request.complete:
             self._go_on(busy)
+        elif self._house.draining:
+            self._close()
         else:
             # The rest of the body is dropped: closing under a caller that still sends would hide the answer.
             busy.request.bound(0)

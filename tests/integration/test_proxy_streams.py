@@ -243,6 +243,58 @@ async def test_what_breaks_behind_the_end_takes_nothing_from_the_answer(
         assert answer.text == said
 
 
+def choice(index: int, content: str, reason: str | None) -> str:
+    delta = {"content": content} if content else {}
+    told = {"choices": [{"index": index, "delta": delta, "finish_reason": reason}]}
+    return f"data: {json.dumps({'id': 'c', 'model': 'm', **told}, separators=(',', ':'))}\n\n"
+
+
+def candidate(index: int, content: str, reason: str | None) -> str:
+    told = {"index": index, "content": {"parts": [{"text": content}] if content else []}}
+    return f"data: {json.dumps({'candidates': [told | ({'finishReason': reason} if reason else {})]})}\n\n"
+
+
+ONE_OF_TWO = {
+    "in the other": ((0, "one", None), (1, "two", None), (0, "", "stop"), (1, "half", None)),
+    "in the other, after a while": ((0, "one", "stop"), *((1, f"half {n}", None) for n in range(9))),
+    "with a reason in every chunk": ((0, "one", ""), (0, "half", "")),
+}
+
+
+@pytest.mark.parametrize("ending", ["reset", "close"])
+@pytest.mark.parametrize("way", ONE_OF_TWO)
+@pytest.mark.parametrize("kind", ["openai", "gemini"])
+async def test_a_stream_that_is_cut_behind_one_choices_end_is_cut(kind: str, way: str, ending: str) -> None:
+    chats = kind == "openai"
+    write = choice if chats else candidate
+    said = [write(*piece) for piece in ONE_OF_TWO[way]]
+    whole = [*said, write(ONE_OF_TWO[way][-1][0], "", "stop" if chats else "STOP")]
+    for cut, pieces in ((True, said), (False, whole)):
+
+        async def script(peer: Peer, pieces: list[str] = pieces) -> None:
+            await peer.request()
+            await peer.send(CHUNKED.encode())
+            for piece in pieces:
+                await peer.send(f"{len(piece):x}\r\n{piece}\r\n".encode())
+            if ending == "close":
+                await peer.send(b"0\r\n\r\n")
+
+        async with RawServer(script) as server:
+            built = build.built(
+                type_=ProviderType(kind),
+                base_url=f"http://127.0.0.1:{server.port}/v1",
+                models=("m",),
+                timeouts=SHORT,
+            )
+            async with running_sidecar(build.push(built)) as sidecar:
+                path = "/v1beta/models/m:streamGenerateContent?alt=sse"
+                asked = {"contents": [{"role": "user", "parts": [{"text": "Hello"}]}]}
+                answer = await (sidecar.chat("m", stream=True) if chats else sidecar.post(path, asked))
+                assert len(sidecar.log_lines("request_failed")) == int(cut)
+        assert answer.text.startswith("".join(pieces))
+        assert ("broke off" in answer.text) == cut
+
+
 async def test_a_text_about_the_end_is_none_and_its_cut_is_not_kept(
     scripted_openai: ScriptedProvider,
 ) -> None:

@@ -1,7 +1,6 @@
-"""The quick look for a stream's end finds what one look at all of an event finds, and nothing in its text."""
+"""The quick looks for a stream's end find what slow ones find, and nothing in an event's text."""
 
 import json
-import re
 from typing import Final
 
 import pytest
@@ -9,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cliproxy_sidecar.core.sse import Event, SSEParser
-from cliproxy_sidecar.proxy.relay import says_end
+from cliproxy_sidecar.proxy.relay import gives_reason, seals
 
-REASON: Final = re.compile(rb'(?:(?:finish|stop)_r|(?:finish|block)R)eason"\s*:\s*"')
+KEYS: Final = (b'finish_reason"', b'stop_reason"', b'finishReason"', b'blockReason"')
 NAMES: Final = ("message_stop", "response.completed", "response.incomplete", "response.failed")
 PIECES: Final = (
     *(b"[DONE]", b"message_stop", b'"finish_reason"', b'"stop_reason"', b'"finishReason"', b'"blockReason"'),
@@ -28,7 +27,7 @@ def parsed(block: bytes) -> list[Event]:
     return events if rest is None else [*events, rest]
 
 
-def plain(event: Event) -> bool:
+def plainly_seals(event: Event) -> bool:
     name = event.event
     if name is None:
         try:
@@ -36,13 +35,38 @@ def plain(event: Event) -> bool:
         except ValueError:
             found = None
         name = found.get("type") if isinstance(found, dict) else None
-    return event.data.strip() == b"[DONE]" or name in NAMES or REASON.search(event.raw) is not None
+    return event.data.strip() == b"[DONE]" or name in NAMES
+
+
+def plainly_gives_reason(event: Event) -> bool:
+    """Behind one of the keys stand a colon, a quotation mark, and something that is no second one."""
+    for key in KEYS:
+        for behind in event.raw.split(key)[1:]:
+            colon, value = behind.lstrip()[:1], behind.lstrip()[1:].lstrip()
+            if colon == b":" and value[:1] == b'"' and value[1:2] not in (b"", b'"'):
+                return True
+    return False
 
 
 @given(st.lists(st.sampled_from(PIECES), max_size=14))
-def test_the_quick_look_is_the_plain_one(pieces: list[bytes]) -> None:
+def test_the_quick_looks_are_the_plain_ones(pieces: list[bytes]) -> None:
     for event in parsed(b"".join(pieces)):
-        assert says_end(event) == plain(event)
+        assert seals(event) == plainly_seals(event)
+        assert gives_reason(event) == plainly_gives_reason(event)
+
+
+@pytest.mark.parametrize("reason", [None, "", "stop"])
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+def test_a_reason_is_a_word(reason: str | None, separators: tuple[str, str]) -> None:
+    for chunk in (
+        {"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]},
+        {"type": "message_delta", "delta": {"stop_reason": reason}},
+        {"candidates": [{"content": {"parts": []}, "finishReason": reason}]},
+        {"promptFeedback": {"blockReason": reason}},
+    ):
+        (event,) = parsed(b"data: " + json.dumps(chunk, separators=separators).encode())
+        assert gives_reason(event) == bool(reason)
+        assert not seals(event)
 
 
 @pytest.mark.parametrize(
@@ -66,4 +90,5 @@ def test_a_text_about_ends_is_none(said: str, *, ascii_only: bool) -> None:
     )
     for text in texts:
         (event,) = parsed(b"data: " + json.dumps(text, ensure_ascii=ascii_only).encode())
-        assert not says_end(event)
+        assert not seals(event)
+        assert not gives_reason(event)

@@ -70,6 +70,21 @@ class _Candidates(msgspec.Struct):
     error: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
 
 
+class _Content(msgspec.Struct):
+    parts: list[dict[str, msgspec.Raw]] | None = None
+
+
+class _Candidate(msgspec.Struct):
+    content: _Content | None = None
+    finish: str | None = msgspec.field(default=None, name="finishReason")
+
+
+class _Saying(msgspec.Struct):
+    """What a chunk of Gemini's own API says."""
+
+    candidates: list[_Candidate] | None = None
+
+
 class _Typed(msgspec.Struct):
     type: str | None = None
 
@@ -77,6 +92,7 @@ class _Typed(msgspec.Struct):
 _CHUNK: Final = msgspec.json.Decoder(_Chunk)
 _CHUNKS: Final = msgspec.json.Decoder(list[_Chunk])
 _CANDIDATES: Final = msgspec.json.Decoder(_Candidates)
+_SAYING: Final = msgspec.json.Decoder(_Saying)
 _TYPED: Final = msgspec.json.Decoder(_Typed)
 
 
@@ -127,6 +143,39 @@ def content_kind(dialect: Dialect, event: Event) -> ContentKind:
     if event.event == "error":
         return ContentKind.ERROR
     return _gemini_kind(event.data) if dialect is Dialect.GEMINI else _openai_kind(event.data)
+
+
+def goes_on(dialect: Dialect, event: Event) -> bool:
+    """Return whether something is said in the event by a choice that does not end with it; never raises.
+
+    Behind the reason for which one choice has ended, that shows that another has not: of several (`n`,
+    `candidateCount`) each has its own. What is told of a finished one (usage, Azure's filter results, a
+    role) says nothing.
+    """
+    try:
+        if dialect is Dialect.ANTHROPIC or dialect is Dialect.RESPONSES:
+            return named(event) == "content_block_delta"
+        if dialect is Dialect.GEMINI:
+            candidates = _SAYING.decode(event.data).candidates or ()
+            return any(not one.finish and _says(part) for one in candidates for part in _parts(one))
+        choices = _CHUNK.decode(event.data).choices
+    except JSON_FAULTS:
+        return False
+    if not isinstance(choices, list):
+        return False
+    return any(
+        _is_empty(choice.finish_reason)
+        and (not _is_empty(choice.text) or (isinstance(choice.delta, dict) and _says(choice.delta)))
+        for choice in choices
+    )
+
+
+def _parts(candidate: _Candidate) -> list[dict[str, msgspec.Raw]]:
+    return (candidate.content.parts if candidate.content is not None else None) or []
+
+
+def _says(piece: dict[str, msgspec.Raw]) -> bool:
+    return any(name != "role" and bytes(value) not in _EMPTY for name, value in piece.items())
 
 
 def named(event: Event) -> str | None:
@@ -189,7 +238,7 @@ def _is_preamble(choice: _Choice) -> bool:
     if not _is_empty(choice.finish_reason):
         return False
     if isinstance(choice.delta, dict):
-        return all(name == "role" or bytes(value) in _EMPTY for name, value in choice.delta.items())
+        return not _says(choice.delta)
     return choice.text is not msgspec.UNSET and _is_empty(choice.text)
 
 

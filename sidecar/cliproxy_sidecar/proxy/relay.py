@@ -24,7 +24,7 @@ from cliproxy_sidecar.core.outcome import (
     classify_transport,
 )
 from cliproxy_sidecar.core.sse import Event, SSEParser, SSETooLarge
-from cliproxy_sidecar.core.stream import ContentKind, content_kind, named
+from cliproxy_sidecar.core.stream import ContentKind, content_kind, goes_on, named
 from cliproxy_sidecar.core.translate.fields import TranslationError
 from cliproxy_sidecar.core.usage import UsageMeter
 from cliproxy_sidecar.proxy.attempt import Answer, Attempt
@@ -34,9 +34,9 @@ from cliproxy_sidecar.proxy.upstream import RawHeaders, UpstreamFailed, Upstream
 _NO_END: Final = TransportError("reset", "the stream has no end")
 _DONE: Final = b"[DONE]"
 _ENDS: Final = frozenset({"message_stop", "response.completed", "response.incomplete", "response.failed"})
-"""Names of events. One of all these signs stands in every stream that is complete; not all servers send the
-first. A text may hold their words as well: a model that writes of streams is not at its end."""
-_REASON: Final = re.compile(rb'(?:(?:finish|stop)_r|(?:finish|block)R)eason"\s*:\s*"')
+"""Names of events. One of these signs, or else a reason, stands in every stream that is complete. A text may
+hold their words as well: a model that writes of streams is not at its end."""
+_REASON: Final = re.compile(rb'(?:(?:finish|stop)_r|(?:finish|block)R)eason"\s*:\s*"[^"]')
 _BEFORE_EASON: Final = len(b"finish_r")
 
 
@@ -61,6 +61,7 @@ class Relay:
         "_hides_usage",
         "_on_content",
         "_request_id",
+        "_sealed",
         "meter",
         "outcome",
     )
@@ -83,7 +84,9 @@ class Relay:
         self._on_content = on_content
         self._hides_usage = hides_usage
         self._ended = False
-        """The provider has said that the stream is complete."""
+        """The provider has said that the stream is complete, as far as one can tell from a reason."""
+        self._sealed = False
+        """It has said so in a word that nothing follows."""
         self._end = SUCCESS
         """What it has said about it."""
         self._failed: Outcome | None = None
@@ -194,7 +197,8 @@ class Relay:
                     await self._downstream.write(self._told(events))
                 chunk = unread or await response.read()
                 unread = b""
-                if self._passes and content and parser.between_events:
+                # Behind a mere reason each event is looked at: another choice may go on.
+                if self._passes and content and (self._sealed or not self._ended) and parser.between_events:
                     chunk = await self._pass_plain(chunk, response, plain)
                 if not chunk:
                     return parser.finish()
@@ -248,21 +252,37 @@ class Relay:
         """Count tokens; note the end, and an error event among them."""
         for event in events:
             self.meter.feed_event(event)
-            if not self._ended and says_end(event):
-                self._ended = True
-                self._end = classify_end(event.data)
+            if not self._sealed:
+                self._look_for_end(event)
             # A word's look before the parsing: nearly no event of a running stream is an error.
             if event.raw.find(b"error") >= 0 and content_kind(self._dialect, event) is ContentKind.ERROR:
                 self._failed = self._attempt.classify_event(event)
 
+    def _look_for_end(self, event: Event) -> None:
+        if seals(event):
+            self._ended = self._sealed = True
+        elif gives_reason(event):
+            self._ended = not goes_on(self._dialect, event)
+        else:
+            # Of several choices each has a reason of its own.
+            if self._ended and goes_on(self._dialect, event):
+                self._ended = False
+            return
+        if self._end is SUCCESS:
+            self._end = classify_end(event.data)
 
-def says_end(event: Event) -> bool:
-    """Return whether an event says that its stream is complete, and be quick about those that do not."""
+
+def seals(event: Event) -> bool:
+    """Return whether an event is its stream's last word, and be quick about those that are not."""
     raw = event.raw
     if raw.find(_DONE) >= 0 and event.data.strip() == _DONE:
         return True
-    if (raw.find(b"message_stop") >= 0 or raw.find(b"response.") >= 0) and named(event) in _ENDS:
-        return True
+    return (raw.find(b"message_stop") >= 0 or raw.find(b"response.") >= 0) and named(event) in _ENDS
+
+
+def gives_reason(event: Event) -> bool:
+    """Return whether an event says why a choice has ended, and be quick about those that do not."""
+    raw = event.raw
     # The quotation marks of a text have a backslash before them.
     at = raw.find(b'eason"')
     return at >= 0 and _REASON.search(raw, max(at - _BEFORE_EASON, 0)) is not None

@@ -5,7 +5,7 @@ import pytest
 from cliproxy_dev.providers.signals import load_all
 from cliproxy_sidecar.core.dialect import Dialect
 from cliproxy_sidecar.core.sse import Event, SSEParser
-from cliproxy_sidecar.core.stream import ContentKind, content_kind
+from cliproxy_sidecar.core.stream import ContentKind, content_kind, goes_on
 
 PREAMBLE, CONTENT, ERROR, DONE = (
     ContentKind.PREAMBLE,
@@ -150,3 +150,36 @@ def test_recorded_streams_break_before_their_first_content(signal: object) -> No
 )
 def test_chunks_of_gemini(data: str, kind: ContentKind) -> None:
     assert content_kind(Dialect.GEMINI, Event(None, data.encode(), b"")) is kind
+
+
+@pytest.mark.parametrize(
+    ("dialect", "data", "does"),
+    [
+        (Dialect.OPENAI, '{"choices":[{"delta":{"content":"a"},"finish_reason":null}]}', True),
+        (Dialect.OPENAI, '{"choices":[{"delta":{"content":"a"},"finish_reason":""}]}', True),
+        (Dialect.OPENAI, '{"choices":[{"text":"a"}]}', True),
+        (Dialect.OPENAI, '{"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}', False),
+        (Dialect.OPENAI, '{"choices":[{"finish_reason":"stop"},{"index":1,"delta":{"content":"a"}}]}', True),
+        (Dialect.OPENAI, '{"choices":[{"delta":{"role":"assistant","content":""}}],"usage":{}}', False),
+        (Dialect.OPENAI, '{"choices":[{"content_filter_results":{"hate":{}},"finish_reason":null}]}', False),
+        (Dialect.OPENAI, '{"choices":[],"usage":{"total_tokens":3}}', False),
+        (Dialect.OPENAI, "[DONE]", False),
+        (Dialect.OPENAI, "", False),
+        (Dialect.GEMINI, '{"candidates":[{"index":1,"content":{"parts":[{"text":"a"}]}}]}', True),
+        (Dialect.GEMINI, '{"candidates":[{"content":{"parts":[{"functionCall":{"name":"f"}}]}}]}', True),
+        (
+            Dialect.GEMINI,
+            '{"candidates":[{"content":{"parts":[{"text":"a"}]},"finishReason":"STOP"}]}',
+            False,
+        ),
+        (Dialect.GEMINI, '{"candidates":[{"content":{"parts":[{"text":""}]}}]}', False),
+        (Dialect.GEMINI, '{"candidates":[{"content":{"role":"model"}}]}', False),
+        (Dialect.GEMINI, '{"usageMetadata":{"promptTokenCount":3}}', False),
+        (Dialect.GEMINI, "garbage", False),
+        (Dialect.ANTHROPIC, '{"type":"content_block_delta","delta":{"text":"a"}}', True),
+        (Dialect.ANTHROPIC, '{"type":"ping"}', False),
+        (Dialect.RESPONSES, '{"type":"response.output_text.delta","delta":"a"}', False),
+    ],
+)
+def test_what_goes_on(dialect: Dialect, data: str, *, does: bool) -> None:
+    assert goes_on(dialect, Event(None, data.encode(), b"")) is does

@@ -8,6 +8,8 @@ Sources: OpenAI API reference, chat completion chunks; Anthropic API documentati
 2026-11).
 """
 
+from typing import Final
+
 from cliproxy_sidecar.core.translate.fields import Object, TranslationError, mapping, objects, text
 from cliproxy_sidecar.core.translate.gemini_words import SIGNED, signature_of_call
 from cliproxy_sidecar.core.translate.reasoning import FOREIGN
@@ -15,6 +17,11 @@ from cliproxy_sidecar.core.translate.to_messages_answer import reasoning_of, sai
 from cliproxy_sidecar.core.translate.tools import UNPARSED, id_to_messages, input_of
 from cliproxy_sidecar.core.translate.usages import usage_to_messages
 from cliproxy_sidecar.core.translate.words import stop_reason
+
+MAX_HELD_CALLS: Final = 128
+"""That wait for one to be whole; as many as OpenAI lets callers name tools."""
+MAX_HELD_CHARS: Final = 1024 * 1024
+"""Of their pieces. A server that ever comes to an end with the first call's arguments holds back far less."""
 
 
 class MessagesStream:
@@ -31,6 +38,7 @@ class MessagesStream:
         "_calls",
         "_finish",
         "_held",
+        "_held_chars",
         "_next",
         "_refused",
         "_started",
@@ -50,6 +58,7 @@ class MessagesStream:
         """Arguments of the open call so far."""
         self._held: dict[int, list[Object]] = {}
         """Pieces of calls that wait for the open one, by OpenAI's index."""
+        self._held_chars = 0
         self._called = False
         self._refused = False
         self._finish: object = None
@@ -121,14 +130,12 @@ class MessagesStream:
         place = index if isinstance(index, int) else self._unnumbered(call)
         sent = call.get("id")
         if place in self._held:
-            self._held[place].append(call)
-            return []
+            return self._hold(place, call, field)
         events: list[Object] = []
-        # Gemini has numbered several calls 0: another id is another call.
+        # Gemini has numbered several calls 0: another id is another call, and the end of the one before.
         if place not in self._calls or (sent and sent != self._calls[place]):
-            if self._block == "tool_use" and not self._is_whole():
-                self._held[place] = [call]
-                return []
+            if self._block == "tool_use" and place != next(reversed(self._calls)) and not self._is_whole():
+                return self._hold(place, call, field)
             name = text(function.get("name"), f"{field}.function.name")
             self._written = []
             self._calls.pop(place, None)
@@ -145,13 +152,25 @@ class MessagesStream:
             raise TranslationError(field, "more arguments for a call that had ended")
         piece = function.get("arguments")
         if piece:
-            self._written.append(text(piece, f"{field}.function.arguments"))
-            events.append(self._piece({"type": "input_json_delta", "partial_json": piece}))
-        return events + self._release(whole=True) if self._held else events
+            written = text(piece, f"{field}.function.arguments")
+            self._written.append(written)
+            events.append(self._piece({"type": "input_json_delta", "partial_json": written}))
+            if self._held and written.endswith("}"):
+                events += self._release(whole=True)
+        return events
+
+    def _hold(self, place: int, call: Object, field: str) -> list[Object]:
+        """Keep a piece of a call until the open one is whole."""
+        self._held.setdefault(place, []).append(call)
+        self._held_chars += len(str(call))
+        if self._held_chars > MAX_HELD_CHARS or len(self._held) > MAX_HELD_CALLS:
+            raise TranslationError(field, "too much of other calls before the first has all its arguments")
+        return []
 
     def _is_whole(self) -> bool:
         """Whether the open call has all its arguments, as far as they show it."""
         written = "".join(self._written)
+        self._written = [written]
         return written.endswith("}") and UNPARSED not in input_of(written, "arguments")
 
     def _release(self, *, whole: bool) -> list[Object]:
@@ -161,6 +180,7 @@ class MessagesStream:
         events: list[Object] = []
         while self._held and not (whole and events):
             held, self._held = self._held, {}
+            self._held_chars = 0
             events += self._close()
             for call in [call for pieces in held.values() for call in pieces]:
                 events += self._call(call, "delta.tool_calls")

@@ -26,9 +26,11 @@ from cliproxy_sidecar.core.dialect import (
     serves,
 )
 from cliproxy_sidecar.core.sse import SSEParser
+from cliproxy_sidecar.core.translate import to_messages_stream
 from cliproxy_sidecar.core.translate.draft import Destination, Draft
 from cliproxy_sidecar.core.translate.fields import TranslationError
 from cliproxy_sidecar.core.translate.pairs import pair_for
+from cliproxy_sidecar.core.translate.to_messages_stream import MessagesStream
 from cliproxy_sidecar.core.translate.translation import Pair, Translation
 from cliproxy_sidecar.core.translate.untouched import renamed, untouched
 from support.translating import encoded, events_of, frames, request_outcome, translation
@@ -310,6 +312,47 @@ def test_parallel_calls_may_be_written_in_turns(
     else:
         found = [json.loads(item["arguments"]) for item in events[-1]["response"]["output"]]
     assert found == inputs
+
+
+def test_what_waits_for_a_call_is_bounded() -> None:
+    room = "x" * (to_messages_stream.MAX_HELD_CHARS // 4)
+    many = to_messages_stream.MAX_HELD_CALLS
+    for pieces in (
+        [begin(0), begin(1), *(more(1, room) for _ in range(3))],
+        [begin(0), *(begin(1 + number) for number in range(many))],
+    ):
+        translator = translation("messages", {}).stream()
+        translator.feed(events_of([START, *pieces]))
+        with pytest.raises(TranslationError, match="too much of other calls"):
+            translator.feed(events_of([more(1, room), begin(many + 1)]))
+        # What has been let go weighs no more.
+        translator = translation("messages", {}).stream()
+        translator.feed(events_of([START, *pieces, more(0, "{}")]))
+        translator.feed(events_of([more(1, "}"), begin(many + 1)]))
+
+
+def test_a_long_call_is_not_read_anew_at_every_piece(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = 0
+    is_whole = MessagesStream._is_whole
+
+    def look(stream: MessagesStream) -> bool:
+        nonlocal looks
+        looks += 1
+        return is_whole(stream)
+
+    monkeypatch.setattr(MessagesStream, "_is_whole", look)
+    pieces = [more(0, f"{number},") for number in range(1000)]
+    translator = translation("messages", {}).stream()
+    translator.feed(events_of([START, begin(0, '{"a":['), begin(1), *pieces, more(0, '"}"'), more(0, "]}")]))
+    assert looks == 2  # At the second call's begin, and at the end.
+
+
+def test_another_call_of_the_same_number_ends_the_one_before() -> None:
+    first, second = begin(0), call(0, id="other", function={"name": "g", "arguments": ""})
+    translator = translation("messages", {}).stream()
+    events = frames(translator.feed(events_of([START, first, second])))
+    opened = [event["content_block"]["id"] for event in events if event["type"] == "content_block_start"]
+    assert opened == ["id0", "other"]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Final, TextIO
 
+from cliproxy_api.kinds import NoName
 from cliproxy_cli.commands.completion import COMPLETE, completing
 from cliproxy_cli.context import Context
 from cliproxy_cli.failures import FAILED, INTERRUPTED, MISUSED, CommandFailed
@@ -38,9 +39,9 @@ def main(
             return _watch(context)
         code: int = options.run(context)
         context.out.flush()
-    except CommandFailed as failure:
+    except (CommandFailed, NoName) as failure:
         _tell(context, failure)
-        return failure.code
+        return MISUSED if isinstance(failure, NoName) else failure.code
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -63,10 +64,10 @@ def _watch(context: Context) -> int:
         context.sleep(context.option("watch"))
 
 
-def _tell(context: Context, failure: CommandFailed) -> None:
+def _tell(context: Context, failure: CommandFailed | NoName) -> None:
     colours = wants_colours(context.err, context.environment, refused=bool(context.option("no_color")))
     context.note(f"{paint('error:', Colour.RED, colours=colours)} {failure}")
-    if failure.hint:
+    if isinstance(failure, CommandFailed) and failure.hint:
         context.note(f"{paint('try:', Colour.CYAN, colours=colours)} {failure.hint}")
 
 

@@ -4,11 +4,13 @@ Every failure becomes an `ApiError`; who tries again, and when, is left to the c
 """
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, Final
 
 import aiohttp
 import msgspec
 
+from cliproxy_api.kinds import NoName
 from cliproxy_operator.kinds import Resource
 from cliproxy_operator.kubeconfig import Access, open_session
 from cliproxy_operator.metrics import Metrics
@@ -93,7 +95,7 @@ class Kube:
         while True:
             page = await self._call(
                 "GET",
-                resource.path(namespace),
+                _path(resource, namespace),
                 params=params,
                 accept=METADATA_LIST if metadata_only else JSON,
                 timeout_s=timeout_s,
@@ -124,7 +126,7 @@ class Kube:
             ApiError: also when it is not there, or not for us.
 
         """
-        await self._call("GET", resource.path(namespace), params={"limit": "1"})
+        await self._call("GET", _path(resource, namespace), params={"limit": "1"})
 
     async def serves(self, resource: Resource) -> bool:
         """Whether the API server knows a kind of an API group; everybody may ask.
@@ -145,7 +147,7 @@ class Kube:
     async def get(self, resource: Resource, namespace: str | None, name: str) -> dict[str, Any] | None:
         """Return one object, None if it is not there."""
         try:
-            return await self._call("GET", resource.path(namespace, name))
+            return await self._call("GET", _path(resource, namespace, name))
         except ApiError as error:
             if error.status == 404:  # noqa: PLR2004 -- HTTP's own number
                 return None
@@ -162,7 +164,7 @@ class Kube:
         """
         params = {"watch": "1", "fieldSelector": f"metadata.name={name}", "timeoutSeconds": str(WATCH_S)}
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=SILENCE_S)
-        url = self._server + resource.path(namespace)
+        url = self._server + _path(resource, namespace)
         try:
             async with self._session.get(
                 url, params=params, headers={"Accept": JSON}, timeout=timeout, allow_redirects=False
@@ -194,7 +196,7 @@ class Kube:
         }
         answer = await self._call(
             "PATCH",
-            resource.path(namespace, name, "status"),
+            _path(resource, namespace, name, "status"),
             params={"fieldManager": FIELD_MANAGER, "force": "true"},
             body=body,
             content_type=APPLY_PATCH,
@@ -213,7 +215,7 @@ class Kube:
         whole["metadata"] = {**body.get("metadata", {}), "name": name, "namespace": namespace}
         answer = await self._call(
             "PATCH",
-            resource.path(namespace, name),
+            _path(resource, namespace, name),
             params={"fieldManager": manager, "force": "true"},
             body=whole,
             content_type=APPLY_PATCH,
@@ -224,7 +226,7 @@ class Kube:
     async def delete(self, resource: Resource, namespace: str, name: str) -> bool:
         """Delete an object; False if it is not there."""
         try:
-            await self._call("DELETE", resource.path(namespace, name))
+            await self._call("DELETE", _path(resource, namespace, name))
         except ApiError as error:
             if error.status == 404:  # noqa: PLR2004 -- HTTP's own number
                 return False
@@ -238,7 +240,7 @@ class Kube:
         """Merge `metadata` into the object's; with a `resourceVersion` in it a changed object gives a 409."""
         answer = await self._call(
             "PATCH",
-            resource.path(namespace, name),
+            _path(resource, namespace, name),
             params={"fieldManager": FIELD_MANAGER},
             body={"metadata": metadata},
             content_type=MERGE_PATCH,
@@ -252,7 +254,7 @@ class Kube:
         """Apply a JSON patch; a failed test in it is a 422."""
         await self._call(
             "PATCH",
-            resource.path(namespace, name),
+            _path(resource, namespace, name),
             params={"fieldManager": FIELD_MANAGER},
             body=patch,
             content_type=JSON_PATCH,
@@ -264,7 +266,7 @@ class Kube:
     ) -> dict[str, Any]:
         """Create an object."""
         answer = await self._call(
-            "POST", resource.path(namespace), params={"fieldManager": FIELD_MANAGER}, body=body
+            "POST", _path(resource, namespace), params={"fieldManager": FIELD_MANAGER}, body=body
         )
         self._wrote(resource, "create")
         return answer
@@ -274,7 +276,7 @@ class Kube:
     ) -> dict[str, Any]:
         """Replace an object; the `resourceVersion` in it makes this a compare-and-swap."""
         answer = await self._call(
-            "PUT", resource.path(namespace, name), params={"fieldManager": FIELD_MANAGER}, body=body
+            "PUT", _path(resource, namespace, name), params={"fieldManager": FIELD_MANAGER}, body=body
         )
         self._wrote(resource, "update")
         return answer
@@ -323,6 +325,14 @@ class Kube:
         if status not in (404, 409):
             self._metrics.api_errors.labels(method, refusal.reason[:40]).inc()
         raise refusal
+
+
+def _path(resource: Resource, namespace: str | None, name: str | None = None, sub: str | None = None) -> str:
+    """Return the path; what has no name that can be asked for is not there, and nothing is sent."""
+    try:
+        return resource.path(namespace, name, sub)
+    except NoName as error:
+        raise ApiError(HTTPStatus.NOT_FOUND, "NoName", str(error)) from None
 
 
 def _object(content: bytes) -> dict[str, Any]:

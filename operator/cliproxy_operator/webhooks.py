@@ -37,7 +37,6 @@ class Webhooks:
             may_write=replica.leader.may_write,
         )
         desk = Desk(
-            kube=replica.kube,
             gatherer=replica.gatherer,
             addresses=replica.addresses,
             template=lambda: self.templates.current,

@@ -1,21 +1,19 @@
-"""Answers admission questions with what this replica knows: template, store, and a look at named Secrets.
+"""Answers admission questions with what this replica knows: template and store. It looks up nothing.
 
-What is right and wrong is decided in `pods`, `objects` and `doubts`.
+What is right and wrong is decided in `pods`, `objects` and `doubts`. The API server shows no certificate, so
+whoever reaches the port may ask, in anybody's name: an answer tells nothing that needs rights of ours.
 """
 
-import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Final
 
 from cliproxy_api.audit import AuditEvent, AuditOutcome
 from cliproxy_api.resources.cooldownpolicy import CooldownPolicy
-from cliproxy_api.resources.parse import Resource
 from cliproxy_api.resources.proxyprofile import ProxyProfile
 from cliproxy_api.vocabulary import PROFILE_ANNOTATION
 from cliproxy_operator.admission.asked import asked_change
-from cliproxy_operator.admission.doubts import Surroundings, doubts, secrets_named
-from cliproxy_operator.admission.objects import admit_object
+from cliproxy_operator.admission.doubts import Surroundings, doubts
+from cliproxy_operator.admission.objects import admit_object, astray
 from cliproxy_operator.admission.pods import admit_pod
 from cliproxy_operator.admission.review import Answer, Request
 from cliproxy_operator.audit import Audit
@@ -24,12 +22,6 @@ from cliproxy_operator.inject.shape import annotations_of
 from cliproxy_operator.inject.template import Template
 from cliproxy_operator.inject.verdict import Standing
 from cliproxy_operator.inputs import AddressRules, Kind, ObjectKey
-from cliproxy_operator.kinds import SECRET
-from cliproxy_operator.kube import ApiError, Kube
-
-SECRETS_S: Final = 1.0
-"""Doubts are not worth more of the webhook's time-out."""
-MAX_SECRETS: Final = 8
 
 
 class Desk:
@@ -38,7 +30,6 @@ class Desk:
     def __init__(
         self,
         *,
-        kube: Kube,
         gatherer: Gatherer,
         addresses: AddressRules,
         template: Callable[[], Template],
@@ -46,7 +37,6 @@ class Desk:
         audit: Audit,
     ) -> None:
         self._audit = audit
-        self._kube = kube
         self._gatherer = gatherer
         self._addresses = addresses
         self._template = template
@@ -66,13 +56,15 @@ class Desk:
 
     async def object(self, request: Request) -> tuple[Answer, str]:
         """Answer about an object of ours; with the result in a word."""
+        if why := astray(request):
+            return Answer(allowed=False, message=why), "refused"
         answer, entry = admit_object(request, self._addresses)
         self._tell(request, answer)
         if not answer.allowed:
             return answer, "refused"
         if entry is None:
             return answer, "allowed"
-        found = doubts(entry, await self._surroundings(request.namespace, entry))
+        found = doubts(entry, self._surroundings(request.namespace))
         return (Answer(warnings=found), "doubted") if found else (answer, "allowed")
 
     def _tell(self, request: Request, answer: Answer) -> None:
@@ -94,7 +86,7 @@ class Desk:
         entry = self._gatherer.one(ObjectKey(Kind.PROXY_PROFILE, namespace, profile))
         return not isinstance(entry, ProxyProfile)
 
-    async def _surroundings(self, namespace: str, entry: Resource) -> Surroundings:
+    def _surroundings(self, namespace: str) -> Surroundings:
         policies = [
             one
             for key in self._gatherer.keys(namespace)
@@ -103,20 +95,4 @@ class Desk:
         return Surroundings(
             policies=frozenset(one.metadata.name for one in policies),
             default_policies=frozenset(one.metadata.name for one in policies if one.spec.default),
-            secrets=await self._secrets(namespace, secrets_named(entry)),
         )
-
-    async def _secrets(self, namespace: str, names: Iterable[str]) -> Mapping[str, frozenset[str] | None]:
-        """Return the keys of these Secrets; those that cannot be read in time are left out."""
-        known: dict[str, frozenset[str] | None] = {}
-
-        async def look(name: str) -> None:
-            raw = await self._kube.get(SECRET, namespace, name)
-            known[name] = None if raw is None else frozenset(raw.get("data") or {})
-
-        try:
-            async with asyncio.timeout(SECRETS_S):
-                await asyncio.gather(*(look(name) for name in sorted(names)[:MAX_SECRETS]))
-        except (TimeoutError, ApiError):
-            pass  # then there is nothing to doubt
-        return known

@@ -1,11 +1,12 @@
 """What an object may say, and probably should not: told to whoever applies it, refused by nobody.
 
-Names of other objects are doubts, not faults: in GitOps the other often arrives a moment later.
+Names of other objects are doubts, not faults: in GitOps the other often arrives a moment later. Secrets are
+left to the status: who asks here is not known, and what stands in Secrets is not for everybody.
 """
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
@@ -26,21 +27,12 @@ class Surroundings:
     """Names of its CooldownPolicies."""
     default_policies: frozenset[str] = frozenset()
     """Those of them with `default: true`."""
-    secrets: Mapping[str, frozenset[str] | None] = field(default_factory=dict)
-    """Keys of its Secrets by name; None: there is none; left out: not known."""
-
-
-def secrets_named(entry: Resource) -> frozenset[str]:
-    """Return the names of the Secrets that `doubts` would like to know about."""
-    if not isinstance(entry, LLMProvider):
-        return frozenset()
-    return frozenset(one.secret_ref.name for one in entry.spec.credentials)
 
 
 def doubts(entry: Resource, around: Surroundings) -> tuple[str, ...]:
     """Return what to tell about an acceptable object, each a sentence that begins with the field."""
     if isinstance(entry, LLMProvider):
-        return (*_address(entry), *_policy(entry, around), *_secrets(entry, around))
+        return (*_address(entry), *_policy(entry, around))
     if isinstance(entry, CooldownPolicy):
         others = sorted(around.default_policies - {entry.metadata.name})
         if entry.spec.default and others:
@@ -73,15 +65,3 @@ def _policy(provider: LLMProvider, around: Surroundings) -> Iterator[str]:
             f"spec.cooldownPolicyRef.name: there is no CooldownPolicy {reference.name!r} in this namespace"
             " yet; until there is, the default is in force"
         )
-
-
-def _secrets(provider: LLMProvider, around: Surroundings) -> Iterator[str]:
-    for number, credential in enumerate(provider.spec.credentials):
-        reference, path = credential.secret_ref, f"spec.credentials[{number}].secretRef"
-        if reference.name not in around.secrets:
-            continue
-        keys = around.secrets[reference.name]
-        if keys is None:
-            yield f"{path}.name: there is no Secret {reference.name!r} in this namespace yet"
-        elif reference.key not in keys:
-            yield f"{path}.key: Secret {reference.name!r} has no key {reference.key!r} yet"

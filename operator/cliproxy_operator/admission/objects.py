@@ -8,6 +8,7 @@ their way out pass.
 from collections.abc import Mapping
 from typing import Any, Final
 
+from cliproxy_api.kinds import is_namespace
 from cliproxy_api.resources.parse import PLURALS, ParseFailure, Resource, parse
 from cliproxy_operator.admission.review import Answer, Request
 from cliproxy_operator.inputs import AddressRules
@@ -17,6 +18,20 @@ JUDGED: Final = frozenset({"CREATE", "UPDATE"})
 NAMED: Final = 5
 """Faults spelt out in one answer."""
 _TO_BE_NAMED: Final = "to-be-named"
+
+
+def astray(request: Request) -> str:
+    """Return what is wrong about the namespace of a question that no API server asks; empty: nothing is.
+
+    An API server brings an object and the namespace it is put into together before it asks.
+    """
+    if not is_namespace(request.namespace):
+        return f"{request.namespace[:80]!r} is no namespace"
+    for raw in (request.object, request.old_object):
+        own = ((raw or {}).get("metadata") or {}).get("namespace")
+        if own and own != request.namespace:
+            return f"metadata.namespace: {str(own)[:80]!r} is not the namespace asked about"
+    return ""
 
 
 def admit_object(request: Request, addresses: AddressRules) -> tuple[Answer, Resource | None]:

@@ -41,6 +41,14 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(levers, "WAIT_S", 0.1)
 
 
+def test_what_can_be_no_name_is_asked_of_nobody(api: StubApi, kubeconfig: Path) -> None:
+    ran = run("cooldown", "../secrets", "--for", "1h", kubeconfig=kubeconfig)
+
+    assert ran.code == 2
+    assert "'../secrets' is no name that a LLMProvider can have" in ran.err
+    assert not api.asked
+
+
 def test_a_cooldown_is_asked_for_and_waited_for(api: StubApi, kubeconfig: Path) -> None:
     operator = Operator(api, inCooldown=True, phase="CoolingDown", cooldownUntil="2999-01-01T00:00:00Z")
 

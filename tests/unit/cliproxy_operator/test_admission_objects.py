@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cliproxy_operator.admission.doubts import Surroundings, doubts, secrets_named
+from cliproxy_operator.admission.doubts import Surroundings, doubts
 from cliproxy_operator.admission.objects import admit_object
 from cliproxy_operator.admission.review import Answer, Kind, Request
 from cliproxy_operator.inputs import AddressRules
@@ -151,16 +151,9 @@ def test_keys_in_clear_text_are_doubted(url: str, *, doubtful: bool) -> None:
 
 def test_what_is_not_there_yet_is_doubted() -> None:
     spec = GOOD | {"cooldownPolicyRef": {"name": "patient"}}
-    missing = Surroundings(secrets={"keys": None})
-    other_key = Surroundings(policies=frozenset({"patient"}), secrets={"keys": frozenset({"other"})})
-    unknown = Surroundings(policies=frozenset({"patient"}))
 
-    assert [text.partition(":")[0] for text in told(spec, missing)] == [
-        "spec.cooldownPolicyRef.name",
-        "spec.credentials[0].secretRef.name",
-    ]
-    assert [text.partition(":")[0] for text in told(spec, other_key)] == ["spec.credentials[0].secretRef.key"]
-    assert told(spec, unknown) == ()
+    assert [text.partition(":")[0] for text in told(spec, Surroundings())] == ["spec.cooldownPolicyRef.name"]
+    assert told(spec, Surroundings(policies=frozenset({"patient"}))) == ()
 
 
 def test_a_second_default_policy_is_doubted_but_not_itself() -> None:
@@ -172,9 +165,3 @@ def test_faults_on_purpose_are_doubted() -> None:
     spec = {"faultInjection": {"until": "2026-11-30T12:00:00Z", "abort": {"status": 503, "percent": 10}}}
 
     assert "2026-11-30T12:00:00Z" in told(spec, Surroundings(), "ProxyProfile")[0]
-
-
-def test_named_secrets() -> None:
-    entry = admit_object(asked(provider(GOOD)), AddressRules())[1]
-    assert entry is not None
-    assert secrets_named(entry) == {"keys"}

@@ -48,6 +48,8 @@ def refusal(url: str, rules: AddressRules) -> str | None:
         return "is not an address: host or port cannot be read"
     if not host:
         return "names no host"
+    if not host.isascii():  # clients map digits, letters and dots of other scripts to ASCII, each its own way
+        return "names a host that is not ASCII; write the form of it that begins with xn--"
     address = _address(host)
     if not rules.allow_link_local and (host in _METADATA_NAMES or _is_link_local(address)):
         return (

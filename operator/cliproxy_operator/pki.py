@@ -131,8 +131,13 @@ class Pki:
             self.queue.add(_AUTHORITY, MIN_LOOK_S)
 
     def problem(self) -> str:
-        """Say why no sidecar can be connected to, in one sentence; empty while nothing keeps us from it."""
-        if not self._active or self._own is not None or self._trouble is None:
+        """Say why no sidecar can be connected to, or soon none; empty while nothing keeps us from it.
+
+        An authority that cannot be kept is no harm yet while our own certificate is renewed from memory.
+        """
+        leaf = self._own.leaf if self._own is not None else None
+        fresh = self._own is not None and (leaf is None or self._clock.utc() < leaf.life.renew)
+        if not self._active or self._trouble is None or fresh:
             return ""
         return (
             f"control channel: Secret {self._home}/{CA_SECRET} cannot be kept: {self._trouble};"
@@ -158,8 +163,11 @@ class Pki:
         elif key == _AUTHORITY:
             try:
                 due_s = await self._authority()
+                self._trouble = None
             except ApiError as error:
                 self._trouble = error
+                if self._active and self._keyring is not None:  # what is in memory signs as well as ever
+                    self._renew_own(self._keyring)
                 raise
         else:
             due_s = await self._leaf(key)
@@ -200,7 +208,7 @@ class Pki:
     def _renew_own(self, keyring: Keyring) -> float:
         """Make our client certificate anew if it is due; returns in how many seconds it is."""
         signing, now = keyring.signing, self._clock.utc()
-        if signing is None:
+        if signing is None or x509.life_of(signing.certificate).ends <= now:
             return 0.0
         trusted = x509.key_ids(keyring.bundle())
         leaf = self._own.leaf if self._own is not None else None

@@ -124,6 +124,14 @@ class Desk:
             await self.settle()
         assert self.pki.ready.is_set()
 
+    def refused(self, status: int) -> None:
+        """Have the API server refuse reads and writes from now on."""
+
+        def refuse() -> None:
+            raise ApiError(status, "Planted", "not today")
+
+        self.kube.check = refuse  # type: ignore[method-assign]
+
     def files(self, where: tuple[str, str] = SHOP) -> dict[str, str]:
         data = self.kube.secrets[where]["data"]
         return {name: base64.b64decode(value).decode() for name, value in data.items()}
@@ -321,11 +329,7 @@ async def test_who_cannot_keep_the_authority_says_why_and_what_to_do(
     tasks: Tasks, status: int, words: str
 ) -> None:
     desk = Desk(tasks)
-
-    def refuse() -> None:
-        raise ApiError(status, "Planted", "not today")
-
-    desk.kube.check = refuse  # type: ignore[method-assign]
+    desk.refused(status)
     desk.pki.lead()
     await desk.settle()
     problem = desk.pki.problem()
@@ -334,3 +338,48 @@ async def test_who_cannot_keep_the_authority_says_why_and_what_to_do(
     del desk.kube.check  # type: ignore[method-assign]
     await desk.lead()
     assert desk.pki.problem() == ""
+
+
+async def test_who_cannot_read_the_authority_any_more_stays_able_to_connect(tasks: Tasks) -> None:
+    desk = Desk(tasks)
+    await desk.lead()
+    seen = {desk.pki.context()}
+    desk.refused(403)
+    for _ in range(3):
+        await desk.pass_time(5 * DAY_S)
+        seen.add(desk.pki.context())
+        assert desk.pki.problem() == "", "nothing ends for want of the Secret"
+
+    assert len(seen) == 4, "renewed from memory at two thirds of each week"
+    assert len(desk.kube.writes) == 2
+
+
+async def test_an_authority_that_ends_unkept_is_told_until_it_is_kept(tasks: Tasks) -> None:
+    desk = Desk(tasks)
+    await desk.lead()
+    context = desk.pki.context()
+    desk.refused(403)
+    desk.clock.advance(400 * DAY_S)
+    await desk.settle()
+    assert "Secret cliproxy-system/cliproxy-ca cannot be kept: 403 Planted" in desk.pki.problem()
+    assert desk.pki.context() is context, "nothing that has ended is signed with"
+
+    del desk.kube.check  # type: ignore[method-assign]
+    desk.clock.advance(20.0)
+    await desk.settle()
+    assert desk.pki.problem() == ""
+    assert desk.pki.context() is not context
+
+
+async def test_a_trouble_that_is_over_is_not_told_later(tasks: Tasks) -> None:
+    desk = Desk(tasks)
+    desk.refused(500)
+    desk.pki.lead()
+    await desk.settle()
+    assert desk.pki.problem()
+    del desk.kube.check  # type: ignore[method-assign]
+    await desk.lead()
+    desk.leads = False
+    desk.clock.advance(400 * DAY_S)
+
+    assert desk.pki.problem() == "", "the API server was last seen to take everything"

@@ -73,6 +73,7 @@ pods = st.fixed_dictionaries(
             {"containers": containers},
             optional={
                 "initContainers": st.none() | containers,
+                "resources": st.none() | st.just({}) | st.just({"requests": {"cpu": "1"}, "limits": None}),
                 "volumes": st.none() | st.just([{"name": "data", "emptyDir": {}}]),
                 "hostNetwork": st.booleans(),
                 "restartPolicy": st.sampled_from(["Always", "Never"]),

@@ -11,6 +11,7 @@ from cliproxy_api.vocabulary import INJECTED_ANNOTATION, NOT_INJECTED_ANNOTATION
 from cliproxy_operator.inject import container as parts
 from cliproxy_operator.inject.jsonpatch import diff
 from cliproxy_operator.inject.options import VARIABLES_ANNOTATION, Options, read_options
+from cliproxy_operator.inject.podlevel import widened
 from cliproxy_operator.inject.shape import (
     MESHES,
     Json,
@@ -72,6 +73,8 @@ def _add_sidecar(pod: Json, template: Template, options: Options) -> None:
         spec["initContainers"].insert(_first_place(pod), added)
     else:
         spec["containers"] = [*containers(pod), added]
+    if spec.get("resources"):
+        spec["resources"] = widened(spec["resources"], options.resources)
     known = _volume_names(spec)
     lacking = [volume for volume in parts.volumes(options) if volume["name"] not in known]
     if lacking:

@@ -3,6 +3,7 @@
 Source: kubernetes.io, "Quantity" in the API reference (read 2026-11-21).
 """
 
+import math
 import re
 from decimal import Decimal, InvalidOperation
 from typing import Final
@@ -32,3 +33,15 @@ def parse_quantity(text: str) -> Decimal:
         return Decimal(match[1] + suffix)
     except InvalidOperation:
         raise ValueError(f"{text!r} has no unit that Kubernetes knows; try 250m or 64Mi") from None
+
+
+def write_quantity(resource: str, amount: Decimal) -> str:
+    """Return an amount of `cpu` (rounded up to a thousandth) or of bytes (rounded up) as a quantity."""
+    if resource == "cpu":
+        thousandths = math.ceil(amount * 1000)
+        return f"{thousandths}m" if thousandths % 1000 else str(thousandths // 1000)
+    whole = math.ceil(amount)
+    for suffix, power in (("Gi", 3), ("Mi", 2), ("Ki", 1)):
+        if whole % 1024**power == 0:
+            return f"{whole // 1024**power}{suffix}"
+    return str(whole)

@@ -124,6 +124,16 @@ async def test_a_rule_is_exported_kept_in_step_and_taken_back(
     (owner,) = (await api.get(f"{where}/cliproxy-failing"))["metadata"]["ownerReferences"]
     assert (owner["kind"], owner["uid"]) == ("AlertRule", raw["metadata"]["uid"])
 
+    # Made anew before the garbage collector, of which there is none here, has taken the former rule's away.
+    await shop.delete("AlertRule", "failing")
+    anew = (await shop.apply("AlertRule", "failing", RULE | {"duration": "2m"}))["metadata"]["uid"]
+
+    async def owned() -> bool:
+        owners = (await api.get(f"{where}/cliproxy-failing"))["metadata"]["ownerReferences"]
+        return [one["uid"] for one in owners] == [anew]
+
+    await eventually(owned, within_s=30, what="the rule made anew owns its export")
+
     await shop.provider("gpt", enabled=False)  # so the rule is for claude only
 
     async def narrowed() -> bool:

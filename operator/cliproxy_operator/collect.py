@@ -41,6 +41,7 @@ class Sidecar:
     """When it last began to lag behind, or was first seen."""
     linked: bool = False
     down_s: float = 0.0
+    """When its link was lost; 0: this leader has had none."""
     trouble: str = ""
     running: Running = field(default_factory=Running)
     refused: tuple[str, str] | None = None
@@ -83,7 +84,15 @@ class Collector:
         self._traffic: dict[str, dict[SidecarId, ProviderTraffic]] = {}
 
     def begin(self) -> None:
-        """A new leader begins: those that are known were linked with the one before, and soon are with us."""
+        """A new leader begins: those that are known were linked with the one before, and soon are with us.
+
+        What they told this replica when it led before says nothing of now: else they would have been silent
+        ever since.
+        """
+        for known in self._sidecars.values():
+            if not known.linked:
+                known.down_s, known.trouble, known.running = 0.0, "", Running()
+                self._judge(known)
         self._awaited_until_s = self._clock.now() + AWAITED_S
         self._awaited = {group: set(members) for group, members in self._members.items()}
 

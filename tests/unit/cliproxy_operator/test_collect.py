@@ -255,6 +255,30 @@ def test_silence_begins_when_the_last_link_is_lost(collector: Collector, clock: 
     assert collector.silent_s([("shed", "")]) is None
 
 
+def test_silence_begins_anew_with_each_leadership(collector: Collector, clock: ManualClock) -> None:
+    collector.begin()
+    collector.linked(ONE, Running(digest="d1"))
+    collector.lost(ONE, "closed: the link is no longer wanted")
+    clock.advance(3 * 3600)
+    collector.begin()
+    clock.advance(AWAITED_S)
+    assert collector.silent_s([GROUP]) is None, "this leader has heard none"
+    (lagging, _) = collector.view([GROUP]).lagging
+    assert lagging.message == "not connected yet", "what it ran hours ago says nothing of now"
+
+    collector.linked(ONE, Running(digest="d1"))
+    collector.lost(ONE, "closed")
+    clock.advance(5)
+    assert collector.silent_s([GROUP]) == 5
+
+
+def test_a_beginning_leaves_those_that_are_linked(collector: Collector, clock: ManualClock) -> None:
+    collector.linked(ONE, Running(digest="d1"))
+    clock.advance(1)
+    collector.begin()
+    assert collector.in_sync(GROUP)
+
+
 def test_what_still_runs_is_no_news_and_keeps_the_counts(collector: Collector, wanted: Wanted) -> None:
     collector.linked(ONE, Running(digest="d1"))
     before = collector.view([GROUP])

@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 
 
 AGAIN_S: Final = 1.0
+"""The pause after a beginning that failed; it doubles, as each makes all links anew ..."""
+AGAIN_MAX_S: Final = 30.0
+"""... up to this."""
 CERTIFICATE_S: Final = 2.0
 """How long the beginning waits for our certificate: with the API server answering, milliseconds."""
 
@@ -100,13 +103,16 @@ class Activation:
 
     async def _begin_until_done(self, epoch: int) -> None:
         """Begin, again if a defect ends that half-way: who holds the lease and does nothing helps nobody."""
+        pause_s = AGAIN_S
         while True:
             try:
                 await self._begin(epoch)
             except Exception:
-                log.exception("the beginning failed; it is tried again", extra={"epoch": epoch})
+                extra = {"epoch": epoch, "pause_s": pause_s}
+                log.exception("the beginning failed; it is tried again", extra=extra)
                 self._metrics.loop_failures.labels("activation").inc()
-                await asyncio.sleep(AGAIN_S)
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, AGAIN_MAX_S)
             else:
                 return
 
@@ -121,14 +127,14 @@ class Activation:
             if not await happens(self._pki.ready, CERTIFICATE_S):
                 log.warning("no certificate yet; sidecars are reached when there is one")
         self._reconciler.active = True
-        late = [name for name in sorted(self._gatherer.namespaces()) if not await self._compile(name)]
+        compiled = [name for name in sorted(self._gatherer.namespaces()) if await self._compile(name)]
+        late = self._gatherer.namespaces() - set(compiled)
         self._host.expect(self._expected())
-        self._publisher.activate(epoch)
-        for namespace in list(self._reconciler.results):
-            self._reconciler.publish(namespace)
+        self._publisher.activate(epoch, late=late)
+        late |= {name for name in compiled if not self._publish(name)}
         if self._keeper is not None:
             self._keeper.lead()
-        for namespace in late:
+        for namespace in sorted(late):
             self._reconciler.changed(namespace)
         log.info("active", extra={"epoch": epoch, "namespaces": len(self._reconciler.results)})
 
@@ -152,6 +158,16 @@ class Activation:
             return False
         except Exception:
             log.exception("namespace begins late", extra={"namespace": namespace})
+            self._metrics.loop_failures.labels("activation").inc()
+            return False
+        return True
+
+    def _publish(self, namespace: str) -> bool:
+        """Publish one namespace; False if a defect keeps it from that: no other's link must break for it."""
+        try:
+            self._reconciler.publish(namespace)
+        except Exception:
+            log.exception("namespace is published late", extra={"namespace": namespace})
             self._metrics.loop_failures.labels("activation").inc()
             return False
         return True

@@ -60,6 +60,8 @@ class Publisher:
         self._sequencer: Sequencer | None = None
         self._endpoints: dict[SidecarId, Endpoint] = {}
         self._links: dict[SidecarId, tuple[Endpoint, Link, asyncio.Task[None]]] = {}
+        self._late: set[str] = set()
+        """Namespaces whose sidecars are linked from their first publication on."""
         self._snapshots: dict[tuple[str, str], SnapshotDocument] = {}
         self._states: dict[str, StateDocument] = {}
         self._parts: dict[SidecarId, PartsDocument] = {}
@@ -79,17 +81,23 @@ class Publisher:
         """Say who hears what links bring; before `activate`."""
         self._listener = listener
 
-    def activate(self, epoch: int) -> None:
-        """Begin to link and push under `epoch`; documents of an earlier one are forgotten."""
+    def activate(self, epoch: int, *, late: Collection[str] = ()) -> None:
+        """Begin to link and push under `epoch`; documents of an earlier one are forgotten.
+
+        The sidecars of `late` namespaces wait for their namespace's first publication: before it nobody knows
+        what they may speak of, and what they tell but once, when a link begins, would be lost.
+        """
         if self.epoch == epoch:
             return
         self.deactivate()
         self._sequencer = Sequencer(epoch)
+        self._late.update(late)
         self._relink()
 
     def deactivate(self) -> None:
         """Close all links and forget all documents."""
         self._sequencer = None
+        self._late.clear()
         self._snapshots.clear()
         self.versions.clear()
         self._states.clear()
@@ -144,10 +152,15 @@ class Publisher:
         for endpoint, link, _ in self._links.values():
             if endpoint.sidecar.namespace == namespace and endpoint.profile in changed:
                 link.wake("snapshot")
+        if namespace in self._late:
+            self._late.discard(namespace)
+            for sidecar in [one for one in self._endpoints if one.namespace == namespace]:
+                self._relink_one(sidecar)
         return frozenset(changed)
 
     def drop(self, namespace: str) -> None:
         """Forget a namespace's documents: nobody is left there."""
+        self._late.discard(namespace)
         self._states.pop(namespace, None)
         for key in [key for key in self._snapshots if key[0] == namespace]:
             del self._snapshots[key]
@@ -196,7 +209,8 @@ class Publisher:
 
     def _relink_one(self, sidecar: SidecarId) -> None:
         """Start, keep, or replace the link so that it fits the endpoint and our epoch."""
-        endpoint = self._endpoints.get(sidecar) if self._sequencer is not None else None
+        is_wanted = self._sequencer is not None and sidecar.namespace not in self._late
+        endpoint = self._endpoints.get(sidecar) if is_wanted else None
         if (held := self._links.get(sidecar)) is not None:
             old, link, task = held
             if endpoint == old and link.epoch == self.epoch:

@@ -161,6 +161,11 @@ class Collector:
         another, known.running = known.running.digest != running.digest, running
         return self._judge(known) or another
 
+    def runs_now(self, sidecar: SidecarId) -> str:
+        """Return the digest that a sidecar last said it runs; empty: none, or it is not known."""
+        known = self._sidecars.get(sidecar)
+        return known.running.digest if known is not None else ""
+
     def behind(self, sidecar: SidecarId) -> frozenset[str] | None:
         """Return the providers that a sidecar does not run as wanted; None: all, as far as is known."""
         known = self._sidecars.get(sidecar)

@@ -63,13 +63,14 @@ class Hearing:
         self._publisher = publisher
         self._leader = leader
         self._spending = spending
-        self._meddling: set[SidecarId] = set()
-        """Linked ones that have spoken of others' providers; said once for each link."""
+        self._meddling: dict[SidecarId, int] = {}
+        """Linked ones that spoke of others' providers: the level at which it was said, once for each."""
 
     def greeted(self, sidecar: SidecarId, hello: Hello) -> None:
         """The link stands."""
         group = self._group(sidecar)
-        trying = tuple(one for one in hello.trying if self._may_speak(sidecar, one.scope.provider))
+        digest = hello.running.digest
+        trying = tuple(one for one in hello.trying if self._may_speak(sidecar, one.scope.provider, digest))
         self._host.greeted(sidecar, self._reconciler.held(group), trying)
         first, awaited = not self._collector.reported([group]), self._collector.awaited_s([group])
         before = self._collector.behind(sidecar)
@@ -138,7 +139,7 @@ class Hearing:
 
     def lost(self, sidecar: SidecarId, reason: str) -> None:
         """The link is down."""
-        self._meddling.discard(sidecar)
+        self._meddling.pop(sidecar, None)
         if self._collector.lost(sidecar, reason):
             self._host.gone(sidecar)
             last = not self._collector.reported([self._group(sidecar)])
@@ -167,18 +168,29 @@ class Hearing:
         if consumers and profile:
             self._statuses.look_at(ObjectKey(Kind.PROXY_PROFILE, namespace, profile), FIGURES_S)
 
-    def _may_speak(self, sidecar: SidecarId, provider_id: str) -> bool:
-        """Whether what a sidecar says of a provider counts."""
+    def _may_speak(self, sidecar: SidecarId, provider_id: str, digest: str | None = None) -> bool:
+        """Whether what a sidecar says of a provider counts; `digest` of what it runs, None: as last told."""
         own = provider_id.startswith(f"{sidecar.namespace}/")  # also while it is not in force
         if own or provider_id in self._reconciler.usable(sidecar.namespace):
             return True
-        if sidecar not in self._meddling:
-            self._meddling.add(sidecar)
-            log.warning(
-                "what a sidecar says of a provider that its namespace may not use is passed over",
-                extra={"sidecar": str(sidecar), "provider": provider_id[:MAX_NAME_CHARS]},
-            )
+        if self._lately(sidecar, provider_id, digest):
+            level, words = logging.INFO, "what a sidecar says of a provider that it had lately is passed over"
+        else:
+            words = "what a sidecar says of a provider that its namespace may not use is passed over"
+            level = logging.WARNING
+        if self._meddling.get(sidecar, logging.NOTSET) < level:
+            self._meddling[sidecar] = level
+            extra = {"sidecar": str(sidecar), "provider": provider_id[:MAX_NAME_CHARS]}
+            log.log(level, words, extra=extra)
         return False
+
+    def _lately(self, sidecar: SidecarId, provider_id: str, digest: str | None) -> bool:
+        """Whether a sidecar may have had the provider a moment ago; one that runs nothing has had none."""
+        group = self._group(sidecar)
+        running = self._collector.runs_now(sidecar) if digest is None else digest
+        if running and running != self._publisher.wanted_digest(*group):
+            return True
+        return self._publisher.versions.held(group, provider_id)  # its answer has overtaken its reports
 
     def _holds(self, sidecar: SidecarId) -> tuple[str, frozenset[str]]:
         """Return a sidecar's profile and the providers of its snapshot."""

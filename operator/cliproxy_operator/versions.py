@@ -51,6 +51,10 @@ class Versions:
         """Return the providers that a sidecar with this snapshot does not run as wanted; None: all."""
         return self._behind.get(group, {}).get(digest)
 
+    def held(self, group: Group, provider_id: str) -> bool:
+        """Whether any of a group's last snapshots holds a provider."""
+        return any(provider_id in content for content in self._contents.get(group, {}).values())
+
 
 def _content(snapshot: Snapshot) -> Content:
     generations = {

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cliproxy_api.report import Hello, Probed, ProviderTraffic, Recovered, Traffic, Tripped, Trying
+from cliproxy_api.report import Applied, Hello, Probed, ProviderTraffic, Recovered, Traffic, Tripped, Trying
 from cliproxy_api.scope import Scope
 from cliproxy_api.snapshot import Running
 from cliproxy_api.vocabulary import OutcomeClass
@@ -52,12 +52,19 @@ def hearing(world: Reconciled, sidecar: SidecarId) -> Hearing:
     return made
 
 
-def hello(*trying: Trying) -> Hello:
-    return Hello(sidecar="app-1", namespace="shop", version="1", running=Running(), trying=trying)
+def hello(*trying: Trying, digest: str = "") -> Hello:
+    running = Running(digest=digest)
+    return Hello(sidecar="app-1", namespace="shop", version="1", running=running, trying=trying)
 
 
 def tripped(provider: str, by: OutcomeClass | None = OutcomeClass.RATE_LIMITED) -> Tripped:
     return Tripped(scope=Scope(provider=provider), outcome_class=by, reason="429", remaining_s=60)
+
+
+def runs_what_it_should(hearing: Hearing, world: Reconciled, sidecar: SidecarId) -> None:
+    digest = world.publisher.wanted_digest(sidecar.namespace, "")
+    assert digest is not None
+    hearing.heard(sidecar, Applied(running=Running(digest=digest)))
 
 
 @pytest.mark.parametrize("by", [OutcomeClass.RATE_LIMITED, None], ids=["an-answer", "a-person"])
@@ -113,9 +120,10 @@ async def test_a_stranger_holds_no_permit_back(
 
 
 async def test_it_is_said_once_for_each_link(
-    hearing: Hearing, sidecar: SidecarId, caplog: pytest.LogCaptureFixture
+    hearing: Hearing, world: Reconciled, sidecar: SidecarId, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.WARNING, "cliproxy_operator.hearing")
+    runs_what_it_should(hearing, world, sidecar)
     for _ in range(100):
         hearing.heard(sidecar, tripped(THEIRS))
     assert [record.levelname for record in caplog.records] == ["WARNING"]
@@ -124,3 +132,44 @@ async def test_it_is_said_once_for_each_link(
     hearing.lost(sidecar, "closed")
     hearing.heard(sidecar, tripped(THEIRS))
     assert len(caplog.records) == 2
+
+
+@pytest.mark.parametrize("applied", [False, True], ids=["before", "after"])
+async def test_no_one_is_warned_of_who_speaks_of_what_it_had_a_moment_ago(
+    hearing: Hearing,
+    world: Reconciled,
+    sidecar: SidecarId,
+    caplog: pytest.LogCaptureFixture,
+    *,
+    applied: bool,
+) -> None:
+    """Nothing but the lent provider goes: all that is wanted runs there as it should."""
+    caplog.set_level(logging.INFO, "cliproxy_operator.hearing")
+    runs_what_it_should(hearing, world, sidecar)
+    world.provider("shared", namespace="platform", generation=2)
+    await world.compile("shop")
+    if applied:  # told beside the report stream: what the sidecar said before may come later
+        runs_what_it_should(hearing, world, sidecar)
+    for _ in range(3):
+        hearing.heard(sidecar, tripped(LENT))
+    assert [record.levelname for record in caplog.records] == ["INFO"]
+    assert not world.host.fleet.cooldowns(LENT)
+
+    runs_what_it_should(hearing, world, sidecar)
+    hearing.heard(sidecar, tripped(THEIRS))
+    assert caplog.records[-1].levelname == "WARNING"
+
+
+async def test_no_one_is_warned_of_trials_that_began_under_a_former_snapshot(
+    hearing: Hearing, world: Reconciled, sidecar: SidecarId, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "cliproxy_operator.hearing")
+    runs_what_it_should(hearing, world, sidecar)
+    hearing.lost(sidecar, "closed")
+    trying = Trying(scope=Scope(provider="platform/gone"), age_s=0)
+    hearing.greeted(sidecar, hello(trying, digest="d-former"))
+    assert not caplog.records
+
+    hearing.lost(sidecar, "closed")
+    hearing.greeted(sidecar, hello(trying, digest=""))
+    assert [record.levelname for record in caplog.records] == ["WARNING"], "it runs nothing, and had nothing"

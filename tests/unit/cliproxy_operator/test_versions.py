@@ -65,3 +65,13 @@ def test_a_changed_profile_leaves_providers_in_force() -> None:
     versions.publish(GROUP, msgspec.structs.replace(before, digest="d2", profile=profile))
 
     assert versions.behind(GROUP, "d1") == frozenset()
+
+
+def test_what_was_held_lately() -> None:
+    versions = Versions()
+    versions.publish(GROUP, snapshot("d1", provider("a"), provider("b")))
+    versions.publish(GROUP, snapshot("d2", provider("a")))
+
+    assert versions.held(GROUP, "ns/b")
+    assert not versions.held(GROUP, "ns/c")
+    assert not versions.held(("other", ""), "ns/b")

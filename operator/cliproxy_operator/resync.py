@@ -8,6 +8,7 @@ A list that hangs, as calls to an API server may that has only just started, hol
 
 import asyncio
 import logging
+from collections.abc import Collection
 from typing import Final
 
 from cliproxy_operator.clock import Clock
@@ -17,7 +18,7 @@ from cliproxy_operator.metrics import Metrics
 from cliproxy_operator.settings import Settings
 from cliproxy_operator.store import Store, name_of
 from cliproxy_operator.tasks import first_failure, happens
-from cliproxy_operator.vault import Vault
+from cliproxy_operator.vault import SecretName, Vault
 from cliproxy_operator.watch import watched
 
 log = logging.getLogger(__name__)
@@ -61,12 +62,17 @@ class Resync:
         self._listed: set[Resource] = set()
         self._asked: set[Resource] = set()
         """To be listed again soon: asked for since the last list began, so that one may be too old."""
+        self._unread: set[SecretName] = set()
+        """Secrets that could not be read: asked for again soon, while the others were read just now."""
+        self._secrets_due_s = 0.0
+        """When all Secrets are to be asked for, whatever single ones are."""
         self._histories = 0
         """How often the data went back: a list begun before does not count."""
 
     def soon(self, resource: Resource) -> None:
         """List this resource again in a moment: kopf did, and tells nobody what has vanished."""
         if self.synced.is_set():
+            self._secrets_due_s = 0.0 if resource == SECRET else self._secrets_due_s
             self._asked.add(resource)
             self._due_s[resource] = min(self._due_s[resource], self._clock.now() + SOON_S)
             self._wakes[resource].set()
@@ -76,6 +82,7 @@ class Resync:
         self._store.rewind()
         self._vault.rewind()
         self._histories += 1
+        self._secrets_due_s = 0.0
         self._due_s = dict.fromkeys(self._due_s, self._clock.now())
         for wake in self._wakes.values():
             wake.set()
@@ -98,7 +105,7 @@ class Resync:
         self._asked.discard(resource)
         try:
             if resource == SECRET:
-                await self._secrets()
+                await self._secrets(interval_s)
             else:
                 for namespace in self._settings.namespaces or (None,):
                     await self._list(resource, namespace)
@@ -108,7 +115,10 @@ class Resync:
         self._metrics.resyncs.labels(resource.kind, "ok").inc()
         if history != self._histories:
             return
-        self._due_s[resource] = self._clock.now() + (SOON_S if resource in self._asked else interval_s)
+        due_s = self._clock.now() + (SOON_S if resource in self._asked else interval_s)
+        if resource == SECRET and resource not in self._asked:
+            due_s = self._secrets_due_s  # perhaps only single ones were read just now
+        self._due_s[resource] = due_s
         self._pause_s.pop(resource, None)
         self._patience_s.pop(resource, None)
         if self.problems.pop(resource, None) not in (None, "not listed yet"):
@@ -157,31 +167,43 @@ class Resync:
                 extra={"resource": resource.plural, "namespace": namespace, "object": name},
             )
 
-    async def _secrets(self) -> None:
+    async def _secrets(self, interval_s: float) -> None:
         """Ask for each needed Secret; at first also whether we may list them at all, as the watch does.
 
         One that cannot be read (it may not be decipherable any more) keeps no other from being read, nor the
-        operator from beginning.
+        operator from beginning; it alone is asked for until all are due again.
         """
-        failed: ApiError | None = None
         if SECRET not in self._listed:
             for namespace in self._settings.namespaces or (None,):
                 await self._kube.may_list(SECRET, namespace)
-        for name in sorted(self._vault.needed()):
+        names = self._vault.needed()
+        if self._unread and self._clock.now() < self._secrets_due_s:
+            names &= self._unread
+        else:
+            self._secrets_due_s = self._clock.now() + interval_s
+        failed = await self._read(names)
+        if failed is not None and SECRET in self._listed:
+            raise failed
+
+    async def _read(self, names: Collection[SecretName]) -> ApiError | None:
+        """Ask for these Secrets and note those that cannot be read; returns why the last could not."""
+        self._unread, failed = set(), None
+        for name in sorted(names):
             version = self._vault.version(name)
             try:
                 raw = await self._kube.get(SECRET, *name)
             except ApiError as error:
                 if not error.status:
-                    raise  # nobody answers: no use asking for the others
+                    self._unread.clear()  # nobody answers: no use asking for the others, but for all anew
+                    raise
+                self._unread.add(name)
                 failed = error
                 continue
             if raw is None:
                 self._vault.lost(name, version=version)
             else:
                 self._vault.put(raw)
-        if failed is not None and SECRET in self._listed:
-            raise failed
+        return failed
 
 
 def _selected(resource: Resource, raw: object) -> bool:

@@ -141,10 +141,53 @@ async def test_a_secret_that_cannot_be_read_holds_up_no_other_nor_the_beginning(
     assert world.vault.values(["shop/keys/key"])["shop/keys/key"].reveal() == "sk-1"
 
     world.kube.put(SECRET, 4, "keys", data={"key": base64.b64encode(b"sk-2").decode()})
+    world.clock.advance(world.resync._settings.resync_interval_s * 1.2)
     await world.round()
     assert world.vault.values(["shop/keys/key"])["shop/keys/key"].reveal() == "sk-2"
     assert "unable to decrypt" in world.resync.problems[SECRET]
     assert world.resync._due_s[SECRET] - world.clock.now() < 10
+
+
+async def secrets_asked(world: World) -> list[str]:
+    """Return the Secrets that one more attempt asks for."""
+    world.kube.asked.clear()
+    await world.resync._attempt(SECRET)
+    return [asked.removeprefix("get ").removesuffix(" secrets") for asked in world.kube.asked]
+
+
+async def test_only_a_secret_that_could_not_be_read_is_asked_for_again_soon(world: World) -> None:
+    world.vault.need("shop", [("shop", name) for name in ("a", "broken", "c")])
+    world.kube.broken["secrets", "shop", "broken"] = ApiError(500, "InternalError", "unable to decrypt")
+    await world.round()
+    everything = ["shop/a", "shop/broken", "shop/c"]
+    assert await secrets_asked(world) == ["shop/broken"]
+    assert await secrets_asked(world) == ["shop/broken"]
+    assert "unable to decrypt" in world.resync.problems[SECRET]
+
+    world.clock.advance(world.resync._settings.resync_interval_s * 1.2)
+    assert await secrets_asked(world) == everything, "at the ordinary interval"
+    world.resync.soon(SECRET)
+    assert await secrets_asked(world) == everything, "kopf listed anew"
+    world.resync.anew()
+    assert await secrets_asked(world) == everything, "the data went back"
+
+    due_s = world.resync._secrets_due_s
+    world.clock.advance(1)
+    world.kube.broken.clear()
+    assert await secrets_asked(world) == ["shop/broken"]
+    assert SECRET not in world.resync.problems
+    assert world.resync._due_s[SECRET] == due_s, "the others are read no later for it"
+    assert await secrets_asked(world) == everything
+
+
+async def test_after_nobody_answered_all_secrets_are_asked_for(world: World) -> None:
+    world.vault.need("shop", [("shop", name) for name in ("a", "broken", "c")])
+    await world.round()
+    for status in (500, 0):
+        world.kube.broken["secrets", "shop", "broken"] = ApiError(status, "Error", "away")
+        await world.resync._attempt(SECRET)
+    world.kube.broken.clear()
+    assert await secrets_asked(world) == ["shop/a", "shop/broken", "shop/c"]
 
 
 async def test_a_missing_crd_is_named_and_its_coming_is_noticed(world: World) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from cliproxy_dev.clock import now_s
 from cliproxy_dev.demo.narrator import Narrator
 from cliproxy_dev.nodeagent.backoff import Backoff
-from cliproxy_dev.process import ManagedProcess
+from cliproxy_dev.process import ManagedProcess, ProcessFailed
 
 
 async def keep_up(parts: Iterable[ManagedProcess], tell: Narrator) -> None:
@@ -29,7 +29,20 @@ async def _keep_up(part: ManagedProcess, tell: Narrator) -> None:
         delay_s = backoff.after_end(now_s() - began_s)
         tell.failed(f"{part.name} {how_it_ended(code)}; started again in {delay_s:g} s, log: {part.log_path}")
         await asyncio.sleep(delay_s)
-        part.start()
+        await _start_again(part, tell, backoff)
+
+
+async def _start_again(part: ManagedProcess, tell: Narrator, backoff: Backoff) -> None:
+    """Start a part, however often the machine refuses (no memory, no file handles, its folder gone)."""
+    while True:
+        try:
+            part.start()
+        except (OSError, ProcessFailed) as error:
+            delay_s = backoff.after_end(0)
+            tell.failed(f"{part.name} cannot be started again: {error}; tried again in {delay_s:g} s")
+            await asyncio.sleep(delay_s)
+        else:
+            return
 
 
 def how_it_ended(code: int) -> str:

@@ -248,3 +248,32 @@ async def test_whoever_looks_for_operations_is_told_which_there_are(
         assert answer.status_code == status
         assert "GET /v0/operations/cooldown/status" in answer.text
         assert "POST /v0/operations/providers/{provider:path}/recover" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("GET", "/providers/gpt/cooldown", "POST"),
+        ("PUT", "/providers/gpt/recover", "POST"),
+        ("POST", "/costs", "GET"),
+        ("POST", "/nothing", None),
+        ("DELETE", "/", None),
+    ],
+)
+async def test_the_wrong_method_is_told_from_a_path_that_is_not_there(
+    scripted_openai: ScriptedProvider, method: str, path: str, allow: str | None
+) -> None:
+    async with running_sidecar(build.push(build.built(scripted_openai))) as sidecar:
+        url = f"{sidecar.proxy_url}/v0/operations{path}"
+        answer = await sidecar.client.request(method, url)
+        assert (answer.status_code, answer.headers.get("allow")) == (405 if allow else 404, allow)
+        detail = str(answer.json()["detail"])
+        assert (f"takes {allow}, not {method}" if allow else "there is nothing at") in detail
+
+
+@pytest.mark.parametrize("body", [b"", b" ", b"null", b"{}"])
+async def test_a_wish_without_a_body_is_the_usual_one(scripted_openai: ScriptedProvider, body: bytes) -> None:
+    async with running_sidecar(build.push(build.built(scripted_openai))) as sidecar:
+        answer = await sidecar.post("/v0/operations/providers/gpt/cooldown", body)
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["in_cooldown"]

@@ -9,7 +9,9 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import FastAPI, HTTPException, Path, Request
+from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
+from starlette.types import Receive, Scope, Send
 
 from cliproxy_api.audit import AuditEvent, AuditOutcome, peer_text
 from cliproxy_api.durations import parse_duration_s
@@ -108,7 +110,10 @@ def create_app(
 
 
 def _index(app: FastAPI) -> None:
-    """List what the routes made so far serve, to those who ask for it or for what is not there."""
+    """List what the routes made so far serve, to those who ask for it or for what is not there.
+
+    Whoever asks for what is there in another way is told in which: a path is never said to be missing for it.
+    """
     served = [
         f"{min(route.methods or ('GET',))} {route.path}"
         for route in app.routes
@@ -119,16 +124,25 @@ def _index(app: FastAPI) -> None:
     async def index() -> dict[str, Any]:
         return {"served": served}
 
-    @app.get("/{path:path}")
-    async def elsewhere(path: str) -> dict[str, Any]:
-        raise HTTPException(404, {"message": f"there is nothing at '/{path[:200]}'", "served": served})
+    async def elsewhere(scope: Scope, _receive: Receive, _send: Send) -> None:
+        nothing = f"there is nothing at {scope['path'][:200]!r}"
+        raise HTTPException(404, {"message": nothing, "served": served})
+
+    async def otherwise(request: Request, error: Exception) -> JSONResponse:
+        allow = (getattr(error, "headers", None) or {}).get("Allow", "")
+        wrong = f"{request.url.path[:200]!r} takes {allow}, not {request.method[:20]}"
+        return JSONResponse({"detail": wrong}, 405, {"allow": allow})
+
+    app.router.redirect_slashes = False
+    app.router.default = elsewhere
+    app.add_exception_handler(405, otherwise)
 
 
 def _read(body: bytes) -> CooldownRequest:
     if not body.strip():
         return CooldownRequest()
     try:
-        return msgspec.json.decode(body, type=CooldownRequest)
+        return msgspec.json.decode(body, type=CooldownRequest | None) or CooldownRequest()
     except (ValueError, RecursionError, msgspec.MsgspecError) as error:
         example = '{"duration": "10m", "reason": "manual"}'
         raise HTTPException(400, f"{error}; send {example}") from None

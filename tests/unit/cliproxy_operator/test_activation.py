@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -33,14 +34,15 @@ class Listed:
 
 
 class Fragile:
-    """A host of which the first call fails by a defect."""
+    """A host of which the first calls fail by a defect; knows when it was called."""
 
-    def __init__(self) -> None:
-        self.calls = 0
+    def __init__(self, failures: int = 1) -> None:
+        self.failures = failures
+        self.calls_s: list[float] = []
 
     def expect(self, _sidecars: object) -> None:
-        self.calls += 1
-        if self.calls == 1:
+        self.calls_s.append(asyncio.get_running_loop().time())
+        if len(self.calls_s) <= self.failures:
             raise ZeroDivisionError
 
     def reset(self) -> None:
@@ -113,6 +115,18 @@ async def test_a_beginning_that_a_defect_ends_is_begun_again(monkeypatch: pytest
 
     assert world.publisher.epoch == 7
     assert metrics.loop_failures.labels("activation")._value.get() == 1
+
+
+@pytest.mark.looptime
+async def test_the_pauses_between_beginnings_grow() -> None:
+    """Each makes all links anew."""
+    world, tasks, host = Reconciled(), Tasks(), Fragile(8)
+    made(world, tasks, Metrics(), host=host).stands(Standing.LEADING, 7)
+    await asyncio.sleep(600)
+    await tasks.stop()
+
+    pauses_s = [round(later - before) for before, later in itertools.pairwise(host.calls_s)]
+    assert pauses_s == [1, 2, 4, 8, 16, 30, 30, 30]
 
 
 async def test_sidecars_of_a_namespace_that_begins_late_are_linked_once_it_is_published() -> None:

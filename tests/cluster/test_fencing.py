@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from pathlib import Path
@@ -17,6 +18,8 @@ from support.operatorproc import OperatorProcess, running
 
 pytestmark = pytest.mark.timeout(120)
 QUICK = {"CLIPROXY_LEASE_DURATION": "2s", "CLIPROXY_LEASE_RENEW": "1s", "CLIPROXY_LEASE_RETRY": "250ms"}
+QUIET_S = 1.0
+"""Without a write: what one cause brings about comes sooner."""
 
 
 async def stands(operator: OperatorProcess, standing: str) -> bool:
@@ -42,11 +45,17 @@ async def test_a_paused_leader_that_wakes_up_changes_nothing(
             async def synced() -> bool:
                 return ((await shop.status("claude")).get("sidecars") or {}).get("summary") == "1/1"
 
+            async def settled() -> bool:
+                before = await first.writes()
+                await asyncio.sleep(QUIET_S)
+                return await first.writes() == before
+
             await shop.secret()
             await shop.provider("claude")
             await fake.until(lambda: fake.snapshot and fake.snapshot.snapshot.providers)
             await eventually(lambda: stands(second, "standby"), within_s=30)
-            await eventually(synced, what="nothing is left to be written")
+            await eventually(synced, what="status is written")
+            await eventually(settled, what="so is the Event that tells of it, and nothing is left")
             epoch, pid = fake.newest_epoch, first.process.pid
             assert pid is not None
             # Not the Lease's: a renewal may be under way at the very moment of the pause, and is none that it

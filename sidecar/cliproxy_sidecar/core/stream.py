@@ -45,6 +45,8 @@ _RESPONSES: Final = {
     "response.incomplete": ContentKind.DONE,
 }
 _EMPTY: Final = frozenset({b"null", b'""', b"[]", b"{}"})
+_ASIDE: Final = frozenset({"role", "thoughtSignature"})
+"""What stands beside what is said, and may come behind its end."""
 
 
 class _Choice(msgspec.Struct):
@@ -175,7 +177,7 @@ def _parts(candidate: _Candidate) -> list[dict[str, msgspec.Raw]]:
 
 
 def _says(piece: dict[str, msgspec.Raw]) -> bool:
-    return any(name != "role" and bytes(value) not in _EMPTY for name, value in piece.items())
+    return any(name not in _ASIDE and bytes(value) not in _EMPTY for name, value in piece.items())
 
 
 def named(event: Event) -> str | None:

@@ -20,7 +20,7 @@ from cliproxy_sidecar.core.translate.words import stop_reason
 
 MAX_HELD_CALLS: Final = 128
 """That wait for one to be whole; as many as OpenAI lets callers name tools."""
-MAX_HELD_CHARS: Final = 1024 * 1024
+MAX_HELD_CHARS: Final = 8 * 1024 * 1024
 """Of their pieces. A server that ever comes to an end with the first call's arguments holds back far less."""
 
 

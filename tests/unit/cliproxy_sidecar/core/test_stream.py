@@ -174,6 +174,11 @@ def test_chunks_of_gemini(data: str, kind: ContentKind) -> None:
         ),
         (Dialect.GEMINI, '{"candidates":[{"content":{"parts":[{"text":""}]}}]}', False),
         (Dialect.GEMINI, '{"candidates":[{"content":{"role":"model"}}]}', False),
+        (
+            Dialect.GEMINI,
+            '{"candidates":[{"content":{"parts":[{"text":"","thoughtSignature":"c2ln"}]}}]}',
+            False,
+        ),
         (Dialect.GEMINI, '{"usageMetadata":{"promptTokenCount":3}}', False),
         (Dialect.GEMINI, "garbage", False),
         (Dialect.ANTHROPIC, '{"type":"content_block_delta","delta":{"text":"a"}}', True),

@@ -158,18 +158,19 @@ class Relay:
         except SSETooLarge as large:
             await self._too_large(large, response)
             self.outcome = self._failed or self.outcome or answer.outcome
-            return None
+            return
         except TranslationError as error:
-            return self._break_off(classify_nonsense(error.field))
+            self._break_off(classify_nonsense(error.field))
+            return
         except UpstreamFailed as failure:
-            return self._break_off(self._attempt.cut(failure, after_headers=True))
+            self._break_off(self._attempt.cut(failure, after_headers=True))
+            return
         if self._failed is None and not self._ended:
             # The connection ended in good order, as it does when its end is all that marks the body's.
             self._failed = classify_transport(_NO_END, after_headers=True)
             tail = self._cut_event()
         self.outcome = self._failed or self._end
         self._downstream.end(tail)
-        return None
 
     def _break_off(self, cut: Outcome) -> None:
         """End a stream that is cut; a provider that has told why has told the caller, too."""
